@@ -1,0 +1,1 @@
+//! Safe, bounds-asserting functions over microkernels. Activations are channels-last (`[batch, height, width, channels]`), f32.
