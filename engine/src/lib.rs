@@ -3,4 +3,16 @@
 //! The engine knows tensors and parameters; it knows no data sets, no files and no command line.
 
 pub mod cpu;
+pub mod error;
+pub mod executor;
+pub mod graph;
+pub mod parameters;
 pub mod random;
+pub mod reference;
+pub mod tensor;
+
+pub use error::{EngineError, Result};
+pub use executor::{GroupRate, Inference, Optimizer, Snapshot, StepKey, TrainSpec, Training};
+pub use graph::{Graph, GraphBuilder, Value};
+pub use parameters::Parameters;
+pub use tensor::Tensor;
