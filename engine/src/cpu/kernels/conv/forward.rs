@@ -1,0 +1,41 @@
+//! The forward pass.
+
+use super::ConvShape;
+use super::geometry::{Geometry, is_folded};
+use super::product::Product;
+use super::weights::{Direction, PackedWeights};
+use crate::cpu::Machine;
+use crate::cpu::kernels::Epilogue;
+use crate::cpu::pool::SharedPointer;
+
+/// `output = activation(convolution(input) + bias + residual)`.
+///
+/// # Panics
+/// When sizes differ, or the weights are packed for something else.
+pub fn forward(
+    machine: &Machine,
+    shape: &ConvShape,
+    input: &[f32],
+    weights: &PackedWeights,
+    epilogue: Epilogue<'_>,
+    output: &mut [f32],
+) {
+    shape.check_activations(input, output);
+    weights.check(machine.isa, shape, Direction::Forward);
+    epilogue.check(shape.out_channels, output.len());
+    let geometry = Geometry::forward(shape, is_folded(shape));
+    for (_, panels) in weights.phases() {
+        Product {
+            geometry: &geometry,
+            source: input,
+            channels: shape.in_channels,
+            panels,
+            columns: shape.out_channels,
+            bias: epilogue.bias,
+            residual: epilogue.residual.map(<[f32]>::as_ptr),
+            clamp: epilogue.activation.limits(),
+            output: SharedPointer(output.as_mut_ptr()),
+        }
+        .run(machine);
+    }
+}

@@ -1,0 +1,25 @@
+//! Convolutions with full channels, and linear layers, which are convolutions of single pixels ([`ConvShape::linear`]).
+//!
+//! Forward pass and gradient of the input are one product ([`product`]) over two geometries ([`geometry`]); the gradient of
+//! the weights is a sum of outer products ([`backward_weights`]).
+
+mod backward_input;
+mod backward_weights;
+mod forward;
+mod geometry;
+mod product;
+mod shape;
+mod weights;
+
+#[cfg(test)]
+pub(crate) mod oracle;
+#[cfg(test)]
+mod tests;
+
+pub use backward_input::backward_input;
+pub use backward_weights::{backward_bias, backward_weights};
+pub use forward::forward;
+pub use shape::ConvShape;
+pub use weights::{Direction, PackedWeights, pack};
+
+pub(crate) use geometry::{Geometry, phases};

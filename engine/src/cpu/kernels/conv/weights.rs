@@ -1,0 +1,158 @@
+//! Weights in the order that microkernels read them.
+//!
+//! A *panel* holds the weights of one or two registers of result channels: for each tap, for each channel of the source, one
+//! number for each result channel. Panels follow each other, and so do the phases of a strided gradient of the input.
+
+use super::ConvShape;
+use super::geometry::{Phase, phases};
+use crate::cpu::kernels::micro::{Microkernels, with_microkernels};
+use crate::cpu::pool::SharedPointer;
+use crate::cpu::{Buffer, Isa, Machine};
+
+/// What packed weights are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// [`super::forward`].
+    Forward,
+    /// [`super::backward_input`].
+    Input,
+}
+
+/// Weights packed for one convolution, one direction and one instruction set. Image sizes and batch do not matter, so one
+/// packing serves them all.
+#[derive(Debug)]
+pub struct PackedWeights {
+    isa: Isa,
+    direction: Direction,
+    shape: ConvShape,
+    phases: Vec<Phase>,
+    buffer: Buffer,
+}
+
+impl PackedWeights {
+    /// Room for the weights of a convolution; zeros until [`pack`] fills it.
+    pub fn new(isa: Isa, shape: &ConvShape, direction: Direction) -> Self {
+        shape.check();
+        let phases = match direction {
+            Direction::Forward => vec![Phase { offset: [0, 0], taps: (0..shape.taps()).collect() }],
+            Direction::Input => phases(shape),
+        };
+        let mut packed =
+            Self { isa, direction, shape: without_images(shape), phases, buffer: Buffer::zeros(0) };
+        packed.buffer = Buffer::zeros(packed.depth() * packed.padded_columns() * shape.taps());
+        packed
+    }
+
+    /// Phases with their panels, in order.
+    pub(super) fn phases(&self) -> impl Iterator<Item = (&Phase, &[f32])> {
+        let floats = self.depth() * self.padded_columns();
+        let mut rest = &self.buffer[..];
+        self.phases.iter().map(move |phase| {
+            let (panels, after) = rest.split_at(floats * phase.taps.len());
+            rest = after;
+            (phase, panels)
+        })
+    }
+
+    /// Panics unless the weights were packed for this use.
+    pub(super) fn check(&self, isa: Isa, shape: &ConvShape, direction: Direction) {
+        assert_eq!(self.isa, isa, "weights are packed for another instruction set");
+        assert_eq!(self.direction, direction, "weights are packed for another direction");
+        assert_eq!(self.shape, without_images(shape), "weights are packed for another convolution");
+    }
+
+    /// Channels that are summed over.
+    fn depth(&self) -> usize {
+        match self.direction {
+            Direction::Forward => self.shape.in_channels,
+            Direction::Input => self.shape.out_channels,
+        }
+    }
+
+    /// Channels of the result.
+    fn columns(&self) -> usize {
+        match self.direction {
+            Direction::Forward => self.shape.out_channels,
+            Direction::Input => self.shape.in_channels,
+        }
+    }
+
+    fn padded_columns(&self) -> usize {
+        with_microkernels!(self.isa, Kernels => padded_columns::<Kernels>(self.columns()))
+    }
+}
+
+/// The channels of all panels together.
+fn padded_columns<K: Microkernels>(columns: usize) -> usize {
+    let last = (columns - 1) / K::COLUMNS * K::COLUMNS;
+    last + K::panel_width(last, columns)
+}
+
+/// The shape with image sizes blanked, for comparison.
+fn without_images(shape: &ConvShape) -> ConvShape {
+    ConvShape { batch: 0, height: 0, width: 0, ..*shape }
+}
+
+/// Packs weights `[out, in, kernel height, kernel width]` for the machine's instruction set, into memory that is reused.
+///
+/// # Panics
+/// When sizes differ or `into` was made for another instruction set or convolution.
+pub fn pack(machine: &Machine, shape: &ConvShape, weights: &[f32], into: &mut PackedWeights) {
+    into.check(machine.isa, shape, into.direction);
+    assert_eq!(weights.len(), shape.weight_len(), "weights of {shape:?}");
+    with_microkernels!(machine.isa, Kernels => pack_with::<Kernels>(machine, weights, into));
+}
+
+/// Source channels that one task packs.
+const DEPTH_BLOCK: usize = 32;
+
+fn pack_with<K: Microkernels>(machine: &Machine, weights: &[f32], into: &mut PackedWeights) {
+    let (depth, columns, direction) = (into.depth(), into.columns(), into.direction);
+    let (all_taps, in_channels) = (into.shape.taps(), into.shape.in_channels);
+    let padded = into.padded_columns();
+    let mut start = 0;
+    for phase in &into.phases {
+        let taps = &phase.taps[..];
+        let end = start + depth * padded * taps.len();
+        let panels = SharedPointer(into.buffer[start..end].as_mut_ptr());
+        start = end;
+        let blocks = depth.div_ceil(DEPTH_BLOCK);
+        machine.pool.for_each(columns.div_ceil(K::COLUMNS) * blocks, |task| {
+            let first = task / blocks * K::COLUMNS;
+            let width = K::panel_width(first, columns);
+            let used = width.min(columns - first);
+            let sources = task % blocks * DEPTH_BLOCK..(task % blocks * DEPTH_BLOCK + DEPTH_BLOCK).min(depth);
+            let place =
+                |tap: usize, source: usize| first * depth * taps.len() + (tap * depth + source) * width;
+            let line = |tap: usize, source: usize| {
+                // SAFETY: tasks write different panels or source channels; lines of `width` lie inside the phase's panels.
+                unsafe { std::slice::from_raw_parts_mut(panels.get().add(place(tap, source)), width) }
+            };
+            match direction {
+                Direction::Forward => {
+                    for column in 0..width {
+                        for source in sources.clone() {
+                            let from = ((first + column) * in_channels + source) * all_taps;
+                            for tap in 0..taps.len() {
+                                line(tap, source)[column] =
+                                    if column < used { weights[from + tap] } else { 0.0 };
+                            }
+                        }
+                    }
+                }
+                Direction::Input => {
+                    for source in sources {
+                        let from = &weights[(source * in_channels + first) * all_taps..][..used * all_taps];
+                        for (index, &tap) in taps.iter().enumerate() {
+                            let line = line(index, source);
+                            for (value, kernel) in line.iter_mut().zip(from.chunks_exact(all_taps)) {
+                                *value = kernel[tap];
+                            }
+                            line[used..].fill(0.0);
+                        }
+                    }
+                }
+            }
+        });
+    }
+}

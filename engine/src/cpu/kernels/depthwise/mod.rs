@@ -1,0 +1,14 @@
+//! Depthwise convolutions: every channel by itself. Weights are `[channels, 1, kernel height, kernel width]`.
+//!
+//! These are bound by memory, not by arithmetic, so rows of pixels are walked a register of channels at a time, with the
+//! weights of that register at hand.
+
+mod backward_weights;
+mod line;
+mod passes;
+
+#[cfg(test)]
+mod tests;
+
+pub use backward_weights::backward_weights;
+pub use passes::{backward_input, forward};

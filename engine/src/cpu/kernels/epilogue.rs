@@ -1,0 +1,29 @@
+//! What a kernel does to its result before writing it.
+
+use super::activation::Clamp;
+
+/// What is done to a sum on its way out: `activation(sum + bias + residual)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Epilogue<'a> {
+    /// One number for each output channel.
+    pub bias: Option<&'a [f32]>,
+    /// As large as the output.
+    pub residual: Option<&'a [f32]>,
+    /// Applied last.
+    pub activation: Clamp,
+}
+
+impl Epilogue<'_> {
+    /// Nothing is done.
+    pub const NONE: Self = Self { bias: None, residual: None, activation: Clamp::None };
+
+    /// Panics unless the slices fit an output of `length` floats in `channels` channels.
+    pub(crate) fn check(&self, channels: usize, length: usize) {
+        if let Some(bias) = self.bias {
+            assert_eq!(bias.len(), channels, "the bias has one number for each output channel");
+        }
+        if let Some(residual) = self.residual {
+            assert_eq!(residual.len(), length, "the residual is as large as the output");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The microkernels of each instruction set behind one trait, and the choice between them at run time.
+
+use super::tiles;
+use super::vector::{Plain, Vector};
+
+pub(crate) use super::tiles::Finish;
+
+/// One instruction set's microkernels. Sizes known only at run time are turned into constants here.
+///
+/// # Safety
+/// Call the functions only on a processor that has the instruction set. Pointers as in [`super::tiles`].
+pub(crate) trait Microkernels {
+    /// The register type.
+    type Register: Vector;
+    /// Pixels of a tile, at most.
+    const ROWS: usize;
+    /// Channels of a full panel: two registers.
+    const COLUMNS: usize = 2 * Self::Register::LANES;
+
+    /// Channels of the panel that starts at `first` of `total` channels: the last is one register wide when that is enough.
+    fn panel_width(first: usize, total: usize) -> usize {
+        if total - first > Self::Register::LANES { Self::COLUMNS } else { Self::Register::LANES }
+    }
+
+    /// [`tiles::multiply`] for `count` ≤ `ROWS` rows and a panel of `width` channels.
+    unsafe fn multiply(
+        sizes: (usize, usize),
+        rows: *const *const f32,
+        count: usize,
+        panel: *const f32,
+        width: usize,
+        tile: *mut f32,
+    );
+
+    /// [`tiles::outer`] for `count` ≤ `ROWS` rows and `width` columns; `left` advances by `ROWS` floats a pixel.
+    unsafe fn outer(
+        pixels: usize,
+        left: *const f32,
+        count: usize,
+        right: *const f32,
+        width: usize,
+        sums: *mut f32,
+        add: bool,
+    );
+
+    /// [`tiles::finish`].
+    unsafe fn finish(tile: *const f32, width: usize, offsets: &[usize], finish: &Finish);
+
+    /// Runs a loop with the instruction set enabled.
+    unsafe fn run<R>(body: impl FnOnce() -> R) -> R;
+}
+
+macro_rules! microkernels {
+    ($(#[$doc:meta])* $name:ident, $register:ty, rows $rows:literal: $($count:literal)+, $(#[$features:meta])?) => {
+        $(#[$doc])*
+        pub(crate) struct $name;
+
+        impl Microkernels for $name {
+            type Register = $register;
+            const ROWS: usize = $rows;
+
+            #[inline]
+            unsafe fn multiply(
+                sizes: (usize, usize),
+                rows: *const *const f32,
+                count: usize,
+                panel: *const f32,
+                width: usize,
+                tile: *mut f32,
+            ) {
+                $(#[$features])?
+                unsafe fn run<const ROWS: usize, const VECTORS: usize>(
+                    sizes: (usize, usize),
+                    rows: *const *const f32,
+                    panel: *const f32,
+                    tile: *mut f32,
+                ) {
+                    // SAFETY: as the trait asks.
+                    unsafe { tiles::multiply::<$register, ROWS, VECTORS>(sizes, rows, $rows, panel, tile) }
+                }
+                let double = width == Self::COLUMNS;
+                match count {
+                    // SAFETY: as the trait asks.
+                    $($count => unsafe {
+                        if double { run::<$count, 2>(sizes, rows, panel, tile) } else { run::<$count, 1>(sizes, rows, panel, tile) }
+                    },)+
+                    _ => unreachable!("tiles have 1 to {} rows", $rows),
+                }
+            }
+
+            #[inline]
+            unsafe fn outer(
+                pixels: usize,
+                left: *const f32,
+                count: usize,
+                right: *const f32,
+                width: usize,
+                sums: *mut f32,
+                add: bool,
+            ) {
+                $(#[$features])?
+                unsafe fn run<const ROWS: usize, const VECTORS: usize>(
+                    pixels: usize,
+                    left: *const f32,
+                    right: *const f32,
+                    sums: *mut f32,
+                    add: bool,
+                ) {
+                    // SAFETY: as the trait asks.
+                    unsafe { tiles::outer::<$register, ROWS, VECTORS>(pixels, left, $rows, right, sums, add) }
+                }
+                let double = width == Self::COLUMNS;
+                match count {
+                    // SAFETY: as the trait asks.
+                    $($count => unsafe {
+                        if double { run::<$count, 2>(pixels, left, right, sums, add) } else { run::<$count, 1>(pixels, left, right, sums, add) }
+                    },)+
+                    _ => unreachable!("tiles have 1 to {} rows", $rows),
+                }
+            }
+
+            #[inline]
+            unsafe fn finish(tile: *const f32, width: usize, offsets: &[usize], finish: &Finish) {
+                $(#[$features])?
+                unsafe fn run(tile: *const f32, width: usize, offsets: &[usize], finish: &Finish) {
+                    // SAFETY: as the trait asks.
+                    unsafe { tiles::finish::<$register>(tile, width, offsets, finish) }
+                }
+                // SAFETY: as the trait asks.
+                unsafe { run(tile, width, offsets, finish) }
+            }
+
+            #[inline]
+            unsafe fn run<R>(body: impl FnOnce() -> R) -> R {
+                $(#[$features])?
+                #[inline]
+                unsafe fn enabled<R>(body: impl FnOnce() -> R) -> R {
+                    body()
+                }
+                // SAFETY: as the trait asks.
+                unsafe { enabled(body) }
+            }
+        }
+    };
+}
+
+microkernels!(
+    /// Plain Rust: tiles of 6 × 8.
+    Portable, Plain, rows 6: 1 2 3 4 5 6,
+);
+
+#[cfg(target_arch = "x86_64")]
+microkernels!(
+    /// AVX2 with FMA: tiles of 6 × 16, in 12 of 16 registers.
+    Avx2, std::arch::x86_64::__m256, rows 6: 1 2 3 4 5 6,
+    #[target_feature(enable = "avx2,fma")]
+);
+
+#[cfg(target_arch = "x86_64")]
+microkernels!(
+    /// AVX-512: tiles of 14 × 32, in 28 of 32 registers.
+    Avx512, std::arch::x86_64::__m512, rows 14: 1 2 3 4 5 6 7 8 9 10 11 12 13 14,
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+);
+
+/// Evaluates an expression with `$kernels` standing for the microkernels of an instruction set.
+macro_rules! with_microkernels {
+    ($isa:expr, $kernels:ident => $body:expr) => {
+        match $isa {
+            #[cfg(target_arch = "x86_64")]
+            $crate::cpu::Isa::Avx512 => {
+                type $kernels = $crate::cpu::kernels::micro::Avx512;
+                $body
+            }
+            #[cfg(target_arch = "x86_64")]
+            $crate::cpu::Isa::Avx2 => {
+                type $kernels = $crate::cpu::kernels::micro::Avx2;
+                $body
+            }
+            _ => {
+                type $kernels = $crate::cpu::kernels::micro::Portable;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_microkernels;

@@ -1,0 +1,14 @@
+//! Microkernels: the innermost loops of convolutions, written once over a vector type and compiled for each instruction set.
+//!
+//! Everything here is unsafe and unchecked. The modules that call it assert sizes before they start.
+
+mod dispatch;
+mod tiles;
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use dispatch::{Avx2, Avx512};
+pub(crate) use dispatch::{Finish, Microkernels, Portable, with_microkernels};
+pub(crate) use vector::Vector;

@@ -1,0 +1,146 @@
+//! The two products that convolutions are made of, and what is done to a finished tile.
+//!
+//! Sums stay in registers for the whole inner loop. That holds only while every index into them is a constant after unrolling:
+//! one index known only at run time and the compiler moves them all to the stack, at a third of the speed. So tiles leave
+//! through memory, and everything with a run-time size works on that copy.
+
+#![expect(clippy::needless_range_loop, reason = "counted loops over constant bounds unroll; iterators are not certain to")]
+
+use super::vector::Vector;
+
+/// A tile of `ROWS` pixels by `VECTORS` registers of channels:
+/// `tile[r][c] = Σ over taps t and depth k of rows[t][r][k] · panel[t][k][c]`.
+///
+/// `rows` points to `taps` groups of `table_rows` row pointers, of which the first `ROWS` are read.
+///
+/// # Safety
+/// As for [`Vector`]; every row read holds `depth` floats, `panel` holds `taps · depth · VECTORS · LANES` and `tile` has room
+/// for `ROWS · VECTORS · LANES`.
+#[inline(always)]
+pub(super) unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    (taps, depth): (usize, usize),
+    rows: *const *const f32,
+    table_rows: usize,
+    panel: *const f32,
+    tile: *mut f32,
+) {
+    // SAFETY: the caller's promises; indices stay below the sizes named above.
+    unsafe {
+        let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
+        let mut panel = panel;
+        for tap in 0..taps {
+            let sources: [*const f32; ROWS] = rows.add(tap * table_rows).cast::<[*const f32; ROWS]>().read();
+            for k in 0..depth {
+                let mut weights = [V::splat(0.0); VECTORS];
+                for (vector, weight) in weights.iter_mut().enumerate() {
+                    *weight = V::load(panel.add(vector * V::LANES));
+                }
+                for row in 0..ROWS {
+                    let value = V::splat(*sources[row].add(k));
+                    for vector in 0..VECTORS {
+                        sums[row][vector] = sums[row][vector].add_product(value, weights[vector]);
+                    }
+                }
+                panel = panel.add(VECTORS * V::LANES);
+            }
+        }
+        for row in 0..ROWS {
+            for vector in 0..VECTORS {
+                sums[row][vector].store(tile.add((row * VECTORS + vector) * V::LANES));
+            }
+        }
+    }
+}
+
+/// A sum of outer products over pixels: `sums[r][c] (+)= Σ over p of left[p][r] · right[p][c]`.
+///
+/// `left` advances by `left_stride` floats a pixel, `right` by `VECTORS · LANES`.
+///
+/// # Safety
+/// As for [`Vector`]; `left` and `right` are readable for `pixels` pixels, `sums` holds `ROWS · VECTORS · LANES` floats.
+#[inline(always)]
+pub(super) unsafe fn outer<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    pixels: usize,
+    left: *const f32,
+    left_stride: usize,
+    right: *const f32,
+    sums: *mut f32,
+    add: bool,
+) {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let mut totals = [[V::splat(0.0); VECTORS]; ROWS];
+        if add {
+            for row in 0..ROWS {
+                for vector in 0..VECTORS {
+                    totals[row][vector] = V::load(sums.add((row * VECTORS + vector) * V::LANES));
+                }
+            }
+        }
+        let (mut left, mut right) = (left, right);
+        for _ in 0..pixels {
+            let mut channels = [V::splat(0.0); VECTORS];
+            for (vector, channel) in channels.iter_mut().enumerate() {
+                *channel = V::load(right.add(vector * V::LANES));
+            }
+            for row in 0..ROWS {
+                let value = V::splat(*left.add(row));
+                for vector in 0..VECTORS {
+                    totals[row][vector] = totals[row][vector].add_product(value, channels[vector]);
+                }
+            }
+            left = left.add(left_stride);
+            right = right.add(VECTORS * V::LANES);
+        }
+        for row in 0..ROWS {
+            for vector in 0..VECTORS {
+                totals[row][vector].store(sums.add((row * VECTORS + vector) * V::LANES));
+            }
+        }
+    }
+}
+
+/// Where a finished tile goes and what is added on the way. Null pointers add nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Finish {
+    /// The first output channel's bias.
+    pub bias: *const f32,
+    /// Start of the residual, at the first output channel.
+    pub residual: *const f32,
+    /// Bounds of the activation.
+    pub clamp: (f32, f32),
+    /// Start of the output, at the first output channel.
+    pub output: *mut f32,
+    /// Channels to write.
+    pub columns: usize,
+}
+
+/// Writes a tile: row `r` goes to `output + offsets[r]`, with bias, residual (same offset) and activation applied.
+///
+/// # Safety
+/// As for [`Vector`]; `tile` holds `offsets.len()` rows of `width ≥ finish.columns` floats (`width` a multiple of `LANES`);
+/// output and residual are valid for `finish.columns` floats at each offset, the bias for that many.
+#[inline(always)]
+pub(super) unsafe fn finish<V: Vector>(tile: *const f32, width: usize, offsets: &[usize], finish: &Finish) {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let (low, high) = (V::splat(finish.clamp.0), V::splat(finish.clamp.1));
+        let mut column = 0;
+        while column < finish.columns {
+            let lanes = (finish.columns - column).min(V::LANES);
+            let bias = if finish.bias.is_null() {
+                V::splat(0.0)
+            } else {
+                V::load_first(finish.bias.add(column), lanes)
+            };
+            for (row, &offset) in offsets.iter().enumerate() {
+                let mut value = V::load(tile.add(row * width + column)).add(bias);
+                if !finish.residual.is_null() {
+                    value = value.add(V::load_first(finish.residual.add(offset + column), lanes));
+                }
+                value.clamp(low, high).store_first(finish.output.add(offset + column), lanes);
+            }
+            column += V::LANES;
+        }
+    }
+}
