@@ -3,11 +3,20 @@
 pub mod buffer;
 pub mod isa;
 pub mod kernels;
+mod workspace;
+mod steps;
+mod compile;
+mod plan;
+mod tape;
 pub mod pool;
 
 pub use buffer::Buffer;
 pub use isa::Isa;
+pub use plan::Plan;
 pub use pool::Pool;
+pub use tape::Tape;
+
+pub(crate) use workspace::Workspace;
 
 /// What kernels run on: an instruction set and a pool of threads. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! The operators. They store no sizes of batch, height, width or length: those exist only at bind.
 
 pub use crate::cpu::kernels::activation::Activation;
+pub use crate::cpu::kernels::pooling::average::Divisor;
 
 /// What a node computes. Shapes are channels-last; the inputs of each are given in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,15 +166,6 @@ pub struct AveragePool {
     pub window: Window,
     /// What the sum is divided by.
     pub divisor: Divisor,
-}
-
-/// What an average pool divides by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Divisor {
-    /// The pixels of the window that lie in the image.
-    Inside,
-    /// Those that lie in the image or its padding (PyTorch's default).
-    WithPadding,
 }
 
 /// An adaptive pool.

@@ -1,0 +1,212 @@
+//! From a graph to steps: which operators have kernels, and which run as one.
+
+use super::kernels::Clamp;
+use super::steps::{
+    Activate, AddValues, Concatenate, Convolve, Drop, Fallback, Form, MultiplyValues, Normalise, Pool,
+    PoolKind, Scope, Statistics, Step,
+};
+use crate::TrainSpec;
+use crate::graph::{Graph, Node, Op, Value};
+
+/// A compiled graph.
+#[derive(Default)]
+pub(crate) struct Program {
+    /// The steps, in order. Inputs and parameters are put into the workspace by the executor.
+    pub steps: Vec<Box<dyn Step>>,
+    /// For each node the step that runs it.
+    pub owners: Vec<Option<usize>>,
+}
+
+/// Compiles a graph for the shapes of its values.
+///
+/// Chains whose inner values nothing else reads run as one step: `convolution → [add] → [clamp]` and
+/// `batch-norm → [add] → [clamp]`.
+pub(crate) fn compile(graph: &Graph, shapes: &[Vec<usize>], spec: Option<&TrainSpec>) -> Program {
+    let mut compiler = Compiler {
+        graph,
+        shapes,
+        spec,
+        uses: graph.use_counts(),
+        readers: readers(graph),
+        owners: vec![None; graph.nodes().len()],
+        steps: 0,
+    };
+    let mut steps = Vec::new();
+    for position in 0..graph.nodes().len() {
+        compiler.steps = steps.len();
+        steps.extend(compiler.step(position));
+    }
+    Program { steps, owners: compiler.owners }
+}
+
+struct Compiler<'a> {
+    graph: &'a Graph,
+    shapes: &'a [Vec<usize>],
+    spec: Option<&'a TrainSpec>,
+    uses: Vec<usize>,
+    /// The only reader of each value that has exactly one.
+    readers: Vec<Option<usize>>,
+    /// For each node the step that has taken it in.
+    owners: Vec<Option<usize>>,
+    /// The number of the next step.
+    steps: usize,
+}
+
+/// What follows a node and runs with it.
+struct Tail {
+    residual: Option<Value>,
+    clamp: Clamp,
+    output: Value,
+}
+
+impl Compiler<'_> {
+    fn step(&mut self, position: usize) -> Option<Box<dyn Step>> {
+        if self.owners[position].is_some() {
+            return None;
+        }
+        let graph = self.graph;
+        let node = &graph.nodes()[position];
+        let (output, inputs) = (Value::at(position), node.inputs.as_slice());
+        let x = inputs.first().copied();
+        if matches!(node.op, Op::Input(_) | Op::Parameter(_)) {
+            return None;
+        }
+        self.owners[position] = Some(self.steps);
+        Some(match (&node.op, x) {
+            (Op::Convolution(_) | Op::Linear, Some(x)) => match self.form(node) {
+                Some(form) => {
+                    let tail = self.tail(position, form != Form::Linear);
+                    Box::new(Convolve {
+                        x,
+                        weight: inputs[1],
+                        bias: inputs.get(2).copied(),
+                        residual: tail.residual,
+                        clamp: tail.clamp,
+                        output: tail.output,
+                        form,
+                    })
+                }
+                None => self.fallback(position),
+            },
+            (Op::BatchNorm { epsilon, momentum }, Some(x)) => {
+                let tail = self.tail(position, true);
+                let batch = self.spec.is_some_and(|spec| spec.batch_statistics[node.stage]);
+                Box::new(Normalise {
+                    x,
+                    parameters: [inputs[1], inputs[2], inputs[3], inputs[4]],
+                    epsilon: *epsilon,
+                    statistics: if batch {
+                        Statistics::Batch { momentum: *momentum }
+                    } else {
+                        Statistics::Running
+                    },
+                    residual: tail.residual,
+                    clamp: tail.clamp,
+                    output: tail.output,
+                    owns_input: self.uses[x.index()] == 1 && matches!(graph.node(x).op, Op::Convolution(_)),
+                    saved: None,
+                })
+            }
+            (Op::Activation(activation), Some(x)) => {
+                Box::new(Activate { x, activation: *activation, output })
+            }
+            (Op::Add, Some(x)) if self.same_shape(inputs) => {
+                Box::new(AddValues { a: x, b: inputs[1], output })
+            }
+            (Op::Multiply, Some(x)) if self.same_shape(inputs) || self.is_gate(inputs) => {
+                Box::new(MultiplyValues { a: x, b: inputs[1], output })
+            }
+            (Op::Concat { axis }, Some(x)) if *axis + 1 == self.shapes[x.index()].len() => {
+                Box::new(Concatenate { inputs: inputs.to_vec(), output })
+            }
+            (Op::MaxPool(window), Some(x)) => Box::new(Pool::new(x, output, PoolKind::Max(*window))),
+            (Op::AveragePool(pool), Some(x)) => Box::new(Pool::new(x, output, PoolKind::Average(*pool))),
+            (Op::GlobalAveragePool, Some(x)) => Box::new(Pool::new(x, output, PoolKind::Global)),
+            (Op::AdaptiveAveragePool(_), Some(x)) => Box::new(Pool::new(x, output, PoolKind::Adaptive)),
+            (Op::Dropout { rate }, Some(x)) => Box::new(self.drop(node, x, output, *rate, Scope::Element)),
+            (Op::DropPath { rate }, Some(x)) => Box::new(self.drop(node, x, output, *rate, Scope::Sample)),
+            _ => self.fallback(position),
+        })
+    }
+
+    /// The form of a convolution or linear layer, where it has a kernel.
+    fn form(&self, node: &Node) -> Option<Form> {
+        let Op::Convolution(walk) = node.op else { return Some(Form::Linear) };
+        if walk.groups == 1 {
+            return Some(Form::Full(walk));
+        }
+        // Depthwise: as many groups as output channels, and each reads one channel.
+        match self.graph.node(node.inputs[1]).op {
+            Op::Parameter(index) => {
+                let shape = &self.graph.parameters()[index].shape;
+                (shape[0] == walk.groups && shape[1] == 1).then_some(Form::Depthwise(walk))
+            }
+            _ => None,
+        }
+    }
+
+    /// Follows `[add] → [clamp]` as long as nothing else reads what lies between.
+    fn tail(&mut self, position: usize, residuals: bool) -> Tail {
+        let mut tail = Tail { residual: None, clamp: Clamp::None, output: Value::at(position) };
+        if residuals
+            && let Some((reader, node)) = self.only_reader(tail.output)
+            && node.op == Op::Add
+            && let [a, b] = node.inputs[..]
+            && a != b
+        {
+            let other = if a == tail.output { b } else { a };
+            // The other summand must be there already, and not broadcast.
+            if other.index() < position && self.shapes[other.index()] == self.shapes[tail.output.index()] {
+                tail.residual = Some(other);
+                tail.output = Value::at(reader);
+                self.owners[reader] = Some(self.steps);
+            }
+        }
+        if let Some((reader, node)) = self.only_reader(tail.output)
+            && let Op::Activation(activation) = node.op
+            && let Some(clamp) = Clamp::of(activation)
+        {
+            tail.clamp = clamp;
+            tail.output = Value::at(reader);
+            self.owners[reader] = Some(self.steps);
+        }
+        tail
+    }
+
+    fn only_reader(&self, value: Value) -> Option<(usize, &Node)> {
+        let reader = self.readers[value.index()]?;
+        (self.uses[value.index()] == 1).then(|| (reader, &self.graph.nodes()[reader]))
+    }
+
+    fn same_shape(&self, inputs: &[Value]) -> bool {
+        inputs.iter().all(|input| self.shapes[input.index()] == self.shapes[inputs[0].index()])
+    }
+
+    /// Whether the second value is one number for each sample and channel of the first: `[batch, 1, …, channels]`.
+    fn is_gate(&self, inputs: &[Value]) -> bool {
+        let (x, gate) = (&self.shapes[inputs[0].index()], &self.shapes[inputs[1].index()]);
+        x.len() == gate.len()
+            && x.len() > 2
+            && (x[0], x.last()) == (gate[0], gate.last())
+            && gate[1..gate.len() - 1].iter().all(|&size| size == 1)
+    }
+
+    fn drop(&self, node: &Node, x: Value, output: Value, rate: f64, scope: Scope) -> Drop {
+        let active = self.spec.is_some_and(|spec| spec.dropout[node.stage]);
+        Drop { x, output, name: node.name.clone(), rate: if active { rate } else { 0.0 }, scope }
+    }
+
+    fn fallback(&self, position: usize) -> Box<dyn Step> {
+        Box::new(Fallback { node: self.graph.nodes()[position].clone(), output: Value::at(position) })
+    }
+}
+
+fn readers(graph: &Graph) -> Vec<Option<usize>> {
+    let mut readers = vec![None; graph.nodes().len()];
+    for (position, node) in graph.nodes().iter().enumerate() {
+        for input in &node.inputs {
+            readers[input.index()] = Some(position);
+        }
+    }
+    readers
+}

@@ -1,0 +1,126 @@
+//! Inference on the CPU: batch-norm folded, chains fused, buffers used again as soon as nobody needs what they hold.
+
+use super::compile::{Program, compile};
+use super::steps::Mode;
+use super::tape::{outputs, put_inputs, put_parameter};
+use super::{Machine, Workspace};
+use crate::graph::{Graph, Op, Value};
+use crate::{Inference, Parameters, Result, Tensor};
+
+/// How many samples run at once: few, so that a layer's activations are still in the cache when the next layer reads them.
+const SAMPLES_AT_ONCE: usize = 4;
+
+/// The CPU executor for graphs that are only run. A sample's result does not depend on its companions in the batch.
+pub struct Plan {
+    graph: Graph,
+    workspace: Workspace,
+    program: Program,
+    /// After each step, the values that nobody reads any more.
+    released: Vec<Vec<Value>>,
+    bound: Vec<Vec<usize>>,
+}
+
+impl Plan {
+    /// Folds and compiles a graph. Every parameter needs a value.
+    ///
+    /// # Errors
+    /// When a parameter has no value, or one of another shape.
+    pub fn new(machine: &Machine, graph: &Graph, parameters: &Parameters) -> Result<Self> {
+        let (graph, parameters) = graph.fold_batch_norm(parameters)?;
+        let mut workspace = Workspace::new(machine.clone(), vec![false; graph.nodes().len()]);
+        for (position, node) in graph.nodes().iter().enumerate() {
+            if let Op::Parameter(index) = node.op {
+                put_parameter(&mut workspace, &graph, index, Value::at(position), &parameters)?;
+            }
+        }
+        Ok(Self { graph, workspace, program: Program::default(), released: Vec::new(), bound: Vec::new() })
+    }
+
+    /// The nodes that ran their reference form for want of a kernel, at the input shapes bound last.
+    pub fn fallbacks(&self) -> Vec<&str> {
+        self.program.steps.iter().filter_map(|step| step.fallback()).collect()
+    }
+
+    fn bind(&mut self, inputs: &[Tensor]) -> Result<()> {
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
+        if shapes == self.bound && !self.program.steps.is_empty() {
+            return Ok(());
+        }
+        self.workspace.shapes = self.graph.infer(&shapes)?;
+        self.program = compile(&self.graph, &self.workspace.shapes, None);
+        self.released = releases(&self.graph, &self.program);
+        self.bound = shapes;
+        Ok(())
+    }
+
+    fn run_at_once(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        self.bind(inputs)?;
+        put_inputs(&mut self.workspace, &self.graph, inputs)?;
+        for (step, released) in self.program.steps.iter_mut().zip(&self.released) {
+            step.forward(&mut self.workspace, Mode::Inference)?;
+            released.iter().for_each(|&value| self.workspace.release(value));
+        }
+        let outputs = outputs(&self.workspace, &self.graph)?;
+        let graph = &self.graph;
+        self.workspace.clear(|value| matches!(graph.node(value).op, Op::Parameter(_)));
+        Ok(outputs)
+    }
+}
+
+impl Inference for Plan {
+    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let batch = inputs.first().and_then(|tensor| tensor.shape().first().copied()).unwrap_or(0);
+        let same_batch = inputs.iter().all(|tensor| tensor.shape().first() == Some(&batch));
+        if batch <= SAMPLES_AT_ONCE || !same_batch {
+            return self.run_at_once(inputs);
+        }
+        let mut parts = Vec::new();
+        for start in (0..batch).step_by(SAMPLES_AT_ONCE) {
+            let end = (start + SAMPLES_AT_ONCE).min(batch);
+            let part: Vec<Tensor> =
+                inputs.iter().map(|tensor| tensor.rows(start, end)).collect::<Result<_>>()?;
+            parts.push(self.run_at_once(&part)?);
+        }
+        joined(&parts)
+    }
+}
+
+/// Joins the outputs of parts of a batch.
+fn joined(parts: &[Vec<Tensor>]) -> Result<Vec<Tensor>> {
+    let count = parts.first().map_or(0, Vec::len);
+    (0..count)
+        .map(|output| {
+            let mut data = Vec::new();
+            let mut rows = 0;
+            for part in parts {
+                data.extend_from_slice(part[output].as_f32()?);
+                rows += part[output].shape().first().copied().unwrap_or(0);
+            }
+            let mut shape = parts[0][output].shape().to_vec();
+            if let Some(first) = shape.first_mut() {
+                *first = rows;
+            }
+            Tensor::new(&shape, data)
+        })
+        .collect()
+}
+
+/// For each step the values whose last reader it is, and which are neither outputs nor parameters.
+fn releases(graph: &Graph, program: &Program) -> Vec<Vec<Value>> {
+    let mut last: Vec<Option<usize>> = program.owners.clone();
+    for (position, node) in graph.nodes().iter().enumerate() {
+        for input in &node.inputs {
+            last[input.index()] = last[input.index()].max(program.owners[position]);
+        }
+    }
+    for (_, value) in graph.outputs() {
+        last[value.index()] = None;
+    }
+    let mut releases = vec![Vec::new(); program.steps.len()];
+    for (position, step) in last.into_iter().enumerate() {
+        if let (Some(step), false) = (step, matches!(graph.nodes()[position].op, Op::Parameter(_))) {
+            releases[step].push(Value::at(position));
+        }
+    }
+    releases
+}

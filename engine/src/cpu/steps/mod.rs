@@ -1,0 +1,49 @@
+//! What plans and tapes are made of: one step for each operator, or for a few that run as one.
+//!
+//! A step reads and writes the workspace. Forward makes its output; backward takes its output's gradient and adds to those of its
+//! inputs. A step that has no kernel runs the reference executor's form ([`fallback`]).
+
+mod convolution;
+mod elementwise;
+mod fallback;
+mod normalisation;
+mod pooling;
+mod regularisation;
+
+pub(crate) use convolution::{Convolve, Form};
+pub(crate) use elementwise::{Activate, AddValues, Concatenate, MultiplyValues};
+pub(crate) use fallback::Fallback;
+pub(crate) use normalisation::{Normalise, Statistics};
+pub(crate) use pooling::{Pool, PoolKind};
+pub(crate) use regularisation::{Drop, Scope};
+
+use super::Workspace;
+use crate::Result;
+use crate::graph::Value;
+
+/// Whether a forward pass is followed by a backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Training behaviour as the specification asks for it; what backward needs is kept.
+    Training,
+    /// No training behaviour, nothing kept.
+    Inference,
+}
+
+/// A unit of execution.
+pub(crate) trait Step: Send {
+    /// The value it makes.
+    fn output(&self) -> Value;
+
+    /// Makes the output from the inputs.
+    fn forward(&mut self, workspace: &mut Workspace, mode: Mode) -> Result<()>;
+
+    /// Takes the output's gradient, if there is one, and adds the inputs' shares to theirs. The last forward pass was in
+    /// [`Mode::Training`], and the values it made are still there.
+    fn backward(&mut self, workspace: &mut Workspace) -> Result<()>;
+
+    /// The name of the node, when the last pass ran its reference form for want of a kernel.
+    fn fallback(&self) -> Option<&str> {
+        None
+    }
+}

@@ -1,0 +1,205 @@
+//! The memory in which steps run: one buffer for each value, one for each gradient, and those that wait to be used again.
+
+use super::Buffer;
+use super::Machine;
+use super::kernels::conv::{self, ConvShape, Direction, PackedWeights};
+use super::kernels::{Accumulate, Scratch};
+use crate::graph::Value;
+use crate::{EngineError, Result, StepKey};
+
+/// Values, gradients and free buffers of one executor.
+pub(crate) struct Workspace {
+    pub machine: Machine,
+    /// The shape of every value, for the inputs bound last.
+    pub shapes: Vec<Vec<usize>>,
+    values: Vec<Option<Buffer>>,
+    gradients: Vec<Option<Buffer>>,
+    /// Whether each value's gradient is wanted: it is, or depends on, a trained parameter.
+    wanted: Vec<bool>,
+    /// Counts the changes of each value, so that packed copies know when they are stale.
+    versions: Vec<u64>,
+    free: Vec<Buffer>,
+    packed: Vec<PackedCopy>,
+    /// Memory that kernels work in.
+    pub scratch: Scratch,
+    /// What names the step, while a training step runs.
+    pub key: Option<StepKey>,
+}
+
+/// Weights as a kernel reads them, and the version of the value they were packed from.
+pub(crate) struct PackedCopy {
+    weight: Value,
+    shape: ConvShape,
+    direction: Direction,
+    version: u64,
+    pub weights: PackedWeights,
+}
+
+impl Workspace {
+    /// A workspace for a graph of `wanted.len()` values.
+    pub fn new(machine: Machine, wanted: Vec<bool>) -> Self {
+        let count = wanted.len();
+        Self {
+            machine,
+            shapes: vec![Vec::new(); count],
+            values: std::iter::repeat_with(|| None).take(count).collect(),
+            gradients: std::iter::repeat_with(|| None).take(count).collect(),
+            wanted,
+            versions: vec![0; count],
+            free: Vec::new(),
+            packed: Vec::new(),
+            scratch: Scratch::new(),
+            key: None,
+        }
+    }
+
+    /// The count of numbers of a value.
+    pub fn len(&self, value: Value) -> usize {
+        self.shapes[value.index()].iter().product()
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, value: Value) -> &[usize] {
+        &self.shapes[value.index()]
+    }
+
+    /// A value's numbers.
+    ///
+    /// # Panics
+    /// When no step has made them: the order of steps is wrong.
+    pub fn get(&self, value: Value) -> &[f32] {
+        match &self.values[value.index()] {
+            Some(buffer) => &buffer[..self.len(value)],
+            None => panic!("value {} is read before it is made", value.index()),
+        }
+    }
+
+    /// How often a value has changed.
+    pub fn version(&self, value: Value) -> u64 {
+        self.versions[value.index()]
+    }
+
+    /// A buffer of at least `length` numbers with arbitrary contents: the smallest free one that is large enough and not
+    /// wastefully so, else a new one.
+    pub fn allocate(&mut self, length: usize) -> Buffer {
+        let most = 2 * length + (64 << 10);
+        let fit = (0..self.free.len())
+            .filter(|&index| (length..=most).contains(&self.free[index].len()))
+            .min_by_key(|&index| self.free[index].len());
+        match fit {
+            Some(index) => self.free.swap_remove(index),
+            None => Buffer::zeros(length),
+        }
+    }
+
+    /// Gives a buffer back for later use.
+    pub fn recycle(&mut self, buffer: Buffer) {
+        self.free.push(buffer);
+    }
+
+    /// Sets a value's numbers.
+    pub fn put(&mut self, value: Value, buffer: Buffer) {
+        self.versions[value.index()] += 1;
+        if let Some(old) = self.values[value.index()].replace(buffer) {
+            self.free.push(old);
+        }
+    }
+
+    /// Copies a slice in as a value's numbers.
+    pub fn put_slice(&mut self, value: Value, data: &[f32]) {
+        let mut buffer = match self.values[value.index()].take() {
+            Some(buffer) if buffer.len() >= data.len() => buffer,
+            old => {
+                self.free.extend(old);
+                self.allocate(data.len())
+            }
+        };
+        buffer[..data.len()].copy_from_slice(data);
+        self.put(value, buffer);
+    }
+
+    /// Takes a value's numbers out, to overwrite them or give them back.
+    pub fn take(&mut self, value: Value) -> Option<Buffer> {
+        self.values[value.index()].take()
+    }
+
+    /// Frees a value's numbers.
+    pub fn release(&mut self, value: Value) {
+        if let Some(buffer) = self.values[value.index()].take() {
+            self.free.push(buffer);
+        }
+    }
+
+    /// Whether a value's gradient is wanted.
+    pub fn wants(&self, value: Value) -> bool {
+        self.wanted[value.index()]
+    }
+
+    /// Takes the gradient of a value whose users have all run.
+    pub fn take_gradient(&mut self, value: Value) -> Option<Buffer> {
+        self.gradients[value.index()].take()
+    }
+
+    /// A value's gradient as far as it has been summed.
+    pub fn gradient(&self, value: Value) -> Option<&[f32]> {
+        self.gradients[value.index()].as_ref().map(|buffer| &buffer[..self.len(value)])
+    }
+
+    /// The buffer into which a step writes its share of a value's gradient, and whether to add to it.
+    /// Returned with [`Workspace::put_gradient`].
+    pub fn gradient_buffer(&mut self, value: Value) -> (Buffer, Accumulate) {
+        match self.gradients[value.index()].take() {
+            Some(buffer) => (buffer, Accumulate::Add),
+            None => (self.allocate(self.len(value)), Accumulate::Overwrite),
+        }
+    }
+
+    /// Sets a value's gradient.
+    pub fn put_gradient(&mut self, value: Value, buffer: Buffer) {
+        self.gradients[value.index()] = Some(buffer);
+    }
+
+    /// Frees every value and gradient but those that `keep` names.
+    pub fn clear(&mut self, keep: impl Fn(Value) -> bool) {
+        for index in (0..self.values.len()).filter(|&index| !keep(Value::at(index))) {
+            self.free.extend(self.values[index].take());
+            self.free.extend(self.gradients[index].take());
+        }
+    }
+
+    /// Takes out the packed form of a convolution's weights, packed anew when the weights have changed. Returned with
+    /// [`Workspace::keep_packed`], it outlives the steps, whose shapes come and go.
+    pub fn take_packed(&mut self, weight: Value, shape: &ConvShape, direction: Direction) -> PackedCopy {
+        let shape = ConvShape { batch: 1, height: 0, width: 0, ..*shape };
+        let known = self
+            .packed
+            .iter()
+            .position(|copy| copy.weight == weight && copy.direction == direction && copy.shape == shape);
+        let version = self.version(weight);
+        let mut copy = match known {
+            Some(index) => self.packed.swap_remove(index),
+            None => {
+                let weights = PackedWeights::new(self.machine.isa, &shape, direction);
+                PackedCopy { weight, shape, direction, version: version.wrapping_sub(1), weights }
+            }
+        };
+        if copy.version != version {
+            conv::pack(&self.machine, &shape, self.get(weight), &mut copy.weights);
+            copy.version = version;
+        }
+        copy
+    }
+
+    /// Keeps packed weights for the next pass.
+    pub fn keep_packed(&mut self, copy: PackedCopy) {
+        self.packed.push(copy);
+    }
+
+    /// The key of the training step that runs.
+    ///
+    /// # Errors
+    /// When no step runs.
+    pub fn key(&self) -> Result<&StepKey> {
+        self.key.as_ref().ok_or(EngineError::Order("training behaviour outside of a training step"))
+    }
+}
