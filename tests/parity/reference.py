@@ -1,0 +1,174 @@
+"""Writes what timm computes for formula-filled networks: expected/NAME.json, which the Rust parity tests compare with.
+
+    python reference.py resnet18 mobilenetv2_050          # or no name: all of them
+
+Needs torch and timm; the tests themselves need neither. The fields are described in README.md.
+"""
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import timm
+import torch
+import torch.nn.functional as F
+
+import fill
+
+CLASSES = 10
+BATCH = 4
+DIGITS = 9
+
+# The modules whose outputs are recorded as stages, by network family.
+_RESNET = ["maxpool", "layer1", "layer2", "layer3", "layer4"]
+_MOBILENET = ["bn1", *[f"blocks.{index}" for index in range(7)], "bn2"]
+_VGG16 = [*[f"features.{index}" for index in (4, 9, 16, 23, 30)], "pre_logits"]
+_VGG16_BN = [*[f"features.{index}" for index in (6, 13, 23, 33, 43)], "pre_logits"]
+NETWORKS = {
+    "resnet18": _RESNET,
+    "resnet50": _RESNET,
+    "vgg16": _VGG16,
+    "vgg16_bn": _VGG16_BN,
+    "mobilenetv2_100": _MOBILENET,
+    "mobilenetv2_050": _MOBILENET,
+}
+
+
+def rounded(value: float) -> float:
+    """The number with as many significant digits as the files keep."""
+    return float(f"{value:.{DIGITS}g}")
+
+
+def numbers(values: torch.Tensor) -> list[float]:
+    """The entries in order, rounded."""
+    return [rounded(value) for value in values.flatten().tolist()]
+
+
+def filled(name: str) -> torch.nn.Module:
+    """A timm network whose parameters and buffers are those of the generator."""
+    model = timm.create_model(name, num_classes=CLASSES)
+    state = model.state_dict()
+    for key, value in state.items():
+        if not key.endswith("num_batches_tracked"):
+            value.copy_(torch.from_numpy(fill.tensor(key, tuple(value.shape))))
+    return model.eval()
+
+
+def stage_outputs(model: torch.nn.Module, stages: list[str], inputs: torch.Tensor) -> tuple[torch.Tensor, dict]:
+    """The logits, and each stage's output by its name."""
+    outputs = {}
+    hooks = [
+        model.get_submodule(stage).register_forward_hook(lambda _, __, out, stage=stage: outputs.update({stage: out}))
+        for stage in stages
+    ]
+    with torch.no_grad():
+        logits = model(inputs)
+    for hook in hooks:
+        hook.remove()
+    return logits, outputs
+
+
+def check_filling(model: torch.nn.Module, stages: list[str], inputs: torch.Tensor) -> None:
+    """Fails unless the filling preserves variance and every stage matters for the logits: else the test proves little."""
+    logits, outputs = stage_outputs(model, stages, inputs)
+    spread = (logits - logits.mean(0)).std().item()
+    assert 1e-3 < spread, f"the logits hardly depend on the picture: their deviation over the batch is {spread:.1e}"
+    for stage, output in outputs.items():
+        deviation = output.std().item()
+        assert 0.1 <= deviation <= 10.0, f"{stage}: deviation {deviation:.3g} is outside 0.1 to 10"
+        push = torch.from_numpy(fill.signed(f"push.{stage}", output[0].numel())).reshape(output[0].shape)
+        hook = model.get_submodule(stage).register_forward_hook(
+            lambda _, __, out, push=push, scale=0.01 * deviation: out + scale * push
+        )
+        with torch.no_grad():
+            change = (model(inputs) - logits).abs().max().item()
+        hook.remove()
+        assert change > 1e-4 * logits.abs().max().item(), f"{stage}: a push of 1 % moves the logits by {change:.1e} only"
+
+
+def describe_stage(output: torch.Tensor) -> dict:
+    """What is kept of a stage's output: shape, moments (population deviation) and a few entries of the flat NCHW order."""
+    flat = output.flatten()
+    positions = fill.sample_positions(len(flat))
+    return {
+        "shape": list(output.shape),
+        "mean": rounded(flat.mean().item()),
+        "std": rounded(flat.std(correction=0).item()),
+        "at": positions,
+        "values": numbers(flat[positions]),
+    }
+
+
+def step(model: torch.nn.Module, inputs: torch.Tensor, training: bool) -> dict:
+    """Loss and gradients of one training step, batch-norm by running (`training` false) or by batch statistics."""
+    model.train(training)
+    model.zero_grad()
+    labels = torch.arange(BATCH) * 3 % CLASSES
+    logits = model(inputs)
+    loss = F.cross_entropy(logits, labels)
+    loss.backward()
+    gradients = {}
+    for name, parameter in model.named_parameters():
+        gradient = parameter.grad.flatten()
+        probe = torch.from_numpy(fill.signed(f"probe.{name}", len(gradient)))
+        gradients[name] = [rounded(gradient.norm().item()), rounded(torch.dot(gradient, probe).item())]
+    described = {"loss": rounded(loss.item()), "logits": numbers(logits), "gradients": gradients}
+    if training:
+        buffers = {name: value for name, value in model.named_buffers() if value.is_floating_point()}
+        described["running"] = {name: rounded(value.norm().item()) for name, value in buffers.items()}
+    model.eval()
+    return described
+
+
+def reference(name: str, size: int) -> dict:
+    """Everything the parity test of a network compares with."""
+    stages = NETWORKS[name]
+    model = filled(name)
+    single = torch.from_numpy(fill.image(BATCH, size))
+    with torch.no_grad():
+        single_logits = model(single)
+    model = model.double()
+    inputs = single.double()
+    check_filling(model, stages, inputs)
+    logits, outputs = stage_outputs(model, stages, inputs)
+    with torch.no_grad():
+        pooled = model.forward_head(model.forward_features(inputs), pre_logits=True)
+    assert math.isfinite(logits.sum().item())
+    return {
+        "format": 1,
+        "network": name,
+        "size": size,
+        "batch": BATCH,
+        "classes": CLASSES,
+        "versions": {"torch": torch.__version__, "timm": timm.__version__},
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "logits": numbers(logits),
+        "logits_f32_deviation": rounded((single_logits.double() - logits).abs().max().item()),
+        "pooled": describe_stage(pooled),
+        "stages": {stage: describe_stage(outputs[stage]) for stage in stages},
+        "step_frozen_norm": step(model, inputs, training=False),
+        "step_batch_norm": step(model, inputs, training=True),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("networks", nargs="*", metavar="NAME", help=f"of {', '.join(NETWORKS)}; default: all")
+    parser.add_argument("--size", type=int, default=64, help="side of the input picture in pixels")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.networks) - set(NETWORKS))
+    if unknown:
+        parser.error(f"unknown network {unknown[0]}; there are {', '.join(NETWORKS)}")
+    folder = Path(__file__).parent / "expected"
+    for name in arguments.networks or NETWORKS:
+        found = reference(name, arguments.size)
+        text = json.dumps(found, separators=(",", ":"))
+        assert len(text) < 60_000, f"{name}: {len(text)} bytes are too many to keep beside the test"
+        (folder / f"{name}.json").write_text(text + "\n")
+        deviations = " ".join(f"{stage['std']:.2f}" for stage in found["stages"].values())
+        print(f"{name}: {len(text)} bytes; stage deviations {deviations}; loss {found['step_frozen_norm']['loss']:.4f}")
+
+
+if __name__ == "__main__":
+    main()
