@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Graph, Parameters, Result, Tensor};
+use crate::graph::Op;
+use crate::{EngineError, Graph, Parameters, Result, Tensor};
 
 /// Something that runs a graph.
 pub trait Inference: Send {
@@ -98,6 +99,44 @@ impl TrainSpec {
             batch_statistics: vec![true; stages],
             optimizer,
         }
+    }
+
+    /// Checks that it fits a graph, and that no running statistic is to be trained.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check(&self, graph: &Graph) -> Result<()> {
+        let (parameters, stages) = (graph.parameters().len(), graph.stages().len());
+        if self.groups.len() != parameters
+            || self.dropout.len() != stages
+            || self.batch_statistics.len() != stages
+        {
+            return Err(EngineError::Tensor {
+                what: "a training specification".into(),
+                expected: format!("{parameters} parameters and {stages} stages"),
+                found: format!("{} and {}", self.groups.len(), self.dropout.len()),
+            });
+        }
+        let trained = graph.parameters().iter().zip(&self.groups).filter(|(_, group)| group.is_some());
+        match trained.map(|(parameter, _)| parameter).find(|parameter| !parameter.kind.is_trainable()) {
+            Some(parameter) => Err(EngineError::Unsupported {
+                what: format!("training `{}`", parameter.name),
+                why: "it is a running statistic, which batch-norm updates by itself".into(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether each value's gradient is wanted: trained parameters, and all that is computed from them.
+    pub fn wanted(&self, graph: &Graph) -> Vec<bool> {
+        let mut wanted: Vec<bool> = Vec::with_capacity(graph.nodes().len());
+        for node in graph.nodes() {
+            wanted.push(match node.op {
+                Op::Parameter(index) => self.groups[index].is_some(),
+                _ => node.inputs.iter().any(|input| wanted[input.index()]),
+            });
+        }
+        wanted
     }
 }
 
