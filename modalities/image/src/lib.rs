@@ -1,1 +1,7 @@
-//! .
+//! Photographs: from files to samples, pixels and tensors.
+//!
+//! `data` turns a folder into samples and samples into normalised pixels; it knows no models.
+
+pub mod data;
+
+pub use data::{DecodeError, OpenError, PreprocessError};

@@ -1,0 +1,36 @@
+//! Files → samples → pixels → tensors.
+//!
+//! A [`Dataset`] lists and checks the files, a [`Picture`] is one decoded photograph, a [`Preprocess`] or an [`Augment`] makes
+//! network input of it, and a [`Loader`] does so on other threads ahead of the consumer. How samples are divided into
+//! training and validation data, when the folders do not say it, is decided elsewhere.
+
+mod decode;
+mod jpeg;
+mod picture;
+
+mod resize;
+mod transform;
+
+mod augment;
+mod jitter;
+
+mod quarantine;
+
+mod loader;
+mod store;
+
+mod thumbnail;
+
+pub use augment::{Augment, Erasing, Level, RandomCrop};
+
+pub use decode::{DecodeError, Format, Header, MAX_FILE_BYTES, MAX_PIXELS, decode, probe, read_file};
+
+pub use jitter::Jitter;
+pub use loader::{Batch, Loader, LoaderOptions};
+pub use picture::{OpenError, Picture};
+pub use quarantine::{Quarantine, Quarantined};
+
+pub use resize::{Interpolation, Region, Size, resize, resize_region, resize_window};
+pub use store::PictureStore;
+pub use thumbnail::thumbnail;
+pub use transform::{CropMode, Preprocess, PreprocessError};
