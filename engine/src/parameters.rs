@@ -76,11 +76,7 @@ impl Parameters {
     /// # Errors
     /// When there is no value of this name, or it is not f32.
     pub fn digest(&self, name: &str) -> Result<String> {
-        let mut hasher = blake3::Hasher::new();
-        for value in self.get(name)?.as_f32()? {
-            hasher.update(&value.to_le_bytes());
-        }
-        Ok(hasher.finalize().to_hex().to_string())
+        Ok(blake3::hash(bytemuck::cast_slice(self.get(name)?.as_f32()?)).to_hex().to_string())
     }
 }
 

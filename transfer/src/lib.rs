@@ -1,1 +1,14 @@
-//! .
+//! What is done: checkpoints, freezing, the prefix cache, probes, fitting, the audit, bundles.
+//!
+//! This crate knows a sample's identity, never its content; modalities bring that.
+
+pub mod atomic;
+pub mod audit;
+pub mod checkpoint;
+pub mod classification;
+pub mod data;
+pub mod fit;
+pub mod freeze;
+pub mod metrics;
+pub mod prefix;
+pub mod task;

@@ -41,6 +41,11 @@ impl Plan {
         self.program.steps.iter().filter_map(|step| step.fallback()).collect()
     }
 
+    /// A digest of the weights that ran: the folded values of all parameters, and their packed copies. Hexadecimal BLAKE3.
+    pub fn fingerprint(&self) -> String {
+        self.workspace.fingerprint(&self.graph)
+    }
+
     fn bind(&mut self, inputs: &[Tensor]) -> Result<()> {
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
         if shapes == self.bound && !self.program.steps.is_empty() {

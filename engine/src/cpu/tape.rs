@@ -33,8 +33,8 @@ impl Tape {
     /// # Errors
     /// When a parameter has no value, one of another shape, or the specification is of another graph.
     pub fn new(machine: &Machine, graph: &Graph, parameters: &Parameters, spec: &TrainSpec) -> Result<Self> {
-        check_spec(graph, spec)?;
-        let mut workspace = Workspace::new(machine.clone(), wanted(graph, spec));
+        spec.check(graph)?;
+        let mut workspace = Workspace::new(machine.clone(), spec.wanted(graph));
         let mut nodes = vec![Value::at(0); graph.parameters().len()];
         for (position, node) in graph.nodes().iter().enumerate() {
             if let Op::Parameter(index) = node.op {
@@ -67,6 +67,11 @@ impl Tape {
     /// The nodes that ran their reference form for want of a kernel, at the input shapes bound last.
     pub fn fallbacks(&self) -> Vec<&str> {
         self.program.steps.iter().filter_map(|step| step.fallback()).collect()
+    }
+
+    /// A digest of the weights that ran: the values of all parameters, and their packed copies. Hexadecimal BLAKE3.
+    pub fn fingerprint(&self) -> String {
+        self.workspace.fingerprint(&self.graph)
     }
 
     fn bind(&mut self, inputs: &[Tensor]) -> Result<()> {
@@ -255,42 +260,6 @@ impl Training for Tape {
         }
         self.updates = snapshot.updates;
         Ok(())
-    }
-}
-
-/// Whether each value's gradient is wanted: trained parameters, and all that is computed from them.
-fn wanted(graph: &Graph, spec: &TrainSpec) -> Vec<bool> {
-    let mut wanted: Vec<bool> = Vec::with_capacity(graph.nodes().len());
-    for node in graph.nodes() {
-        wanted.push(match node.op {
-            Op::Parameter(index) => spec.groups[index].is_some(),
-            _ => node.inputs.iter().any(|input| wanted[input.index()]),
-        });
-    }
-    wanted
-}
-
-fn check_spec(graph: &Graph, spec: &TrainSpec) -> Result<()> {
-    let (parameters, stages) = (graph.parameters().len(), graph.stages().len());
-    let fits = spec.groups.len() == parameters
-        && spec.dropout.len() == stages
-        && spec.batch_statistics.len() == stages;
-    let statistic = graph
-        .parameters()
-        .iter()
-        .zip(&spec.groups)
-        .find(|(p, group)| !p.kind.is_trainable() && group.is_some());
-    match statistic {
-        Some((parameter, _)) => Err(EngineError::Unsupported {
-            what: format!("training `{}`", parameter.name),
-            why: "it is a running statistic, which batch-norm updates by itself".into(),
-        }),
-        None if fits => Ok(()),
-        None => Err(EngineError::Tensor {
-            what: "a training specification".into(),
-            expected: format!("{parameters} parameters and {stages} stages"),
-            found: format!("{} and {}", spec.groups.len(), spec.dropout.len()),
-        }),
     }
 }
 

@@ -4,7 +4,7 @@ use super::Buffer;
 use super::Machine;
 use super::kernels::conv::{self, ConvShape, Direction, PackedWeights};
 use super::kernels::{Accumulate, Scratch};
-use crate::graph::Value;
+use crate::graph::{Graph, Op, Value};
 use crate::{EngineError, Result, StepKey};
 
 /// Values, gradients and free buffers of one executor.
@@ -193,6 +193,24 @@ impl Workspace {
     /// Keeps packed weights for the next pass.
     pub fn keep_packed(&mut self, copy: PackedCopy) {
         self.packed.push(copy);
+    }
+
+    /// A digest of the parameters and of their packed copies, in an order that does not depend on when they were packed.
+    pub fn fingerprint(&self, graph: &Graph) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |numbers: &[f32]| {
+            hasher.update(bytemuck::cast_slice(numbers));
+        };
+        for (position, node) in graph.nodes().iter().enumerate() {
+            let value = Value::at(position);
+            if let (Op::Parameter(index), Some(buffer)) = (&node.op, &self.values[position]) {
+                add(&buffer[..graph.parameters()[*index].shape.iter().product()]);
+                let mut copies: Vec<&PackedCopy> = self.packed.iter().filter(|copy| copy.weight == value).collect();
+                copies.sort_by_key(|copy| (copy.direction == Direction::Input, format!("{:?}", copy.shape)));
+                copies.iter().for_each(|copy| add(copy.weights.panels()));
+            }
+        }
+        hasher.finalize().to_hex().to_string()
     }
 
     /// The key of the training step that runs.

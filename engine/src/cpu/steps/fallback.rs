@@ -2,8 +2,10 @@
 
 use super::{Mode, Step};
 use crate::cpu::Workspace;
+use crate::cpu::kernels::elementwise;
 use crate::graph::{Node, Value};
-use crate::{EngineError, Result, Tensor};
+use crate::reference::fallback;
+use crate::{Result, Tensor};
 
 /// `output = node(inputs…)` by way of the reference executor.
 pub(crate) struct Fallback {
@@ -23,12 +25,26 @@ impl Step for Fallback {
         self.output
     }
 
-    fn forward(&mut self, _workspace: &mut Workspace, _: Mode) -> Result<()> {
-        Err(EngineError::Order("fallback is being written"))
+    fn forward(&mut self, workspace: &mut Workspace, _: Mode) -> Result<()> {
+        let made = fallback::forward(&self.node, &self.inputs(workspace)?)?;
+        workspace.put_slice(self.output, made.as_f32()?);
+        Ok(())
     }
 
     fn backward(&mut self, workspace: &mut Workspace) -> Result<()> {
-        let _ = self.inputs(workspace)?;
+        let Some(gradient) = workspace.take_gradient(self.output) else { return Ok(()) };
+        let length = workspace.len(self.output);
+        let dy = Tensor::new(workspace.shape(self.output), gradient[..length].to_vec())?;
+        workspace.recycle(gradient);
+        let wanted: Vec<bool> = self.node.inputs.iter().map(|&input| workspace.wants(input)).collect();
+        let shares = fallback::backward(&self.node, &self.inputs(workspace)?, &dy, &wanted)?;
+        for (&input, share) in self.node.inputs.iter().zip(shares) {
+            let Some(share) = share else { continue };
+            let (mut buffer, accumulate) = workspace.gradient_buffer(input);
+            let length = share.len();
+            elementwise::scale(&workspace.machine, 1.0, share.as_f32()?, &mut buffer[..length], accumulate);
+            workspace.put_gradient(input, buffer);
+        }
         Ok(())
     }
 

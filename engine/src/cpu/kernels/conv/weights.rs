@@ -43,6 +43,11 @@ impl PackedWeights {
         packed
     }
 
+    /// All panels, for telling whether they changed.
+    pub fn panels(&self) -> &[f32] {
+        &self.buffer
+    }
+
     /// Phases with their panels, in order.
     pub(super) fn phases(&self) -> impl Iterator<Item = (&Phase, &[f32])> {
         let floats = self.depth() * self.padded_columns();

@@ -1,0 +1,155 @@
+//! Classification: one class of several for each sample, whatever the samples are.
+
+use std::collections::BTreeMap;
+
+use tk_engine::cpu::Machine;
+use tk_engine::cpu::kernels::cross_entropy::{CrossEntropy, Targets};
+use tk_engine::graph::{GraphBuilder, Value};
+use tk_engine::{EngineError, Result, Tensor};
+
+use crate::metrics::Confusion;
+use crate::task::{LossValue, Meter, Task};
+
+/// A linear head, softmax cross-entropy, accuracy and macro-F1.
+///
+/// Targets are class numbers, `[batch]`, or shares of classes, `[batch, classes]` (for mixed samples).
+#[derive(Clone, Debug)]
+pub struct Classification {
+    /// How many classes there are.
+    pub classes: usize,
+    /// The name of the head's layer, as the published checkpoint has it.
+    pub head: String,
+    /// The part of each target that is spread over all classes when training (arXiv 1512.00567).
+    pub label_smoothing: f64,
+    /// Where the loss is computed.
+    pub machine: Machine,
+}
+
+impl Task for Classification {
+    fn graft(&self, builder: &mut GraphBuilder, features: Value) -> Vec<Value> {
+        vec![builder.linear(&self.head, features, self.classes)]
+    }
+
+    fn loss(&self, outputs: &[Tensor], targets: &[Tensor], total: f64) -> Result<LossValue> {
+        let (logits, target) = pair(outputs, targets, self.classes)?;
+        let mut gradient = vec![0.0; logits.len()];
+        let loss = CrossEntropy { label_smoothing: self.label_smoothing, divisor: total };
+        let classes = class_numbers(target, self.classes)?;
+        let targets = match &classes {
+            Some(classes) => Targets::Classes(classes),
+            None => Targets::Shares(target.as_f32()?),
+        };
+        let value = loss.evaluate(&self.machine, logits.as_f32()?, self.classes, targets, &mut gradient);
+        Ok(LossValue { value, gradients: vec![Tensor::new(logits.shape(), gradient)?] })
+    }
+
+    fn meter(&self) -> Box<dyn Meter> {
+        Box::new(ClassMeter {
+            confusion: Confusion::new(self.classes),
+            loss: 0.0,
+            machine: self.machine.clone(),
+        })
+    }
+}
+
+struct ClassMeter {
+    confusion: Confusion,
+    loss: f64,
+    machine: Machine,
+}
+
+impl Meter for ClassMeter {
+    fn add(&mut self, outputs: &[Tensor], targets: &[Tensor]) -> Result<()> {
+        let width = self.confusion.classes();
+        let (logits, target) = pair(outputs, targets, width)?;
+        let Some(classes) = class_numbers(target, width)? else {
+            return Err(misfit(
+                "validation targets",
+                "one class number for each sample",
+                format!("{:?}", target.shape()),
+            ));
+        };
+        let numbers = logits.as_f32()?;
+        let mut gradient = vec![0.0; numbers.len()];
+        let loss = CrossEntropy { label_smoothing: 0.0, divisor: 1.0 };
+        self.loss += loss.evaluate(&self.machine, numbers, width, Targets::Classes(&classes), &mut gradient);
+        for (row, &class) in numbers.chunks(width).zip(&classes) {
+            self.confusion.add(class as usize, crate::metrics::most_probable(row));
+        }
+        Ok(())
+    }
+
+    fn scores(&self) -> BTreeMap<String, f64> {
+        BTreeMap::from([
+            ("accuracy".to_owned(), self.confusion.accuracy()),
+            ("macro_f1".to_owned(), self.confusion.macro_f1()),
+            ("loss".to_owned(), self.loss / self.confusion.samples().max(1) as f64),
+        ])
+    }
+}
+
+fn pair<'a>(
+    outputs: &'a [Tensor],
+    targets: &'a [Tensor],
+    classes: usize,
+) -> Result<(&'a Tensor, &'a Tensor)> {
+    match (outputs, targets) {
+        ([logits], [target]) if logits.shape().last() == Some(&classes) => Ok((logits, target)),
+        _ => Err(misfit(
+            "classification",
+            &format!("logits [batch, {classes}] and one target tensor"),
+            format!("{} outputs and {} targets", outputs.len(), targets.len()),
+        )),
+    }
+}
+
+/// The class numbers of targets of rank 1; `None` for shares.
+fn class_numbers(target: &Tensor, classes: usize) -> Result<Option<Vec<u32>>> {
+    if target.shape().len() != 1 {
+        return Ok(None);
+    }
+    let numbers = target.as_f32()?;
+    match numbers.iter().find(|&&number| number < 0.0 || number as usize >= classes || number.fract() != 0.0)
+    {
+        Some(number) => {
+            Err(misfit("a target", &format!("a class number below {classes}"), number.to_string()))
+        }
+        None => Ok(Some(numbers.iter().map(|&number| number as u32).collect())),
+    }
+}
+
+fn misfit(what: &str, expected: &str, found: String) -> EngineError {
+    EngineError::Tensor { what: what.to_owned(), expected: expected.to_owned(), found }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn task() -> Classification {
+        Classification { classes: 3, head: "fc".into(), label_smoothing: 0.0, machine: Machine::new(1) }
+    }
+
+    #[test]
+    fn class_numbers_and_one_hot_shares_are_the_same_loss() {
+        let logits = Tensor::new(&[2, 3], vec![0.5, -1.0, 2.0, 0.0, 0.3, -0.2]).unwrap();
+        let numbers = Tensor::new(&[2], vec![2.0, 0.0]).unwrap();
+        let shares = Tensor::new(&[2, 3], vec![0.0, 0.0, 1.0, 1.0, 0.0, 0.0]).unwrap();
+        let a = task().loss(&[logits.clone()], &[numbers], 2.0).unwrap();
+        let b = task().loss(&[logits], &[shares], 2.0).unwrap();
+        assert!((a.value - b.value).abs() < 1e-6);
+        for (a, b) in a.gradients[0].to_f32().iter().zip(b.gradients[0].to_f32()) {
+            assert!((a - b).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn impossible_targets_are_errors() {
+        let logits = Tensor::zeros(&[1, 3]);
+        for number in [3.0, -1.0, 0.5] {
+            let target = Tensor::new(&[1], vec![number]).unwrap();
+            assert!(task().loss(&[logits.clone()], &[target], 1.0).is_err(), "{number}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Fitting: phases of training over a graph whose frozen prefix has been cut off.
+//!
+//! A recipe is data; the loop knows tasks, sources and observers by their contracts alone. A run that is killed resumes from its last
+//! checkpoint to the same bytes, because every random choice follows from the seed and a position.
+
+mod average;
+mod groups;
+mod recipe;
+mod schedule;
+mod source;
+mod state;
+mod trainer;
+
+pub use average::MovingAverage;
+pub use groups::Groups;
+pub use recipe::{OptimizerChoice, Phase, Recipe};
+pub use schedule::Schedule;
+pub use source::{Source, SourceError, View};
+pub use state::{Record, State};
+pub use trainer::{Event, FitError, Fitted, Run, Signals, fit};

@@ -1,0 +1,493 @@
+//! The loop: for each phase cut, compile, train, audit.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use tk_engine::cpu::{Machine, Tape};
+use tk_engine::{EngineError, Graph, Inference, Parameters, StepKey, Training};
+
+use super::state::Position;
+use super::{Groups, MovingAverage, Phase, Recipe, Record, Source, SourceError, State, View};
+use crate::audit::{Audit, AuditError, AuditReport, Violation, check_prefix};
+use crate::checkpoint::{CheckpointError, SaveError};
+use crate::freeze::{FreezeError, FreezePlan};
+use crate::prefix::{Prefix, PrefixError, PrefixStore, Prefixed};
+use crate::task::{Batch, Task};
+
+/// Batches that are loaded ahead.
+const AHEAD: usize = 3;
+
+/// What is fitted to what.
+pub struct Run<'a> {
+    /// Where it runs.
+    pub machine: &'a Machine,
+    /// Backbone and head.
+    pub graph: &'a Graph,
+    /// The model's name, for messages.
+    pub model: &'a str,
+    /// What is learned.
+    pub task: &'a dyn Task,
+    /// Training samples.
+    pub training: &'a dyn Source,
+    /// Samples that score each epoch.
+    pub validation: Option<&'a dyn Source>,
+    /// How.
+    pub recipe: &'a Recipe,
+    /// What tells this run from others: a digest of data, weights and settings.
+    pub identity: String,
+    /// Where frozen prefixes are remembered.
+    pub store: &'a PrefixStore,
+}
+
+/// What connects a fit with the outside while it runs.
+pub struct Signals<'a> {
+    /// Where the state is kept; a state that is there already is resumed.
+    pub state: Option<PathBuf>,
+    /// The time between two written states.
+    pub every: Duration,
+    /// Set to stop at the next update, with the state written.
+    pub cancel: &'a AtomicBool,
+    /// Told what happens.
+    pub observe: &'a dyn Fn(&Event<'_>),
+}
+
+/// What happens during a fit. Read-only.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A phase begins.
+    Phase {
+        /// Its number, from 0.
+        number: usize,
+        /// What is frozen in it.
+        plan: &'a FreezePlan,
+        /// Updates in each epoch.
+        steps: usize,
+        /// Epochs.
+        epochs: usize,
+        /// Nodes that run without a kernel.
+        fallbacks: usize,
+    },
+    /// An update was made.
+    Step {
+        /// The epoch, counted through all phases from 1.
+        epoch: usize,
+        /// The update within the epoch, from 1.
+        step: usize,
+        /// The loss of its samples.
+        loss: f64,
+        /// How many they were.
+        samples: usize,
+    },
+    /// An epoch ended. The records so far; the last is its own.
+    Epoch(&'a [Record]),
+    /// The fit went on from a written state.
+    Resumed {
+        /// The updates that were already made.
+        updates: u64,
+    },
+}
+
+/// What a fit leaves.
+#[derive(Clone, Debug)]
+pub struct Fitted {
+    /// All values; those that no phase trained are what they were.
+    pub parameters: Parameters,
+    /// One record for each epoch.
+    pub records: Vec<Record>,
+    /// One report for each phase.
+    pub audits: Vec<AuditReport>,
+    /// Prefix results that were remembered, and those that were computed.
+    pub cache: (u64, u64),
+}
+
+/// What stops a fit.
+#[derive(Debug, thiserror::Error)]
+pub enum FitError {
+    /// Stopped from outside; the state is written and the run can be resumed.
+    #[error("interrupted after {updates} updates; the state is saved")]
+    Interrupted {
+        /// The updates that were made.
+        updates: u64,
+    },
+    /// No training samples.
+    #[error("there are no samples to train on")]
+    Empty,
+    /// The written state cannot be used.
+    #[error("cannot resume from {}: {reason}", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A freeze specification that does not fit.
+    #[error(transparent)]
+    Freeze(#[from] FreezeError),
+    /// The audit found a broken promise.
+    #[error(transparent)]
+    Audit(#[from] Violation),
+    /// Samples cannot be loaded.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The prefix cache failed.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+    /// A state cannot be read.
+    #[error(transparent)]
+    Read(#[from] CheckpointError),
+    /// A state cannot be written.
+    #[error(transparent)]
+    Write(#[from] SaveError),
+}
+
+impl From<AuditError> for FitError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Violation(violation) => Self::Audit(violation),
+            AuditError::Engine(error) => Self::Engine(error),
+        }
+    }
+}
+
+/// Fits parameters. Goes on from the written state when there is one.
+///
+/// # Errors
+/// See [`FitError`].
+pub fn fit(run: &Run<'_>, parameters: Parameters, signals: &Signals<'_>) -> Result<Fitted, FitError> {
+    if run.training.is_empty() {
+        return Err(FitError::Empty);
+    }
+    let mut state = State {
+        position: Position { identity: run.identity.clone(), ..Position::default() },
+        ..State::default()
+    };
+    let mut resumed = false;
+    if let Some(path) = signals.state.as_deref().filter(|path| path.exists()) {
+        state = State::read(path)?;
+        if state.position.identity != run.identity {
+            let reason = "it belongs to other data, weights or settings; start anew with --force".into();
+            return Err(FitError::State { path: path.to_owned(), reason });
+        }
+        resumed = true;
+        (signals.observe)(&Event::Resumed { updates: state.position.updates });
+    }
+    let mut fitted = Fitted { parameters, records: Vec::new(), audits: Vec::new(), cache: (0, 0) };
+    for (name, tensor) in &state.settled {
+        fitted.parameters.set(name, tensor.clone());
+    }
+    while state.position.phase < run.recipe.phases.len() {
+        let mut trainer = PhaseRun::new(run, &fitted.parameters, state, resumed, signals)?;
+        trainer.train(signals)?;
+        resumed = false;
+        state = trainer.finish(&mut fitted)?;
+    }
+    fitted.records = state.position.records;
+    fitted.audits = state.position.reports;
+    Ok(fitted)
+}
+
+/// One phase in progress.
+struct PhaseRun<'a> {
+    run: &'a Run<'a>,
+    phase: &'a Phase,
+    /// The part of the graph that trains.
+    graph: Graph,
+    prefix: Option<(Prefix, String)>,
+    cut: Option<tk_engine::graph::Cut>,
+    tape: Tape,
+    groups: Groups,
+    trained: Vec<String>,
+    /// Trained parameters and running statistics that move.
+    moving: Vec<String>,
+    audit: Audit,
+    average: Option<MovingAverage>,
+    state: State,
+    epochs_before: usize,
+}
+
+impl<'a> PhaseRun<'a> {
+    fn new(
+        run: &'a Run<'a>,
+        parameters: &Parameters,
+        mut state: State,
+        resumed: bool,
+        signals: &Signals<'_>,
+    ) -> Result<Self, FitError> {
+        let recipe = run.recipe;
+        let phase = &recipe.phases[state.position.phase];
+        let plan = phase.freeze.resolve(run.graph, run.model, phase.batch_norm)?;
+        let (cut, prefix) = match plan.boundary {
+            None => (None, None),
+            Some(boundary) => {
+                let cut = run.graph.cut(boundary).map_err(EngineError::from)?;
+                let prefix = Prefix::new(run.machine, &cut.prefix, parameters, run.store)?;
+                let fingerprint = prefix.fingerprint();
+                (Some(cut), Some((prefix, fingerprint)))
+            }
+        };
+        let graph = cut.as_ref().map_or(run.graph, |cut| &cut.suffix).clone();
+        let groups = Groups::new(run.graph, recipe.layer_decay);
+        let spec = plan
+            .train_spec(run.graph, &graph, recipe.optimizer.optimizer(), |parameter| groups.group(parameter));
+        let mut tape = Tape::new(run.machine, &graph, parameters, &spec)?;
+        let named = |keep: &dyn Fn(usize) -> bool| -> Vec<String> {
+            (0..graph.parameters().len())
+                .filter(|&index| keep(index))
+                .map(|index| graph.parameters()[index].name.clone())
+                .collect()
+        };
+        let trained = named(&|index| spec.groups[index].is_some());
+        let stages = graph.parameter_stages();
+        let still = |index: usize| {
+            !graph.parameters()[index].kind.is_trainable() && !spec.batch_statistics[stages[index]]
+        };
+        let moving = named(&|index| {
+            spec.groups[index].is_some() || (!graph.parameters()[index].kind.is_trainable() && !still(index))
+        });
+        let audit = match state.position.audit.take().filter(|_| resumed) {
+            Some(audit) => audit,
+            None => {
+                let mut audit = Audit::begin(&graph, parameters, &trained, Vec::new())?;
+                audit.watch(parameters, named(&still).into_iter())?;
+                audit
+            }
+        };
+        if resumed && !state.snapshot.parameters.is_empty() {
+            tape.restore(&state.snapshot)?;
+        }
+        let average = recipe
+            .moving_average
+            .map(|decay| MovingAverage::resumed(decay, std::mem::take(&mut state.average)));
+        let epochs_before = recipe.phases[..state.position.phase].iter().map(|phase| phase.epochs).sum();
+        let steps = steps_of(&run.training.epoch(recipe.seed, 0), recipe);
+        (signals.observe)(&Event::Phase {
+            number: state.position.phase,
+            plan: &plan,
+            steps,
+            epochs: phase.epochs,
+            fallbacks: tape.fallbacks().len(),
+        });
+        Ok(Self {
+            run,
+            phase,
+            graph,
+            prefix,
+            cut,
+            tape,
+            groups,
+            trained,
+            moving,
+            audit,
+            average,
+            state,
+            epochs_before,
+        })
+    }
+
+    fn train(&mut self, signals: &Signals<'_>) -> Result<(), FitError> {
+        let mut written = Instant::now();
+        while self.state.position.epoch < self.phase.epochs {
+            self.epoch(signals, &mut written)?;
+        }
+        Ok(())
+    }
+
+    fn epoch(&mut self, signals: &Signals<'_>, written: &mut Instant) -> Result<(), FitError> {
+        let recipe = self.run.recipe;
+        let number = (self.epochs_before + self.state.position.epoch) as u64;
+        let order = self.run.training.epoch(recipe.seed, number);
+        let steps = steps_of(&order, recipe);
+        let view = View::Augmented(recipe.views.map_or(number, |views| number % views.max(1)));
+        let chunks: Vec<&[usize]> =
+            order.chunks(recipe.batch * recipe.accumulate).skip(self.state.position.step).collect();
+        // Taken out while the loader borrows them and the rest of the phase changes.
+        let (run, cut, prefix) = (self.run, self.cut.take(), self.prefix.take());
+        let prefixed = match (&cut, &prefix) {
+            (Some(cut), Some((prefix, _))) => Some(Prefixed::new(run.training, prefix, cut)),
+            _ => None,
+        };
+        let source: &dyn Source = prefixed.as_ref().map_or(run.training, |prefixed| prefixed);
+        let began = Instant::now();
+        let spent = self.state.position.seconds;
+        let result = std::thread::scope(|scope| {
+            let (send, receive) = sync_channel(AHEAD);
+            scope.spawn(move || {
+                for chunk in chunks {
+                    let parts: Result<Vec<Batch>, SourceError> =
+                        chunk.chunks(recipe.batch).map(|samples| source.load(samples, view)).collect();
+                    // The receiver is gone when the fit has stopped.
+                    if send.send(parts).is_err() {
+                        break;
+                    }
+                }
+            });
+            for parts in receive {
+                let (loss, samples) = self.update(&parts?, steps)?;
+                let position = &mut self.state.position;
+                position.seconds = spent + began.elapsed().as_secs_f64();
+                (signals.observe)(&Event::Step {
+                    epoch: number as usize + 1,
+                    step: position.step,
+                    loss,
+                    samples,
+                });
+                let stop = signals.cancel.load(Ordering::Relaxed);
+                if stop || (written.elapsed() >= signals.every && position.step < steps) {
+                    self.write(signals)?;
+                    *written = Instant::now();
+                }
+                if stop {
+                    return Err(FitError::Interrupted { updates: self.state.position.updates });
+                }
+            }
+            Ok(())
+        });
+        (self.cut, self.prefix) = (cut, prefix);
+        result?;
+        let validation = self.evaluate()?;
+        let position = &mut self.state.position;
+        let progress = (position.epoch + 1) * steps;
+        let rate = self.phase.schedule.factor(progress - 1, self.phase.epochs * steps, self.warmup(steps));
+        let position = &mut self.state.position;
+        position.records.push(Record {
+            phase: position.phase,
+            epoch: number as usize + 1,
+            step: position.updates,
+            loss: position.loss_sum / position.loss_count.max(1) as f64,
+            learning_rate: self.phase.learning_rate * rate,
+            validation,
+            seconds: position.seconds,
+        });
+        (position.epoch, position.step) = (position.epoch + 1, 0);
+        (position.loss_sum, position.loss_count, position.seconds) = (0.0, 0, 0.0);
+        (signals.observe)(&Event::Epoch(&self.state.position.records));
+        if written.elapsed() >= signals.every {
+            self.write(signals)?;
+            *written = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn warmup(&self, steps: usize) -> usize {
+        (self.phase.warmup * (self.phase.epochs * steps) as f64).round() as usize
+    }
+
+    /// One update from the batches that are accumulated for it; returns the mean loss and the count of samples.
+    fn update(&mut self, parts: &[Batch], steps: usize) -> Result<(f64, usize), FitError> {
+        let recipe = self.run.recipe;
+        let samples: usize = parts.iter().map(|batch| batch.samples.len()).sum();
+        let at = self.state.position.epoch * steps + self.state.position.step;
+        self.state.position.step += 1;
+        if samples == 0 {
+            return Ok((0.0, 0));
+        }
+        let mut loss = 0.0;
+        for batch in parts.iter().filter(|batch| !batch.samples.is_empty()) {
+            let identities = batch.samples.iter().map(|&sample| self.run.training.identity(sample)).collect();
+            let key = StepKey { seed: recipe.seed, step: self.state.position.updates, samples: identities };
+            let outputs = self.tape.forward(&batch.inputs, &key)?;
+            let value = self.run.task.loss(&outputs, &batch.targets, samples as f64)?;
+            self.tape.backward(&value.gradients)?;
+            loss += value.value;
+        }
+        let norms = self.tape.gradient_norms()?;
+        let named = self
+            .graph
+            .parameters()
+            .iter()
+            .zip(&norms)
+            .filter_map(|(spec, norm)| norm.map(|norm| (spec.name.as_str(), norm)));
+        self.audit.step(loss, named)?;
+        let total = norms.iter().flatten().map(|norm| norm * norm).sum::<f64>().sqrt();
+        let scale = recipe.clip.map_or(1.0, |limit| (limit / (total + 1e-6)).min(1.0));
+        let rate = self.phase.schedule.factor(at, self.phase.epochs * steps, self.warmup(steps));
+        let rates = self.groups.rates(self.phase.learning_rate * rate, recipe.weight_decay);
+        self.tape.update(&rates, scale)?;
+        let position = &mut self.state.position;
+        position.updates += 1;
+        position.loss_sum += loss * samples as f64;
+        position.loss_count += samples;
+        if let Some(average) = &mut self.average {
+            average.follow(&self.tape.parameters()?, &self.moving, position.updates)?;
+        }
+        Ok((loss, samples))
+    }
+
+    /// The scores on validation samples, with averaged weights where there are any.
+    fn evaluate(&mut self) -> Result<BTreeMap<String, f64>, FitError> {
+        let Some(validation) = self.run.validation else { return Ok(BTreeMap::new()) };
+        let own = match &self.average {
+            None => None,
+            Some(average) => {
+                let own = self.tape.save()?;
+                let mut averaged = own.clone();
+                averaged.parameters.extend(average.values().clone());
+                self.tape.restore(&averaged)?;
+                Some(own)
+            }
+        };
+        let prefixed = match (&self.cut, &self.prefix) {
+            (Some(cut), Some((prefix, _))) => Some(Prefixed::new(validation, prefix, cut)),
+            _ => None,
+        };
+        let source: &dyn Source = prefixed.as_ref().map_or(validation, |prefixed| prefixed);
+        let mut meter = self.run.task.meter();
+        let all: Vec<usize> = (0..source.len()).collect();
+        for samples in all.chunks(self.run.recipe.batch.max(16)) {
+            let batch = source.load(samples, View::Plain)?;
+            if !batch.samples.is_empty() {
+                meter.add(&self.tape.run(&batch.inputs)?, &batch.targets)?;
+            }
+        }
+        if let Some(own) = own {
+            self.tape.restore(&own)?;
+        }
+        Ok(meter.scores())
+    }
+
+    fn write(&mut self, signals: &Signals<'_>) -> Result<(), FitError> {
+        let Some(path) = &signals.state else { return Ok(()) };
+        self.state.snapshot = self.tape.save()?;
+        self.state.position.audit = Some(self.audit.clone());
+        if let Some(average) = &self.average {
+            self.state.average = average.values().clone();
+        }
+        self.state.write(path)
+    }
+
+    /// Ends the phase: checks what was frozen, and settles what was trained.
+    fn finish(self, fitted: &mut Fitted) -> Result<State, FitError> {
+        let mut state = self.state;
+        let after = self.tape.parameters()?;
+        let mut report = self.audit.end(&after, self.trained)?;
+        if let Some((prefix, before)) = &self.prefix {
+            check_prefix(before, &prefix.fingerprint())?;
+            report.prefix = Some(before.clone());
+            let (hits, misses) = prefix.counts();
+            fitted.cache = (fitted.cache.0 + hits, fitted.cache.1 + misses);
+        }
+        for name in &self.moving {
+            let averaged = self.average.as_ref().and_then(|average| average.values().get(name));
+            let value = averaged.map_or_else(|| after.get(name), Ok)?.clone();
+            fitted.parameters.set(name, value.clone());
+            state.settled.insert(name.clone(), value);
+        }
+        state.snapshot = Default::default();
+        state.average.clear();
+        let position = &mut state.position;
+        position.reports.push(report);
+        position.audit = None;
+        (position.phase, position.epoch, position.step) = (position.phase + 1, 0, 0);
+        Ok(state)
+    }
+}
+
+fn steps_of(order: &[usize], recipe: &Recipe) -> usize {
+    order.len().div_ceil(recipe.batch * recipe.accumulate)
+}

@@ -1,0 +1,253 @@
+//! Running a prefix, and remembering what it leaves.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tk_engine::cpu::{Machine, Plan};
+use tk_engine::{Graph, Inference, Parameters, Tensor};
+
+use super::{PrefixError, PrefixStore};
+use crate::checkpoint::{Checkpoint, Precision, SaveTensor, save};
+use crate::fit::{Source, View};
+
+/// The version of what kernels compute and how shards are laid out. Counts up when either changes.
+const VERSION: u32 = 1;
+
+/// Results are written once they come to this many bytes.
+const SHARD_BYTES: usize = 32 << 20;
+
+/// A compiled prefix with its cache.
+pub struct Prefix {
+    plan: Mutex<Plan>,
+    outputs: usize,
+    key: String,
+    store: PrefixStore,
+    memory: Mutex<Memory>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+/// Results at hand.
+#[derive(Default)]
+struct Memory {
+    shards: Vec<Checkpoint>,
+    /// The shard of each sample's results.
+    index: BTreeMap<String, usize>,
+    /// Results that are not on disk (yet).
+    fresh: BTreeMap<String, Vec<Tensor>>,
+    fresh_bytes: usize,
+    /// Whether the cache is full, so that nothing more is written.
+    full: bool,
+}
+
+impl Prefix {
+    /// Compiles a prefix and opens what is known of it.
+    ///
+    /// # Errors
+    /// When a parameter has no value, or the cache's folder cannot be read.
+    pub fn new(
+        machine: &Machine,
+        graph: &Graph,
+        parameters: &Parameters,
+        store: &PrefixStore,
+    ) -> Result<Self, PrefixError> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("{VERSION} {} f32 {}", machine.isa.name(), graph.digest()).as_bytes());
+        for spec in graph.parameters() {
+            hasher.update(parameters.digest(&spec.name)?.as_bytes());
+        }
+        let key = hasher.finalize().to_hex()[..32].to_owned();
+        let memory = Memory::open(store.folder(&key));
+        Ok(Self {
+            plan: Mutex::new(Plan::new(machine, graph, parameters)?),
+            outputs: graph.outputs().len(),
+            key,
+            store: store.clone(),
+            memory: Mutex::new(memory),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        })
+    }
+
+    /// How many results were remembered, and how many were computed.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+    }
+
+    /// Whether results were dropped because the cache is full.
+    pub fn is_full(&self) -> bool {
+        lock(&self.memory).full
+    }
+
+    /// The digest of the weights that run.
+    pub fn fingerprint(&self) -> String {
+        lock(&self.plan).fingerprint()
+    }
+
+    /// What the prefix leaves of some samples: the positions of those that could be read, and each output stacked over them.
+    ///
+    /// # Errors
+    /// When samples cannot be loaded, do not fit the graph, or results cannot be written.
+    pub fn outputs(
+        &self,
+        source: &dyn Source,
+        samples: &[usize],
+        view: View,
+    ) -> Result<(Vec<usize>, Vec<Tensor>), PrefixError> {
+        let keys: Vec<Option<String>> =
+            samples.iter().map(|&sample| source.cache_key(sample, view)).collect();
+        let mut found: Vec<Option<Vec<Tensor>>> = {
+            let memory = lock(&self.memory);
+            keys.iter().map(|key| key.as_ref().and_then(|key| memory.get(key, self.outputs))).collect()
+        };
+        let missing: Vec<usize> = (0..samples.len()).filter(|&at| found[at].is_none()).collect();
+        self.hits.fetch_add((samples.len() - missing.len()) as u64, Ordering::Relaxed);
+        if !missing.is_empty() {
+            let wanted: Vec<usize> = missing.iter().map(|&at| samples[at]).collect();
+            let batch = source.load(&wanted, view)?;
+            self.misses.fetch_add(batch.samples.len() as u64, Ordering::Relaxed);
+            if !batch.samples.is_empty() {
+                let outputs = lock(&self.plan).run(&batch.inputs)?;
+                for (row, sample) in batch.samples.iter().enumerate() {
+                    let results = outputs
+                        .iter()
+                        .map(|output| output.rows(row, row + 1))
+                        .collect::<tk_engine::Result<Vec<_>>>()?;
+                    let Some(&at) = missing.iter().find(|&&at| samples[at] == *sample && found[at].is_none())
+                    else {
+                        continue;
+                    };
+                    if let Some(key) = &keys[at] {
+                        self.remember(key, &results)?;
+                    }
+                    found[at] = Some(results);
+                }
+            }
+        }
+        let read: Vec<usize> = (0..samples.len()).filter(|&at| found[at].is_some()).collect();
+        let rows: Vec<Vec<Tensor>> = found.into_iter().flatten().collect();
+        Ok((read.into_iter().map(|at| samples[at]).collect(), stacked(&rows, self.outputs)?))
+    }
+
+    fn remember(&self, key: &str, results: &[Tensor]) -> Result<(), PrefixError> {
+        let mut memory = lock(&self.memory);
+        if memory.full {
+            return Ok(());
+        }
+        memory.fresh_bytes += results.iter().map(|tensor| 4 * tensor.len()).sum::<usize>();
+        memory.fresh.insert(key.to_owned(), results.to_vec());
+        if memory.fresh_bytes >= SHARD_BYTES {
+            self.write(&mut memory)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is not on disk yet.
+    ///
+    /// # Errors
+    /// When the cache's folder cannot be written.
+    pub fn flush(&self) -> Result<(), PrefixError> {
+        self.write(&mut lock(&self.memory))
+    }
+
+    fn write(&self, memory: &mut Memory) -> Result<(), PrefixError> {
+        let Some(folder) = self.store.folder(&self.key).filter(|_| !memory.fresh.is_empty()) else {
+            return Ok(());
+        };
+        if !self.store.make_room(&self.key, memory.fresh_bytes as u64)? {
+            memory.full = true;
+            return Ok(());
+        }
+        fs::create_dir_all(&folder).map_err(|source| PrefixError::Folder { path: folder.clone(), source })?;
+        let mut named = Vec::new();
+        for (key, results) in &memory.fresh {
+            for (output, tensor) in results.iter().enumerate() {
+                named.push((format!("{key}/{output}"), tensor));
+            }
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut tensors = Vec::with_capacity(named.len());
+        for (name, tensor) in &named {
+            hasher.update(name.as_bytes());
+            tensors.push(SaveTensor { name, shape: tensor.shape(), values: tensor.as_f32()? });
+        }
+        let path = folder.join(format!("{}.safetensors", &hasher.finalize().to_hex()[..32]));
+        save(&path, &tensors, Precision::F32, &BTreeMap::new())?;
+        memory.fresh_bytes = 0;
+        let keys: Vec<String> = std::mem::take(&mut memory.fresh).into_keys().collect();
+        if let Ok(shard) = Checkpoint::open(&path) {
+            memory.shards.push(shard);
+            let number = memory.shards.len() - 1;
+            memory.index.extend(keys.into_iter().map(|key| (key, number)));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Prefix {
+    fn drop(&mut self) {
+        // A cache that cannot be written loses nothing but time.
+        let _ = self.flush();
+    }
+}
+
+impl Memory {
+    /// Opens the shards of a folder; damaged ones are left out.
+    fn open(folder: Option<PathBuf>) -> Self {
+        let mut memory = Self::default();
+        let Some(entries) = folder.and_then(|folder| fs::read_dir(folder).ok()) else { return memory };
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        for path in
+            paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "safetensors"))
+        {
+            let Ok(shard) = Checkpoint::open(path) else { continue };
+            let number = memory.shards.len();
+            for name in shard.names() {
+                if let Some(key) = name.strip_suffix("/0") {
+                    memory.index.insert(key.to_owned(), number);
+                }
+            }
+            memory.shards.push(shard);
+        }
+        memory
+    }
+
+    fn get(&self, key: &str, outputs: usize) -> Option<Vec<Tensor>> {
+        if let Some(results) = self.fresh.get(key) {
+            return Some(results.clone());
+        }
+        let shard = &self.shards[*self.index.get(key)?];
+        (0..outputs)
+            .map(|output| {
+                let name = format!("{key}/{output}");
+                let info = shard.info(&name)?;
+                Tensor::new(&info.shape, shard.f32(&name).ok()?).ok()
+            })
+            .collect()
+    }
+}
+
+/// Stacks the results of samples, each `[1, …]`, for each output.
+fn stacked(rows: &[Vec<Tensor>], outputs: usize) -> tk_engine::Result<Vec<Tensor>> {
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    (0..outputs)
+        .map(|output| {
+            let mut shape = first[output].shape().to_vec();
+            shape[0] = rows.len();
+            let mut data = Vec::with_capacity(shape.iter().product());
+            for row in rows {
+                data.extend_from_slice(row[output].as_f32()?);
+            }
+            Tensor::new(&shape, data)
+        })
+        .collect()
+}
+
+/// A lock whose holder never leaves half-changed data behind, so that a panic elsewhere does not matter.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
