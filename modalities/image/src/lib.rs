@@ -4,4 +4,4 @@
 
 pub mod data;
 
-pub use data::{DecodeError, OpenError, PreprocessError};
+pub use data::{DataError, DecodeError, OpenError, PreprocessError};

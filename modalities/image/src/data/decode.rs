@@ -248,6 +248,10 @@ fn library_format(format: Format) -> ImageFormat {
 fn classify(error: ImageError, header: Header, bytes: &[u8], max_pixels: u64) -> DecodeError {
     let Header { format, width, height } = header;
     match &error {
+        // The JPEG decoder says many things about a file whose end is missing.
+        _ if format == Format::Jpeg && !jpeg::is_complete(bytes) => {
+            DecodeError::Truncated { format, bytes: bytes.len() }
+        }
         ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
             DecodeError::Truncated { format, bytes: bytes.len() }
         }

@@ -14,22 +14,31 @@ mod transform;
 mod augment;
 mod jitter;
 
+mod dataset;
+mod error;
+mod folder;
 mod quarantine;
+mod report;
+mod tree;
 
 mod loader;
 mod store;
 
+mod demo;
+mod shapes;
 mod thumbnail;
 
 pub use augment::{Augment, Erasing, Level, RandomCrop};
-
+pub use dataset::{Dataset, Sample};
 pub use decode::{DecodeError, Format, Header, MAX_FILE_BYTES, MAX_PIXELS, decode, probe, read_file};
-
+pub use demo::{DEMO_CLASSES, DEMO_PICTURES_PER_CLASS, DemoError, draw_demo};
+pub use error::DataError;
+pub use folder::Split;
 pub use jitter::Jitter;
 pub use loader::{Batch, Loader, LoaderOptions};
 pub use picture::{OpenError, Picture};
 pub use quarantine::{Quarantine, Quarantined};
-
+pub use report::{ClassCount, DuplicateGroup, FormatCount, Report};
 pub use resize::{Interpolation, Region, Size, resize, resize_region, resize_window};
 pub use store::PictureStore;
 pub use thumbnail::thumbnail;

@@ -1,0 +1,190 @@
+//! A folder of photographs as samples with classes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::data::decode::{DecodeError, Format, Header, MAX_PIXELS, probe, read_file};
+use crate::data::error::DataError;
+use crate::data::folder::{Listing, Split, list_folder};
+use crate::data::loader::{Loader, LoaderOptions};
+use crate::data::picture::Picture;
+use crate::data::quarantine::Quarantine;
+use crate::data::report::Report;
+use crate::data::tree::display;
+
+/// Photographs in a folder per class, with or without `train/`, `val/` and `test/` around the class folders.
+///
+/// Opening reads every file once to take its digest and check its header; files that are no images are set aside, listed in the
+/// report and are no samples. Damage that only decoding shows comes to light in [`Dataset::load`].
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    root: PathBuf,
+    classes: Vec<String>,
+    samples: Vec<Sample>,
+    report: Report,
+}
+
+/// One photograph of a data set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The file, relative to the data set.
+    pub path: PathBuf,
+    /// The index of its class in [`Dataset::classes`].
+    pub class: usize,
+    /// The part of the data that its folder names, if folders do.
+    pub split: Option<Split>,
+    /// The BLAKE3 digest of the file's bytes.
+    pub digest: [u8; 32],
+    /// The container format, told from the content.
+    pub format: Format,
+    /// The stored width in pixels, before EXIF orientation is applied.
+    pub width: u32,
+    /// The stored height in pixels, before EXIF orientation is applied.
+    pub height: u32,
+}
+
+impl Sample {
+    /// The path as text, with `/` between parts, as reports and the quarantine name it.
+    pub fn name(&self) -> String {
+        display(&self.path)
+    }
+}
+
+impl Dataset {
+    /// The data set in a folder, checked on all processors.
+    ///
+    /// # Errors
+    /// The path is no readable folder, or it does not hold photographs of at least two classes, each with at least one that is usable.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, DataError> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::open_on(path, threads)
+    }
+
+    /// As [`Dataset::open`], on so many threads.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn open_on(path: impl AsRef<Path>, threads: usize) -> Result<Self, DataError> {
+        let root = path.as_ref().to_owned();
+        let listing = list_folder(&root)?;
+        let paths: Vec<PathBuf> = listing.files.iter().map(|file| root.join(&file.path)).collect();
+        let inspected = Loader::new((0..paths.len()).collect(), LoaderOptions::new(threads), move |index| {
+            paths.get(index).map_or(Err(DecodeError::Empty), |path| inspect(path))
+        });
+        let mut samples = Vec::with_capacity(listing.files.len());
+        let mut quarantine = listing.unreadable.clone();
+        for (file, (_, inspected)) in listing.files.iter().zip(inspected) {
+            match inspected {
+                Ok((digest, Header { format, width, height })) => samples.push(Sample {
+                    path: file.path.clone(),
+                    class: file.class,
+                    split: file.split,
+                    digest,
+                    format,
+                    width,
+                    height,
+                }),
+                Err(error) => quarantine.add(display(&file.path), error),
+            }
+        }
+        check_folders(&root, &listing, &samples, &quarantine)?;
+        let report = Report::new(&listing.classes, &samples, quarantine, listing.ignored);
+        Ok(Self { root, classes: listing.classes, samples, report })
+    }
+
+    /// The folder that was opened.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Class names in byte order; a sample's class is an index into them.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// All usable samples, ordered by path.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// Whether the folders say which sample belongs to which split.
+    pub fn is_split(&self) -> bool {
+        self.samples.iter().any(|sample| sample.split.is_some())
+    }
+
+    /// Indices of the samples of a split, ascending. Empty where the folders name no such split.
+    pub fn split(&self, split: Split) -> Vec<usize> {
+        let belongs = |(index, sample): (usize, &Sample)| (sample.split == Some(split)).then_some(index);
+        self.samples.iter().enumerate().filter_map(belongs).collect()
+    }
+
+    /// What was found when the data set was opened.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Where a sample's file lies.
+    pub fn path(&self, sample: &Sample) -> PathBuf {
+        self.root.join(&sample.path)
+    }
+
+    /// The decoded photograph of a sample.
+    ///
+    /// # Errors
+    /// The file cannot be read any more or is damaged. The caller sets it aside: add [`Sample::name`] and the error to a
+    /// [`Quarantine`].
+    pub fn load(&self, sample: &Sample) -> Result<Picture, DecodeError> {
+        Picture::from_bytes(&read_file(&self.path(sample))?)
+    }
+
+    /// A BLAKE3 digest of every sample's path, class, split and content: equal exactly when the data are.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        for sample in &self.samples {
+            add(sample.name().as_bytes());
+            add(self.classes.get(sample.class).map_or(&[], |class| class.as_bytes()));
+            add(sample.split.map_or("", Split::name).as_bytes());
+            add(&sample.digest);
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
+
+/// The digest of a file's bytes and what its header says.
+fn inspect(path: &Path) -> Result<([u8; 32], Header), DecodeError> {
+    let bytes = read_file(path)?;
+    let header = probe(&bytes, MAX_PIXELS)?;
+    Ok((*blake3::hash(&bytes).as_bytes(), header))
+}
+
+/// Every class folder must hold something usable.
+fn check_folders(
+    root: &Path,
+    listing: &Listing,
+    samples: &[Sample],
+    quarantine: &Quarantine,
+) -> Result<(), DataError> {
+    if samples.is_empty() {
+        return Err(DataError::NoImages { path: root.to_owned(), quarantine: quarantine.clone() });
+    }
+    let mut counts: BTreeMap<(usize, Option<Split>), usize> = BTreeMap::new();
+    for sample in samples {
+        *counts.entry((sample.class, sample.split)).or_default() += 1;
+    }
+    for folder in &listing.folders {
+        if !counts.contains_key(&(folder.class, folder.split)) {
+            let mut within = Quarantine::default();
+            for (path, reason) in
+                quarantine.iter().filter(|(path, _)| Path::new(path).starts_with(&folder.path))
+            {
+                within.add(path, reason);
+            }
+            return Err(DataError::EmptyClass { folder: display(&folder.path), quarantine: within });
+        }
+    }
+    Ok(())
+}

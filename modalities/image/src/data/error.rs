@@ -1,0 +1,137 @@
+//! Why a path is no data set of photographs, each with the way out.
+
+use std::path::PathBuf;
+
+use crate::data::quarantine::Quarantine;
+
+/// Why a path is no data set of photographs.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// Nothing is there.
+    #[error("no such folder: `{}`", path.display())]
+    NotFound {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// A file is there, likely a single photograph.
+    #[error("`{0}` is a file, not a folder of classes; to classify it use `tk predict MODEL {0}`", path.display())]
+    NotAFolder {
+        /// The path that was asked for.
+        path: PathBuf,
+    },
+    /// The folder cannot be listed.
+    #[error("`{}` cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Files, but no folders.
+    #[error("`{0}` holds {files} files but no class folders; put the photographs of each class in a folder named after it (to classify them use `tk predict MODEL {0}`)", path.display())]
+    NoClassFolders {
+        /// The data set.
+        path: PathBuf,
+        /// How many files lie in it.
+        files: usize,
+    },
+    /// Nothing that can be used.
+    #[error("no usable photographs in `{}`{}; expected a folder per class with JPEG, PNG, GIF, BMP, WebP or TIFF files", path.display(), set_aside(quarantine))]
+    NoImages {
+        /// The data set.
+        path: PathBuf,
+        /// The files that were found and why each is of no use.
+        quarantine: Quarantine,
+    },
+    /// Nothing to tell apart.
+    #[error("`{}` has one class only, `{class}`; add a folder with photographs of something else beside it", path.display())]
+    OneClass {
+        /// The data set.
+        path: PathBuf,
+        /// The only class.
+        class: String,
+    },
+    /// The data set lies one folder further down.
+    #[error("`{}` holds one folder, which holds folders itself; did you mean `{}`?", path.display(), path.join(inner).display())]
+    OneFolderDeeper {
+        /// The path that was asked for.
+        path: PathBuf,
+        /// The folder in it.
+        inner: String,
+    },
+    /// A class without photographs.
+    #[error(
+        "class folder `{folder}` holds no usable photograph{}; fill it or remove it",
+        set_aside(quarantine)
+    )]
+    EmptyClass {
+        /// The class folder, relative to the data set.
+        folder: String,
+        /// The files in it and why each is of no use.
+        quarantine: Quarantine,
+    },
+    /// A split folder without class folders.
+    #[error("`{folder}` holds no class folders, though other splits do; expected {}", list(classes))]
+    SplitWithoutClasses {
+        /// The split folder.
+        folder: String,
+        /// The classes of the other splits.
+        classes: Vec<String>,
+    },
+    /// A class that cannot have been learnt.
+    #[error(
+        "`{folder}` has no counterpart in `train`, whose classes are {}; rename or remove it",
+        list(classes)
+    )]
+    UnknownClass {
+        /// The class folder, relative to the data set.
+        folder: String,
+        /// The classes of the training data.
+        classes: Vec<String>,
+    },
+    /// Two folders for one split.
+    #[error("`{first}` and `{second}` both name the same part of the data; keep one of them")]
+    TwoFoldersForOneSplit {
+        /// One folder.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// Classes beside splits.
+    #[error(
+        "`{folder}` with photographs stands beside `{split}`: folders are either all classes or all splits (train, val, test); move it"
+    )]
+    ClassBesideSplit {
+        /// The folder that is no split.
+        folder: String,
+        /// A folder that is one.
+        split: String,
+    },
+    /// A class name that is not text.
+    #[error("the folder name `{}` is not UTF-8 and cannot be a class name; rename it", path.display())]
+    NameNotText {
+        /// The folder, relative to the data set.
+        path: PathBuf,
+    },
+}
+
+/// Names in back quotes; of many, the first ten.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+/// How many files were of no use, and the first of them.
+fn set_aside(quarantine: &Quarantine) -> String {
+    match quarantine.iter().next() {
+        None => String::new(),
+        Some((path, reason)) if quarantine.len() == 1 => format!(" (set aside: `{path}`: {reason})"),
+        Some((path, reason)) => {
+            format!(" ({} files set aside, the first `{path}`: {reason})", quarantine.len())
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What a data set was found to be when it was opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::dataset::Sample;
+use crate::data::decode::Format;
+use crate::data::folder::Split;
+use crate::data::quarantine::Quarantine;
+
+/// Counts and oddities of a data set. Plain data in a fixed order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// How many samples each class has, in class order.
+    pub classes: Vec<ClassCount>,
+    /// The splits that the folders name, in the order train, validation, test. Empty when they name none.
+    pub splits: Vec<Split>,
+    /// Container formats with their number of samples, most frequent first.
+    pub formats: Vec<FormatCount>,
+    /// Samples whose format is rare here (under 5 % of the samples) and not the commonest: path and format, by path.
+    pub unlike: Vec<(String, Format)>,
+    /// Byte-identical samples in more than one split: scores on them are too good.
+    pub duplicates_across_splits: Vec<DuplicateGroup>,
+    /// Byte-identical samples within one split, or anywhere when there are no splits.
+    pub duplicates_within_split: Vec<DuplicateGroup>,
+    /// Byte-identical samples under different classes: at least one label is wrong.
+    pub duplicates_across_classes: Vec<DuplicateGroup>,
+    /// Classes that a split has no samples of, though another has: class name and split.
+    pub absent: Vec<(String, Split)>,
+    /// Files that are no samples because they cannot be used.
+    pub quarantine: Quarantine,
+    /// Files and folders that were left out because of where they stand.
+    pub ignored: Quarantine,
+}
+
+/// A class and its number of samples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassCount {
+    /// The class's name.
+    pub name: String,
+    /// All its samples.
+    pub samples: usize,
+    /// Those in the training split.
+    pub train: usize,
+    /// Those in the validation split.
+    pub validation: usize,
+    /// Those in the test split.
+    pub test: usize,
+}
+
+/// A container format and its number of samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormatCount {
+    /// The format.
+    pub format: Format,
+    /// How many samples have it.
+    pub samples: usize,
+}
+
+/// Paths of samples with the same bytes, at least two, ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DuplicateGroup {
+    /// The paths, relative to the data set.
+    pub paths: Vec<String>,
+}
+
+/// A format with less than this share of the samples is worth a word.
+const RARE_SHARE: f64 = 0.05;
+
+impl Report {
+    pub(crate) fn new(
+        classes: &[String],
+        samples: &[Sample],
+        quarantine: Quarantine,
+        ignored: Quarantine,
+    ) -> Self {
+        let classes = count(classes, samples);
+        let splits: Vec<Split> =
+            samples.iter().filter_map(|sample| sample.split).collect::<BTreeSet<_>>().into_iter().collect();
+        let absent = splits
+            .iter()
+            .flat_map(|&split| classes.iter().map(move |class| (class, split)))
+            .filter(|(class, split)| class.in_split(*split) == 0)
+            .map(|(class, split)| (class.name.clone(), split))
+            .collect();
+        let (formats, unlike) = formats(samples);
+        let mut report = Self {
+            classes,
+            splits,
+            formats,
+            unlike,
+            duplicates_across_splits: Vec::new(),
+            duplicates_within_split: Vec::new(),
+            duplicates_across_classes: Vec::new(),
+            absent,
+            quarantine,
+            ignored,
+        };
+        report.find_duplicates(samples);
+        report
+    }
+
+    /// How many samples there are.
+    pub fn samples(&self) -> usize {
+        self.classes.iter().map(|class| class.samples).sum()
+    }
+
+    /// One line, such as `398 photographs, ants 194, bees 204; split by folder: train 245, val 153; 1 unlike the rest (GIF): listed`.
+    pub fn summary(&self) -> String {
+        const SHOWN: usize = 6;
+        let mut text = format!("{} photographs", self.samples());
+        for class in self.classes.iter().take(SHOWN) {
+            text.push_str(&format!(", {} {}", class.name, class.samples));
+        }
+        if self.classes.len() > SHOWN {
+            text.push_str(&format!(" and {} more classes", self.classes.len() - SHOWN));
+        }
+        if !self.splits.is_empty() {
+            let count = |split: &Split| {
+                let samples: usize = self.classes.iter().map(|class| class.in_split(*split)).sum();
+                format!("{} {samples}", split.name())
+            };
+            let counts: Vec<String> = self.splits.iter().map(count).collect();
+            text.push_str(&format!("; split by folder: {}", counts.join(", ")));
+        }
+        if !self.unlike.is_empty() {
+            let names: BTreeSet<&str> = self.unlike.iter().map(|(_, format)| format.name()).collect();
+            let names = names.into_iter().collect::<Vec<_>>().join(", ");
+            text.push_str(&format!("; {} unlike the rest ({names}): listed", self.unlike.len()));
+        }
+        for (groups, what) in [
+            (&self.duplicates_across_splits, "in more than one split"),
+            (&self.duplicates_across_classes, "under different classes"),
+        ] {
+            let files: usize = groups.iter().map(|group| group.paths.len()).sum();
+            if files > 0 {
+                text.push_str(&format!("; {files} identical files {what}: listed"));
+            }
+        }
+        if !self.quarantine.is_empty() {
+            text.push_str(&format!("; {} set aside: listed", self.quarantine.len()));
+        }
+        text
+    }
+
+    fn find_duplicates(&mut self, samples: &[Sample]) {
+        let mut by_digest: BTreeMap<[u8; 32], Vec<&Sample>> = BTreeMap::new();
+        for sample in samples {
+            by_digest.entry(sample.digest).or_default().push(sample);
+        }
+        let mut groups: Vec<Vec<&Sample>> = by_digest.into_values().filter(|group| group.len() > 1).collect();
+        groups.sort_by(|a, b| a.iter().map(|sample| &sample.path).cmp(b.iter().map(|sample| &sample.path)));
+        for group in groups {
+            let paths = DuplicateGroup { paths: group.iter().map(|sample| sample.name()).collect() };
+            let splits: BTreeSet<Option<Split>> = group.iter().map(|sample| sample.split).collect();
+            let classes: BTreeSet<usize> = group.iter().map(|sample| sample.class).collect();
+            if splits.len() > 1 {
+                self.duplicates_across_splits.push(paths.clone());
+            }
+            if splits.len() < group.len() {
+                self.duplicates_within_split.push(paths.clone());
+            }
+            if classes.len() > 1 {
+                self.duplicates_across_classes.push(paths);
+            }
+        }
+    }
+}
+
+impl ClassCount {
+    /// How many samples of the class a split has.
+    pub fn in_split(&self, split: Split) -> usize {
+        match split {
+            Split::Train => self.train,
+            Split::Validation => self.validation,
+            Split::Test => self.test,
+        }
+    }
+}
+
+fn count(classes: &[String], samples: &[Sample]) -> Vec<ClassCount> {
+    let empty =
+        |name: &String| ClassCount { name: name.clone(), samples: 0, train: 0, validation: 0, test: 0 };
+    let mut counts: Vec<ClassCount> = classes.iter().map(empty).collect();
+    for sample in samples {
+        let Some(count) = counts.get_mut(sample.class) else { continue };
+        count.samples += 1;
+        match sample.split {
+            Some(Split::Train) => count.train += 1,
+            Some(Split::Validation) => count.validation += 1,
+            Some(Split::Test) => count.test += 1,
+            None => {}
+        }
+    }
+    counts
+}
+
+/// Formats by frequency, and the samples in rare ones.
+fn formats(samples: &[Sample]) -> (Vec<FormatCount>, Vec<(String, Format)>) {
+    let mut counts: BTreeMap<Format, usize> = BTreeMap::new();
+    for sample in samples {
+        *counts.entry(sample.format).or_default() += 1;
+    }
+    let mut counts: Vec<FormatCount> =
+        counts.into_iter().map(|(format, samples)| FormatCount { format, samples }).collect();
+    counts.sort_by_key(|count| (std::cmp::Reverse(count.samples), count.format));
+    let rare = RARE_SHARE * samples.len() as f64;
+    let rare: Vec<Format> = counts
+        .iter()
+        .skip(1)
+        .filter(|count| (count.samples as f64) < rare)
+        .map(|count| count.format)
+        .collect();
+    let unlike = samples.iter().filter(|sample| rare.contains(&sample.format));
+    (counts, unlike.map(|sample| (sample.name(), sample.format)).collect())
+}
