@@ -2,6 +2,7 @@
 //!
 //! The engine knows tensors and parameters; it knows no data sets, no files and no command line.
 
+pub mod blocks;
 pub mod cpu;
 pub mod error;
 pub mod executor;
