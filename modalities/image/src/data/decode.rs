@@ -1,8 +1,8 @@
 //! Image files to pixels, with every way in which a file can be unfit named.
 //!
-//! What the bytes become follows Pillow's `convert("RGB")` with one difference: EXIF orientation is applied.
-//! Palettes are looked up, grey is repeated, alpha is *dropped* (not composited), CMYK is converted, 16-bit channels are rounded
-//! to 8 bits, of an animation the first frame is taken, colour profiles are ignored.
+//! What the bytes become follows Pillow's `convert("RGB")`: palettes are looked up, grey is repeated, alpha is *dropped* (not composited),
+//! CMYK is converted, of an animation the first frame is taken, colour profiles are ignored. Two things differ: EXIF orientation is
+//! applied, and 16-bit channels are rounded to 8 bits (Pillow saturates 16-bit grey, which leaves a white picture).
 
 use std::io::{Cursor, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
