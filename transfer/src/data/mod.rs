@@ -1,0 +1,22 @@
+//! What is about samples and not about their content: identity, split, folds, groups, quarantine, duplicates, digest.
+//!
+//! Nothing here opens a file. A modality finds samples and reads them; this module decides which of them train and which
+//! judge, and remembers which of them were unusable.
+
+pub mod digest;
+pub mod duplicates;
+pub mod error;
+pub mod folds;
+pub mod quarantine;
+pub mod sample;
+pub mod split;
+pub mod strata;
+
+mod assign;
+
+pub use digest::{Digest, data_digest};
+pub use duplicates::{Duplicate, Entry, duplicates};
+pub use error::DataError;
+pub use quarantine::{Limit, Quarantine, Quarantined};
+pub use sample::{Sample, Side};
+pub use strata::Strata;

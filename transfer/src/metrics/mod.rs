@@ -1,0 +1,20 @@
+//! How good predictions are, how sure that is, and where they are worst.
+//!
+//! Everything works on class indices and rows of probabilities; nothing here knows a model. Each value equals scikit-learn's of
+//! the same name where there is one.
+
+pub mod confusion;
+pub mod interval;
+pub mod meter;
+pub mod mistakes;
+pub mod probabilities;
+pub mod scores;
+pub mod suspects;
+
+pub use confusion::{ClassScore, Confusion};
+pub use interval::{Interval, bootstrap_macro_f1, wilson_interval};
+pub use meter::ClassificationMeter;
+pub use mistakes::{Mistake, worst_mistakes};
+pub use probabilities::{expected_calibration_error, log_loss, top_k_accuracy};
+pub use scores::{MetricsError, Predictions, most_probable};
+pub use suspects::{Suspect, suspected_labels};
