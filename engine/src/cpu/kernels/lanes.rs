@@ -10,8 +10,12 @@ use super::chunks::CHUNK;
 
 /// Lanes that a fully unrolled vector loop handles at once: four registers of AVX-512.
 const UNROLLED: usize = 64;
-/// A strip is at most this wide, so that accumulators stay in a first-level cache.
+/// A strip is about this wide where channels are few, so that the work per strip does not count.
+const COMFORTABLE: usize = 512;
+/// A strip of several rows is at most this wide, so that accumulators stay in a first-level cache.
 const WIDEST: usize = 2048;
+/// A chunk has at least so many rows.
+const CHUNK_ROWS: usize = 64;
 /// Strips that are summed in f32 before they are added to f64 sums.
 const BLOCK: usize = 64;
 
@@ -26,7 +30,8 @@ impl Lanes {
     /// The strips for `[rows, channels]`.
     pub fn new(channels: usize) -> Self {
         assert!(channels > 0, "no channels");
-        let group = UNROLLED / greatest_common_divisor(channels, UNROLLED);
+        let whole = UNROLLED / greatest_common_divisor(channels, UNROLLED);
+        let group = whole * (COMFORTABLE / (whole * channels)).max(1);
         Self { channels, group: if group * channels <= WIDEST { group } else { 1 } }
     }
 
@@ -35,9 +40,9 @@ impl Lanes {
         self.channels * self.group
     }
 
-    /// Elements of a chunk: whole strips, about `CHUNK`.
+    /// Elements of a chunk: whole strips, about `CHUNK`, and enough rows for the work per chunk and channel not to count.
     pub fn chunk(&self) -> usize {
-        self.width() * (CHUNK / self.width()).max(1)
+        self.width() * (CHUNK / self.width()).max(CHUNK_ROWS.div_ceil(self.group))
     }
 
     /// One number per channel, repeated for every lane.
@@ -134,7 +139,7 @@ mod tests {
         for channels in 1..=300 {
             let lanes = Lanes::new(channels);
             assert_eq!(lanes.width() % channels, 0);
-            assert!(lanes.width() % UNROLLED == 0 || lanes.group == 1, "{channels} channels");
+            assert!(lanes.width().is_multiple_of(UNROLLED) || lanes.group == 1, "{channels} channels");
             assert!(lanes.width() <= WIDEST.max(channels));
             assert_eq!(lanes.chunk() % lanes.width(), 0);
         }

@@ -143,13 +143,7 @@ impl InputGradient {
     /// When sizes differ or are not whole rows.
     pub fn apply(&self, machine: &Machine, y: &[f32], g: &[f32], dx: &mut [f32], accumulate: Accumulate) {
         assert_eq!([y.len(), g.len()], [dx.len(); 2], "batch-norm: sizes of y, its gradient and dx");
-        self.walk(
-            machine,
-            dx,
-            #[inline(always)]
-            |at, _| (g[at], y[at]),
-            accumulate,
-        );
+        self.walk(machine, dx, Operands::Apart { y, g, accumulate });
     }
 
     /// The same, written over the gradient.
@@ -158,13 +152,7 @@ impl InputGradient {
     /// As [`Self::apply`].
     pub fn apply_over_gradient(&self, machine: &Machine, y: &[f32], g: &mut [f32]) {
         assert_eq!(y.len(), g.len(), "batch-norm: sizes of y and its gradient");
-        self.walk(
-            machine,
-            g,
-            #[inline(always)]
-            |at, g| (g, y[at]),
-            Accumulate::Overwrite,
-        );
+        self.walk(machine, g, Operands::OverGradient { y });
     }
 
     /// The same, written over the input.
@@ -173,48 +161,62 @@ impl InputGradient {
     /// As [`Self::apply`].
     pub fn apply_over_input(&self, machine: &Machine, y: &mut [f32], g: &[f32]) {
         assert_eq!(y.len(), g.len(), "batch-norm: sizes of y and its gradient");
-        self.walk(
-            machine,
-            y,
-            #[inline(always)]
-            |at, y| (g[at], y),
-            Accumulate::Overwrite,
-        );
+        self.walk(machine, y, Operands::OverInput { g });
     }
 
-    /// Writes the gradient; `operands` returns `(g, y)` of an element, given its position and what stands in the destination.
-    #[inline(always)]
-    fn walk(
-        &self,
-        machine: &Machine,
-        dx: &mut [f32],
-        operands: impl Fn(usize, f32) -> (f32, f32) + Sync,
-        accumulate: Accumulate,
-    ) {
+    fn walk(&self, machine: &Machine, dx: &mut [f32], operands: Operands<'_>) {
         let lanes = Lanes::new(self.scale.len());
         lanes.rows(dx.len());
         let [scale, slope, mean, offset] =
             [&self.scale, &self.slope, &self.mean, &self.offset].map(|values| lanes.tile(values));
-        let chunk = lanes.chunk();
-        let width = lanes.width();
+        let (chunk, width) = (lanes.chunk(), lanes.width());
         machine.pool.for_each_chunk(dx, chunk, |index, dx| {
             machine.isa.vectorize(
                 #[inline(always)]
                 || {
                     for (strip, dx) in dx.chunks_mut(width).enumerate() {
-                        let start = index * chunk + strip * width;
-                        let (scale, slope) = (&scale[..dx.len()], &slope[..dx.len()]);
-                        let (mean, offset) = (&mean[..dx.len()], &offset[..dx.len()]);
-                        for lane in 0..dx.len() {
-                            let (g, y) = operands(start + lane, dx[lane]);
-                            let gradient = scale[lane] * g + slope[lane] * (y - mean[lane]) + offset[lane];
-                            accumulate.store(&mut dx[lane], gradient);
+                        let (start, length) = (index * chunk + strip * width, dx.len());
+                        let (scale, slope) = (&scale[..length], &slope[..length]);
+                        let (mean, offset) = (&mean[..length], &offset[..length]);
+                        let gradient = |lane: usize, g: f32, y: f32| {
+                            scale[lane] * g + slope[lane] * (y - mean[lane]) + offset[lane]
+                        };
+                        match operands {
+                            Operands::Apart { y, g, accumulate } => {
+                                let (y, g) = (&y[start..][..length], &g[start..][..length]);
+                                for lane in 0..length {
+                                    accumulate.store(&mut dx[lane], gradient(lane, g[lane], y[lane]));
+                                }
+                            }
+                            Operands::OverGradient { y } => {
+                                let y = &y[start..][..length];
+                                for lane in 0..length {
+                                    dx[lane] = gradient(lane, dx[lane], y[lane]);
+                                }
+                            }
+                            Operands::OverInput { g } => {
+                                let g = &g[start..][..length];
+                                for lane in 0..length {
+                                    dx[lane] = gradient(lane, g[lane], dx[lane]);
+                                }
+                            }
                         }
                     }
                 },
             );
         });
     }
+}
+
+/// Where the input `y` and the masked gradient `g` stand.
+#[derive(Clone, Copy)]
+enum Operands<'a> {
+    /// Apart from the destination.
+    Apart { y: &'a [f32], g: &'a [f32], accumulate: Accumulate },
+    /// The gradient stands in the destination.
+    OverGradient { y: &'a [f32] },
+    /// The input stands in the destination.
+    OverInput { g: &'a [f32] },
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::super::chunks;
 use super::super::lanes::Lanes;
 
 /// Rows whose mean a chunk's numbers are taken relative to, so that squares do not cancel.
-const SHIFT_ROWS: usize = 16;
+const SHIFT_ROWS: usize = 4;
 
 /// Mean and variance per channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +59,10 @@ pub fn statistics(machine: &Machine, y: &[f32], channels: usize) -> Moments {
     let lanes = Lanes::new(channels);
     assert!(lanes.rows(y.len()) > 0, "batch-norm: statistics of nothing");
     let parts = chunks::map(&machine.pool, y.chunks(lanes.chunk()), |_, y| {
-        let shift = first_mean(y, channels);
+        let shift = machine.isa.vectorize(
+            #[inline(always)]
+            || first_mean(y, channels),
+        );
         let tiled = lanes.tile(&shift);
         let [sum, square] = lanes.sums(
             machine.isa,
@@ -92,6 +95,7 @@ pub fn statistics(machine: &Machine, y: &[f32], channels: usize) -> Moments {
 }
 
 /// The mean of each channel over the first rows.
+#[inline(always)]
 fn first_mean(y: &[f32], channels: usize) -> Vec<f32> {
     let mut sums = vec![0f64; channels];
     let mut rows = 0.0;

@@ -75,7 +75,7 @@ mod tests {
                 let mut joined = vec![f32::NAN; rows * 101];
                 concat(&machine, &inputs, &mut joined);
                 for (row, joined) in joined.chunks(101).enumerate() {
-                    let mut expected = Vec::new();
+                    let mut expected: Vec<f32> = Vec::new();
                     parts
                         .iter()
                         .zip(widths)
