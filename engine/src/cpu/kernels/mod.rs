@@ -10,6 +10,7 @@ pub mod dropout;
 pub mod elementwise;
 pub mod epilogue;
 pub mod optimizer;
+pub mod peak;
 pub mod pooling;
 pub mod scratch;
 

@@ -10,7 +10,7 @@ use super::ConvShape;
 use super::geometry::{Geometry, Run, is_folded};
 use crate::cpu::Machine;
 use crate::cpu::kernels::accumulate::Accumulate;
-use crate::cpu::kernels::micro::{Microkernels, with_microkernels};
+use crate::cpu::kernels::micro::{Ahead, LINE, Loop, Microkernels, Outer, Vector, with_microkernels};
 use crate::cpu::kernels::scratch::{Scratch, with_workspace};
 use crate::cpu::pool::SharedPointer;
 
@@ -91,14 +91,11 @@ struct Sums<'a, K> {
 }
 
 /// Pixels whose outer products are summed in registers before the partial result is touched.
-const PIXELS: usize = 256;
-/// A group sums at least so many pixels.
-const GROUP_PIXELS: usize = 512;
-/// Partial results that a task may keep returning to.
-const RESIDENT_FLOATS: usize = 128 << 10;
-/// Output channels that a task packs at most.
-const PACKED_CHANNELS: usize = 512;
-/// Tasks worth having, for balance.
+const PIXELS: usize = 144;
+/// Units and output channels of one task, at most: its partial result and its packed operands stay in a second-level cache.
+const BLOCK_UNITS: usize = 8;
+const BLOCK_CHANNELS: usize = 512;
+/// Tasks worth having, for balance, as long as each sums a few times `PIXELS`.
 const TASKS: usize = 16;
 
 impl<'a, K: Microkernels> Sums<'a, K> {
@@ -112,13 +109,9 @@ impl<'a, K: Microkernels> Sums<'a, K> {
         let panels = depth.div_ceil(K::COLUMNS);
         let units = geometry.taps.len() * panels;
         let strips = shape.out_channels.div_ceil(K::ROWS);
-        let floats = units * strips * K::ROWS * K::COLUMNS;
-        let groups =
-            if floats <= RESIDENT_FLOATS { (geometry.pixels() / GROUP_PIXELS).clamp(1, TASKS) } else { 1 };
-        let strips_each = strips.div_ceil((strips * K::ROWS).div_ceil(PACKED_CHANNELS));
-        let blocks = TASKS
-            .div_ceil(groups * strips.div_ceil(strips_each))
-            .max(floats.div_ceil(groups * 4 * RESIDENT_FLOATS));
+        let unit_blocks = units.div_ceil(BLOCK_UNITS);
+        let strip_blocks = shape.out_channels.div_ceil(BLOCK_CHANNELS).min(strips);
+        let groups = TASKS.div_ceil(unit_blocks * strip_blocks).min(geometry.pixels() / (2 * PIXELS)).max(1);
         Self {
             shape,
             geometry,
@@ -129,8 +122,8 @@ impl<'a, K: Microkernels> Sums<'a, K> {
             strips,
             strip_rows: shape.out_channels.div_ceil(strips),
             groups,
-            units_each: units.div_ceil(blocks.min(units)),
-            strips_each,
+            units_each: units.div_ceil(unit_blocks),
+            strips_each: strips.div_ceil(strip_blocks),
             kernels: std::marker::PhantomData,
         }
     }
@@ -146,7 +139,7 @@ impl<'a, K: Microkernels> Sums<'a, K> {
     /// Output channels of a strip.
     fn strip(&self, strip: usize) -> Range<usize> {
         let channels = self.shape.out_channels;
-        (strip * self.strip_rows).min(channels)..((strip + 1) * self.strip_rows).min(channels)
+        strip * self.strip_rows..((strip + 1) * self.strip_rows).min(channels)
     }
 
     fn compute(&self, machine: &Machine, partials: &mut [f32]) {
@@ -172,7 +165,7 @@ impl<'a, K: Microkernels> Sums<'a, K> {
     fn sum(&self, block: &Block, partial: *mut f32) {
         with_workspace(|workspace| {
             let rows = workspace.rows.floats(PIXELS * K::COLUMNS);
-            let packed = workspace.packed.floats(block.strips.len() * PIXELS * K::ROWS);
+            let packed = workspace.packed.floats(block.strips.len() * PIXELS * K::LEFT);
             if block.pixels.is_empty() {
                 for unit in block.units.clone() {
                     for strip in block.strips.clone() {
@@ -181,41 +174,64 @@ impl<'a, K: Microkernels> Sums<'a, K> {
                     }
                 }
             }
-            for start in block.pixels.clone().step_by(PIXELS) {
-                let pixels = start..(start + PIXELS).min(block.pixels.end);
-                for strip in block.strips.clone() {
-                    self.pack_gradient(
-                        strip,
-                        &pixels,
-                        &mut packed[(strip - block.strips.start) * PIXELS * K::ROWS..],
-                    );
-                }
+            // Runs of equal length, rather than full ones and a small rest.
+            let runs = block.pixels.len().div_ceil(PIXELS);
+            let run = |index: usize| {
+                let place = |index: usize| block.pixels.start + index * block.pixels.len() / runs;
+                place(index)..place((index + 1).min(runs))
+            };
+            for index in 0..runs {
+                let (pixels, next) = (run(index), run(index + 1));
+                self.pack_gradient(&block.strips, &pixels, packed);
                 for unit in block.units.clone() {
                     let width = K::panel_width(unit % self.panels * K::COLUMNS, self.depth);
                     self.pack_input(unit, width, &pixels, rows);
                     for strip in block.strips.clone() {
+                        let left = &packed[(strip - block.strips.start) * PIXELS * K::LEFT..];
+                        let operands = Outer {
+                            pixels: pixels.len(),
+                            left: left.as_ptr(),
+                            right: rows.as_ptr(),
+                            ahead: [
+                                self.gradient_ahead(strip, next.start, unit == block.units.start),
+                                self.input_ahead(unit, strip - block.strips.start, next.start),
+                            ],
+                        };
                         let count = self.strip(strip).len();
-                        if count == 0 {
-                            continue;
-                        }
-                        let left = &packed[(strip - block.strips.start) * PIXELS * K::ROWS..];
-                        // SAFETY: the machine has the instruction set; `left` and `rows` hold `pixels` packed pixels, and
-                        // this tile of the partial result is this task's.
+                        // SAFETY: the machine has the instruction set; `left` and `rows` hold the packed pixels, and this
+                        // tile of the partial result is this task's.
                         unsafe {
-                            K::outer(
-                                pixels.len(),
-                                left.as_ptr(),
-                                count,
-                                rows.as_ptr(),
-                                width,
-                                self.tile(partial, unit, strip),
-                                start > block.pixels.start,
-                            );
-                        }
+                            K::outer(&operands, count, width, self.tile(partial, unit, strip), index > 0)
+                        };
                     }
                 }
             }
         });
+    }
+
+    /// Where a strip of the output's gradient will be read next, if it has not been asked for.
+    fn gradient_ahead(&self, strip: usize, pixel: usize, is_wanted: bool) -> Ahead {
+        let channels = self.shape.out_channels;
+        let next = self.output_gradient.as_ptr().wrapping_add(pixel * channels + self.strip(strip).start);
+        Ahead { next, stride: if is_wanted { channels } else { 0 } }
+    }
+
+    /// Where a cache line of a unit of the input will be read next, roughly: rows of the grid need not be contiguous.
+    fn input_ahead(&self, unit: usize, line: usize, pixel: usize) -> Ahead {
+        let (tap, first) = (unit / self.panels, unit % self.panels * K::COLUMNS);
+        let start = if line * LINE < K::COLUMNS && pixel < self.geometry.pixels() {
+            self.geometry.locate(tap, self.geometry.position(pixel))
+        } else {
+            Run::Outside
+        };
+        let input = self.input.as_ptr();
+        match start {
+            Run::Inside(source) => Ahead {
+                next: input.wrapping_add(source * self.shape.in_channels + first + line * LINE),
+                stride: self.geometry.step[1] * self.shape.in_channels,
+            },
+            Run::Partial { .. } | Run::Outside => Ahead { next: input, stride: 0 },
+        }
     }
 
     /// Where a tile of a partial result starts.
@@ -227,39 +243,70 @@ impl<'a, K: Microkernels> Sums<'a, K> {
         unsafe { partial.add((unit * self.strips + strip) * K::ROWS * K::COLUMNS) }
     }
 
-    /// Copies a strip of the output's gradient: `[pixel][K::ROWS]`.
-    fn pack_gradient(&self, strip: usize, pixels: &Range<usize>, to: &mut [f32]) {
-        let channels = self.strip(strip);
-        for (pixel, line) in pixels.clone().zip(to.chunks_exact_mut(K::ROWS)) {
-            let from = &self.output_gradient[pixel * self.shape.out_channels..][channels.clone()];
-            line[..from.len()].copy_from_slice(from);
-        }
+    /// Copies strips of the output's gradient: `[strip][PIXELS][LEFT]`.
+    fn pack_gradient(&self, strips: &Range<usize>, pixels: &Range<usize>, to: &mut [f32]) {
+        let channels = self.shape.out_channels;
+        assert!(to.len() >= strips.len() * PIXELS * K::LEFT && pixels.len() <= PIXELS);
+        let from = &self.output_gradient[pixels.start * channels..pixels.end * channels];
+        let strips = CopyStrips {
+            from,
+            channels,
+            range: strips.start * self.strip_rows..(strips.end * self.strip_rows).min(channels),
+            rows: self.strip_rows,
+            to: to.as_mut_ptr(),
+            stride: K::LEFT,
+        };
+        // SAFETY: the machine has the instruction set; strips are channels of every pixel, and `to` has room for all.
+        unsafe { K::run(strips) };
     }
 
     /// Copies a unit of the input: `[pixel][width]`, zeros in the padding and beyond the last channel.
     fn pack_input(&self, unit: usize, width: usize, pixels: &Range<usize>, to: &mut [f32]) {
-        let channels = self.shape.in_channels;
+        let (channels, geometry) = (self.shape.in_channels, self.geometry);
         let (tap, first) = (unit / self.panels, unit % self.panels * K::COLUMNS);
         let used = width.min(self.depth - first);
-        let mut position = self.geometry.position(pixels.start);
-        for line in to.chunks_exact_mut(width).take(pixels.len()) {
-            match self.geometry.locate(tap, position) {
-                Run::Inside(pixel) => {
-                    line[..used].copy_from_slice(&self.input[pixel * channels + first..][..used]);
-                    line[used..].fill(0.0);
-                }
-                Run::Outside => line.fill(0.0),
-                Run::Partial { skip, pixels } => {
-                    line.fill(0.0);
+        assert!(to.len() >= pixels.len() * width);
+        let copy = |source: usize, step: usize, to: &mut [f32]| {
+            let count = to.len() / width;
+            let from = &self.input[source * channels + first..];
+            assert!(count == 0 || from.len() >= (count - 1) * step * channels + used);
+            // SAFETY: the machine has the instruction set, and the ranges were just checked.
+            unsafe { K::run(CopyRows { from: from.as_ptr(), stride: step * channels, used, width, to }) };
+        };
+        if geometry.is_pointwise() {
+            return copy(pixels.start, 1, &mut to[..pixels.len() * width]);
+        }
+        let columns = geometry.grid[1];
+        let inside = geometry.columns_inside(tap);
+        let (mut pixel, mut rest) = (pixels.start, to);
+        while pixel < pixels.end {
+            // The rest of a row of the grid, or of the pixels: border, inside, border.
+            let [image, row, start] = geometry.position(pixel);
+            let end = columns.min(start + pixels.end - pixel);
+            let (line, after) = std::mem::take(&mut rest).split_at_mut((end - start) * width);
+            (pixel, rest) = (pixel + end - start, after);
+            let Some(source_row) = geometry.source_row(tap, row) else {
+                line.fill(0.0);
+                continue;
+            };
+            let (left, right) = (inside.start.clamp(start, end), inside.end.clamp(start, end));
+            if left < right {
+                let column = (left * geometry.step[1]) as isize + geometry.taps[tap][1];
+                let source = (image * geometry.source[0] + source_row) * geometry.source[1] + column as usize;
+                copy(source, geometry.step[1], &mut line[(left - start) * width..(right - start) * width]);
+            }
+            for column in (start..left).chain(right..end) {
+                let to = &mut line[(column - start) * width..][..width];
+                to.fill(0.0);
+                if let Run::Partial { skip, pixels } = geometry.locate(tap, [image, row, column]) {
                     let inside = &self.input[pixels.start * channels..pixels.end * channels];
                     for (place, &value) in (skip * channels..).zip(inside) {
                         if (first..first + used).contains(&place) {
-                            line[place - first] = value;
+                            to[place - first] = value;
                         }
                     }
                 }
             }
-            position = self.geometry.next(position);
         }
     }
 
@@ -271,8 +318,8 @@ impl<'a, K: Microkernels> Sums<'a, K> {
         weight_gradient: &mut [f32],
         accumulate: Accumulate,
     ) {
-        let (taps, channels) = (self.geometry.taps.len() * self.geometry.run, self.shape.in_channels);
-        let each = taps * channels;
+        let taps = self.geometry.taps.len() * self.geometry.run;
+        let each = taps * self.shape.in_channels;
         machine.pool.for_each_chunk(weight_gradient, each, |output, gradient| {
             let (strip, row) = (output / self.strip_rows, output % self.strip_rows);
             with_workspace(|workspace| {
@@ -290,20 +337,104 @@ impl<'a, K: Microkernels> Sums<'a, K> {
                         sum.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
                     }
                 }
-                write_by_channel(sums, taps, gradient, accumulate);
+                match taps {
+                    1 => gradient.iter_mut().zip(&*sums).for_each(|(slot, &sum)| accumulate.store(slot, sum)),
+                    9 => write_by_channel(sums, gradient.as_chunks_mut::<9>().0, accumulate),
+                    _ => {
+                        for (index, slot) in gradient.iter_mut().enumerate() {
+                            accumulate
+                                .store(slot, sums[index % taps * self.shape.in_channels + index / taps]);
+                        }
+                    }
+                }
             });
         });
     }
 }
 
 /// Turns `[tap][channel]` into `[channel][tap]`.
-fn write_by_channel(sums: &[f32], taps: usize, gradient: &mut [f32], accumulate: Accumulate) {
-    let channels = sums.len() / taps;
-    for (channel, kernel) in gradient.chunks_exact_mut(taps).enumerate() {
-        for (tap, value) in kernel.iter_mut().enumerate() {
-            let sum = sums[tap * channels + channel];
-            accumulate.store(value, sum);
+fn write_by_channel<const TAPS: usize>(sums: &[f32], gradient: &mut [[f32; TAPS]], accumulate: Accumulate) {
+    let channels = gradient.len();
+    let taps: [&[f32]; TAPS] = std::array::from_fn(|tap| &sums[tap * channels..][..channels]);
+    for (channel, kernel) in gradient.iter_mut().enumerate() {
+        for (slot, tap) in kernel.iter_mut().zip(&taps) {
+            accumulate.store(slot, tap[channel]);
         }
+    }
+}
+
+/// Copies each strip of channels of all pixels: `[strip][PIXELS][stride]`.
+///
+/// To run it: `to` has room, and `rows` ≤ `stride`.
+struct CopyStrips<'a> {
+    from: &'a [f32],
+    channels: usize,
+    /// The channels of all strips, and how many make one.
+    range: Range<usize>,
+    rows: usize,
+    to: *mut f32,
+    stride: usize,
+}
+
+impl Loop for CopyStrips<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        for (pixel, line) in self.from.chunks_exact(self.channels).enumerate() {
+            let mut start = self.range.start;
+            let mut place = pixel * self.stride;
+            while start < self.range.end {
+                let used = self.rows.min(self.range.end - start);
+                // SAFETY: the caller's promises.
+                unsafe { copy_row::<V>(line.as_ptr().add(start), used, self.to.add(place), self.stride) };
+                start += self.rows;
+                place += PIXELS * self.stride;
+            }
+        }
+    }
+}
+
+/// Copies rows of `used` floats, `stride` apart, to rows of `width`, the rest zeros.
+///
+/// To run it: the rows are readable, and `width` is whole registers.
+struct CopyRows<'a> {
+    from: *const f32,
+    stride: usize,
+    used: usize,
+    width: usize,
+    to: &'a mut [f32],
+}
+
+impl Loop for CopyRows<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        for (row, line) in self.to.chunks_exact_mut(self.width).enumerate() {
+            // SAFETY: the caller's promises.
+            unsafe {
+                copy_row::<V>(self.from.add(row * self.stride), self.used, line.as_mut_ptr(), self.width)
+            };
+        }
+    }
+}
+
+/// Copies `used` floats and zeros up to `width`.
+///
+/// # Safety
+/// As for [`Vector`]; `used` floats are readable, and `width`, whole registers, writable.
+#[inline(always)]
+unsafe fn copy_row<V: Vector>(from: *const f32, used: usize, to: *mut f32, width: usize) {
+    let mut column = 0;
+    while column < width {
+        let left = used.saturating_sub(column);
+        // SAFETY: the caller's promises.
+        unsafe {
+            let values = if left >= V::LANES {
+                V::load(from.add(column))
+            } else {
+                V::load_first(from.wrapping_add(column), left)
+            };
+            values.store(to.add(column));
+        }
+        column += V::LANES;
     }
 }
 

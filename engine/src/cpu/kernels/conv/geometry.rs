@@ -150,6 +150,22 @@ impl Geometry {
         Run::Partial { skip: (start - x) as usize, pixels: line + start as usize..line + end as usize }
     }
 
+    /// The source row that a tap reads for a row of the grid, unless it lies in the padding.
+    #[inline(always)]
+    pub fn source_row(&self, tap: usize, row: usize) -> Option<usize> {
+        let source = (row * self.step[0]) as isize + self.taps[tap][0];
+        (0..self.source[0] as isize).contains(&source).then_some(source as usize)
+    }
+
+    /// The columns of the grid for which a tap's run lies wholly between the source's columns.
+    pub fn columns_inside(&self, tap: usize) -> Range<usize> {
+        let (step, right) = (self.step[1] as isize, self.taps[tap][1]);
+        let room = self.source[1] as isize - right - self.run as isize;
+        let end = (room.div_euclid(step) + 1).clamp(0, self.grid[1] as isize);
+        let start = (-right + step - 1).div_euclid(step).clamp(0, end);
+        start as usize..end as usize
+    }
+
     /// Image, row and column of a grid pixel.
     #[inline]
     pub fn position(&self, pixel: usize) -> [usize; 3] {

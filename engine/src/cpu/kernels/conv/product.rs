@@ -1,9 +1,11 @@
 //! The product behind forward passes and gradients of the input: tiles of pixels times panels of weights, without unfolding
 //! images first. A tile knows its source rows by pointers, so any kernel, stride, padding or dilation costs the same.
 
+use std::ops::Range;
+
 use super::geometry::{Geometry, Run};
 use crate::cpu::Machine;
-use crate::cpu::kernels::micro::{Finish, Microkernels, with_microkernels};
+use crate::cpu::kernels::micro::{Finish, LINE, Microkernels, Vector, with_microkernels};
 use crate::cpu::kernels::scratch::{Workspace, with_workspace};
 use crate::cpu::pool::SharedPointer;
 
@@ -52,8 +54,8 @@ impl Product<'_> {
                     &zeros,
                     tiles.start * K::ROWS..pixels.min(tiles.end * K::ROWS),
                 );
-                for panel in panels {
-                    self.multiply_panel::<K>(&table, panel);
+                for (index, panel) in panels.enumerate() {
+                    self.multiply_panel::<K>(&table, panel, index == 0);
                 }
             });
         });
@@ -64,50 +66,58 @@ impl Product<'_> {
         &self,
         workspace: &'w mut Workspace,
         zeros: &[f32],
-        pixels: std::ops::Range<usize>,
+        pixels: Range<usize>,
     ) -> Table<'w> {
         let Workspace { pointers, offsets, rows, .. } = workspace;
-        let (taps, depth, channels) = (self.geometry.taps.len(), self.depth(), self.channels);
+        let (geometry, taps, depth, channels) =
+            (self.geometry, self.geometry.taps.len(), self.depth(), self.channels);
         let tiles = pixels.len().div_ceil(K::ROWS);
         pointers.clear();
         pointers.resize(tiles * taps * K::ROWS, std::ptr::null());
         offsets.clear();
         offsets.reserve(pixels.len());
-        if self.geometry.is_pointwise() {
+        let collide = rows_collide(channels * geometry.step[1]);
+        if geometry.is_pointwise() && !collide {
             for (index, pixel) in pixels.enumerate() {
                 pointers[index] = self.source[pixel * channels..].as_ptr();
                 offsets.push(pixel * self.columns);
             }
             return Table { pointers, offsets };
         }
-        // Runs that lie partly in the padding are copied; at most every run does.
-        let mut copies =
-            if self.geometry.run > 1 { rows.floats(pixels.len() * taps * depth) } else { &mut [] };
-        let mut position = self.geometry.position(pixels.start);
+        let copied = depth + LINE;
+        let room = if collide || geometry.run > 1 { pixels.len() * taps * copied } else { 0 };
+        let mut copies = rows.floats(room).chunks_exact_mut(copied);
+        let mut copy = |skip: usize, values: &[f32]| match copies.next() {
+            Some(row) => {
+                row[..skip].fill(0.0);
+                row[skip..][..values.len()].copy_from_slice(values);
+                row[skip + values.len()..].fill(0.0);
+                row.as_ptr()
+            }
+            None => unreachable!("there is room to copy every tap of every pixel"),
+        };
+        let mut position = geometry.position(pixels.start);
         for index in 0..pixels.len() {
             let place = index / K::ROWS * taps * K::ROWS + index % K::ROWS;
             for tap in 0..taps {
-                pointers[place + tap * K::ROWS] = match self.geometry.locate(tap, position) {
+                pointers[place + tap * K::ROWS] = match geometry.locate(tap, position) {
+                    Run::Inside(pixel) if collide => copy(0, &self.source[pixel * channels..][..depth]),
                     Run::Inside(pixel) => self.source[pixel * channels..].as_ptr(),
                     Run::Outside => zeros.as_ptr(),
                     Run::Partial { skip, pixels } => {
-                        let (copy, rest) = std::mem::take(&mut copies).split_at_mut(depth);
-                        copies = rest;
-                        copy.fill(0.0);
-                        let inside = &self.source[pixels.start * channels..pixels.end * channels];
-                        copy[skip * channels..][..inside.len()].copy_from_slice(inside);
-                        copy.as_ptr()
+                        copy(skip * channels, &self.source[pixels.start * channels..pixels.end * channels])
                     }
                 };
             }
-            offsets.push(self.geometry.target_pixel(position) * self.columns);
-            position = self.geometry.next(position);
+            offsets.push(geometry.target_pixel(position) * self.columns);
+            position = geometry.next(position);
         }
         Table { pointers, offsets }
     }
 
-    /// Multiplies all tiles of a table with one panel.
-    fn multiply_panel<K: Microkernels>(&self, table: &Table<'_>, panel: usize) {
+    /// Multiplies all tiles of a table with one panel. The first to do so finds source rows outside the caches, and asks for
+    /// them ahead.
+    fn multiply_panel<K: Microkernels>(&self, table: &Table<'_>, panel: usize, is_first: bool) {
         let (taps, depth) = (self.geometry.taps.len(), self.depth());
         let first = panel * K::COLUMNS;
         let width = K::panel_width(first, self.columns);
@@ -126,10 +136,17 @@ impl Product<'_> {
         debug_assert!(K::ROWS * K::COLUMNS <= tile.0.len());
         for (index, offsets) in table.offsets.chunks(K::ROWS).enumerate() {
             let rows = &table.pointers[index * taps * K::ROWS..][..taps * K::ROWS];
+            let next = table.pointers.get((index + 1) * taps * K::ROWS).filter(|_| is_first);
+            let ahead = next.or(rows.first()).map_or(null, |&row| row);
             // SAFETY: the machine has the instruction set. The table's pointers are to rows of `depth` floats (of the source,
             // of zeros or of copies), the panel's size was just checked, and the tile is large enough. Offsets are those of
             // target pixels, each written by one task for each panel.
             unsafe {
+                for &offset in offsets {
+                    for line in (0..finish.columns).step_by(LINE) {
+                        K::Register::prefetch_write(finish.output.wrapping_add(offset + line));
+                    }
+                }
                 K::multiply(
                     (taps, depth),
                     rows.as_ptr(),
@@ -137,11 +154,18 @@ impl Product<'_> {
                     weights.as_ptr(),
                     width,
                     tile.0.as_mut_ptr(),
+                    ahead,
                 );
                 K::finish(tile.0.as_ptr(), width, offsets, &finish);
             }
         }
     }
+}
+
+/// Whether rows that are so many floats apart fall into the same few sets of a first-level cache (which repeat
+/// every 4 KiB), so that the rows of a tile would evict each other.
+fn rows_collide(apart: usize) -> bool {
+    (apart * size_of::<f32>()).is_multiple_of(4096)
 }
 
 /// Row pointers `[tile][tap][row]` and output offsets `[pixel]` of a range of grid pixels.
@@ -197,7 +221,7 @@ impl Blocks {
     }
 
     /// Tiles and panels of a task; tasks that share tiles follow each other.
-    fn of(&self, task: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+    fn of(&self, task: usize) -> (Range<usize>, Range<usize>) {
         let columns = self.panels.div_ceil(self.panels_each);
         let (row, column) = (task / columns, task % columns);
         (

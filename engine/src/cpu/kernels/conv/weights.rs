@@ -109,39 +109,46 @@ pub fn pack(machine: &Machine, shape: &ConvShape, weights: &[f32], into: &mut Pa
 }
 
 /// Source channels that one task packs.
-const DEPTH_BLOCK: usize = 32;
+const DEPTH_BLOCK: usize = 64;
+/// Numbers that are transposed at a time.
+const BLOCK: usize = 16;
 
 fn pack_with<K: Microkernels>(machine: &Machine, weights: &[f32], into: &mut PackedWeights) {
     let (depth, columns, direction) = (into.depth(), into.columns(), into.direction);
     let (all_taps, in_channels) = (into.shape.taps(), into.shape.in_channels);
-    let padded = into.padded_columns();
-    let mut start = 0;
+    let floats = depth * into.padded_columns();
+    let mut rest = &mut into.buffer[..];
     for phase in &into.phases {
         let taps = &phase.taps[..];
-        let end = start + depth * padded * taps.len();
-        let panels = SharedPointer(into.buffer[start..end].as_mut_ptr());
-        start = end;
+        let (panels, after) = rest.split_at_mut(floats * taps.len());
+        rest = after;
+        let panels = SharedPointer(panels.as_mut_ptr());
         let blocks = depth.div_ceil(DEPTH_BLOCK);
         machine.pool.for_each(columns.div_ceil(K::COLUMNS) * blocks, |task| {
             let first = task / blocks * K::COLUMNS;
             let width = K::panel_width(first, columns);
             let used = width.min(columns - first);
-            let sources = task % blocks * DEPTH_BLOCK..(task % blocks * DEPTH_BLOCK + DEPTH_BLOCK).min(depth);
-            let place =
-                |tap: usize, source: usize| first * depth * taps.len() + (tap * depth + source) * width;
+            let start = task % blocks * DEPTH_BLOCK;
+            let sources = start..(start + DEPTH_BLOCK).min(depth);
             let line = |tap: usize, source: usize| {
+                let place = first * depth * taps.len() + (tap * depth + source) * width;
                 // SAFETY: tasks write different panels or source channels; lines of `width` lie inside the phase's panels.
-                unsafe { std::slice::from_raw_parts_mut(panels.get().add(place(tap, source)), width) }
+                unsafe { std::slice::from_raw_parts_mut(panels.get().add(place), width) }
             };
             match direction {
+                // All taps, in order: a row of the weights is `[source][tap]`, and a block of such rows is transposed.
                 Direction::Forward => {
-                    for column in 0..width {
-                        for source in sources.clone() {
-                            let from = ((first + column) * in_channels + source) * all_taps;
-                            for tap in 0..taps.len() {
-                                line(tap, source)[column] =
-                                    if column < used { weights[from + tap] } else { 0.0 };
-                            }
+                    let ends = sources.end * all_taps;
+                    for from in (sources.start * all_taps..ends).step_by(BLOCK) {
+                        let length = BLOCK.min(ends - from);
+                        let mut rows = [[0.0; BLOCK]; MAX_COLUMNS];
+                        for (column, row) in rows.iter_mut().enumerate().take(used) {
+                            let start = (first + column) * in_channels * all_taps + from;
+                            row[..length].copy_from_slice(&weights[start..start + length]);
+                        }
+                        for (index, place) in (from..from + length).enumerate() {
+                            let line = line(place % all_taps, place / all_taps);
+                            line.iter_mut().zip(&rows).for_each(|(value, row)| *value = row[index]);
                         }
                     }
                 }
@@ -150,8 +157,13 @@ fn pack_with<K: Microkernels>(machine: &Machine, weights: &[f32], into: &mut Pac
                         let from = &weights[(source * in_channels + first) * all_taps..][..used * all_taps];
                         for (index, &tap) in taps.iter().enumerate() {
                             let line = line(index, source);
-                            for (value, kernel) in line.iter_mut().zip(from.chunks_exact(all_taps)) {
-                                *value = kernel[tap];
+                            match all_taps {
+                                1 => line[..used].copy_from_slice(from),
+                                9 => pick::<9>(from, tap, line),
+                                _ => line
+                                    .iter_mut()
+                                    .zip(from[tap..].iter().step_by(all_taps))
+                                    .for_each(|(to, &from)| *to = from),
                             }
                             line[used..].fill(0.0);
                         }
@@ -159,5 +171,16 @@ fn pack_with<K: Microkernels>(machine: &Machine, weights: &[f32], into: &mut Pac
                 }
             }
         });
+    }
+}
+
+/// Channels of the widest panel.
+const MAX_COLUMNS: usize = 32;
+
+/// Copies one tap of kernels of `TAPS`.
+fn pick<const TAPS: usize>(kernels: &[f32], tap: usize, to: &mut [f32]) {
+    assert!(tap < TAPS);
+    for (value, kernel) in to.iter_mut().zip(kernels.as_chunks::<TAPS>().0) {
+        *value = kernel[tap];
     }
 }

@@ -5,7 +5,7 @@ use super::passes::{check, pixel};
 use crate::cpu::Machine;
 use crate::cpu::kernels::accumulate::Accumulate;
 use crate::cpu::kernels::conv::{ConvShape, Geometry};
-use crate::cpu::kernels::micro::{Microkernels, Vector, with_microkernels};
+use crate::cpu::kernels::micro::{Loop, Microkernels, Vector, with_microkernels};
 use crate::cpu::kernels::scratch::Scratch;
 
 /// Taps whose sums are kept in registers at once.
@@ -38,8 +38,11 @@ pub fn backward_weights(
         let mut line = Line::new(&geometry);
         for row in start..(start + rows_each).min(rows) {
             line.move_to(&geometry, channels, image, row);
-            let gradient = &output_gradient[(image * rows + row) * columns * channels..][..columns * channels];
-            with_microkernels!(machine.isa, Kernels => add_row::<Kernels>(&line, channels, input, gradient, sums));
+            let gradient =
+                &output_gradient[(image * rows + row) * columns * channels..][..columns * channels];
+            let row = AddRow { line: &line, channels, input, gradient, sums };
+            // SAFETY: the machine has the instruction set; the line and the gradient are those of the row.
+            with_microkernels!(machine.isa, Kernels => unsafe { Kernels::run(row) });
         }
     });
     let (sums, others) = partials.split_at_mut((shape.taps() * channels).min(partials.len()));
@@ -54,72 +57,84 @@ pub fn backward_weights(
 }
 
 /// Adds a row's products to the sums, `[tap][channel]`.
-fn add_row<K: Microkernels>(line: &Line, channels: usize, input: &[f32], gradient: &[f32], sums: &mut [f32]) {
-    for first in (0..line.taps.len()).step_by(REGISTER_TAPS) {
-        let taps = first..(first + REGISTER_TAPS).min(line.taps.len());
-        // SAFETY: the machine has the instruction set. Taps of the line lie in the input for the columns that they are read at;
-        // `gradient` is the row of the line, and sums hold every tap.
-        unsafe {
-            K::run(|| match taps.len() {
-                9 => add_taps::<K::Register, 9>(line, first, channels, input, gradient, sums),
-                6 => add_taps::<K::Register, 6>(line, first, channels, input, gradient, sums),
-                3 => add_taps::<K::Register, 3>(line, first, channels, input, gradient, sums),
-                _ => taps
-                    .for_each(|tap| add_taps::<K::Register, 1>(line, tap, channels, input, gradient, sums)),
-            });
+///
+/// To run it: taps of the line lie in the input for the columns that they are read at, `gradient` is the line's row, and sums
+/// hold every tap.
+struct AddRow<'a> {
+    line: &'a Line,
+    channels: usize,
+    input: &'a [f32],
+    gradient: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl Loop for AddRow<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(mut self) {
+        let taps = self.line.taps.len();
+        for first in (0..taps).step_by(REGISTER_TAPS) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                match taps - first {
+                    9.. => self.add::<V, 9>(first),
+                    6 => self.add::<V, 6>(first),
+                    3 => self.add::<V, 3>(first),
+                    rest => {
+                        for tap in first..first + rest {
+                            self.add::<V, 1>(tap);
+                        }
+                    }
+                }
+            }
         }
     }
 }
 
-/// [`add_row`] for `TAPS` taps of the line from the `first` on.
-#[inline(always)]
-unsafe fn add_taps<V: Vector, const TAPS: usize>(
-    line: &Line,
-    first: usize,
-    channels: usize,
-    input: &[f32],
-    gradient: &[f32],
-    sums: &mut [f32],
-) {
-    let taps = &line.taps[first..first + TAPS];
-    let mut channel = 0;
-    while channel < channels {
-        let lanes = (channels - channel).min(V::LANES);
-        // SAFETY: `add_row`'s reasons; `channel..channel + lanes` are channels of every pixel.
-        unsafe {
-            let source = input.as_ptr().wrapping_add(channel);
-            let gradient = gradient.as_ptr().add(channel);
-            let sums = sums.as_mut_ptr().add(channel);
-            let mut totals = [V::splat(0.0); TAPS];
-            for (total, tap) in totals.iter_mut().zip(taps) {
-                *total = V::load_first(sums.add(tap.index * channels), lanes);
-            }
-            let whole = lanes == V::LANES;
-            let inside = if whole { line.inside.clone() } else { 0..0 };
-            for column in (0..inside.start).chain(inside.end..line.columns) {
-                let value = V::load_first(gradient.add(column * channels), lanes);
+impl AddRow<'_> {
+    /// The products of `TAPS` taps of the line from the `first` on.
+    #[inline(always)]
+    unsafe fn add<V: Vector, const TAPS: usize>(&mut self, first: usize) {
+        let Self { line, channels, input, gradient, ref mut sums } = *self;
+        let taps = &line.taps[first..first + TAPS];
+        let mut channel = 0;
+        while channel < channels {
+            let lanes = (channels - channel).min(V::LANES);
+            // SAFETY: the caller's promise; `channel..channel + lanes` are channels of every pixel.
+            unsafe {
+                let source = input.as_ptr().wrapping_add(channel);
+                let gradient = gradient.as_ptr().add(channel);
+                let sums = sums.as_mut_ptr().add(channel);
+                let mut totals = [V::splat(0.0); TAPS];
                 for (total, tap) in totals.iter_mut().zip(taps) {
-                    if line.reaches(tap, column) {
-                        let pixel = pixel(source, tap, column * line.step, channels);
-                        *total = total.add_product(value, V::load_first(pixel, lanes));
+                    *total = V::load_first(sums.add(tap.index * channels), lanes);
+                }
+                let whole = lanes == V::LANES;
+                let inside = if whole { line.inside.clone() } else { 0..0 };
+                for column in (0..inside.start).chain(inside.end..line.columns) {
+                    let value = V::load_first(gradient.add(column * channels), lanes);
+                    for (total, tap) in totals.iter_mut().zip(taps) {
+                        if line.reaches(tap, column) {
+                            let pixel = pixel(source, tap, column * line.step, channels);
+                            *total = total.add_product(value, V::load_first(pixel, lanes));
+                        }
                     }
                 }
-            }
-            let mut starts = [source; TAPS];
-            for (start, tap) in starts.iter_mut().zip(taps) {
-                *start = pixel(source, tap, 0, channels);
-            }
-            for column in inside {
-                let value = V::load(gradient.add(column * channels));
-                for tap in 0..TAPS {
-                    let pixel = starts[tap].wrapping_add(column * line.step * channels);
-                    totals[tap] = totals[tap].add_product(value, V::load(pixel));
+                let mut starts = [source; TAPS];
+                for (start, tap) in starts.iter_mut().zip(taps) {
+                    *start = pixel(source, tap, 0, channels);
+                }
+                for column in inside {
+                    let value = V::load(gradient.add(column * channels));
+                    for tap in 0..TAPS {
+                        let pixel = starts[tap].wrapping_add(column * line.step * channels);
+                        totals[tap] = totals[tap].add_product(value, V::load(pixel));
+                    }
+                }
+                for (total, tap) in totals.into_iter().zip(taps) {
+                    total.store_first(sums.add(tap.index * channels), lanes);
                 }
             }
-            for (total, tap) in totals.into_iter().zip(taps) {
-                total.store_first(sums.add(tap.index * channels), lanes);
-            }
+            channel += V::LANES;
         }
-        channel += V::LANES;
     }
 }

@@ -4,7 +4,7 @@ use super::line::{Line, Tap, rows_each};
 use crate::cpu::Machine;
 use crate::cpu::kernels::accumulate::Accumulate;
 use crate::cpu::kernels::conv::{ConvShape, Geometry, phases};
-use crate::cpu::kernels::micro::{Microkernels, Vector, with_microkernels};
+use crate::cpu::kernels::micro::{Loop, Microkernels, Vector, with_microkernels};
 use crate::cpu::kernels::{Clamp, Epilogue};
 use crate::cpu::pool::SharedPointer;
 
@@ -106,87 +106,169 @@ impl Pass<'_> {
                         line.move_to(geometry, self.channels, image, row);
                         let target = [0, geometry.target_step[1]]
                             .map(|column| geometry.target_pixel([image, row, 0]) + column);
-                        with_microkernels!(machine.isa, Kernels => self.row::<Kernels>(line, weights, target));
+                        let row = Row { pass: self, line, weights, target };
+                        // SAFETY: the machine has the instruction set. The line was made for this row; target pixels of
+                        // different rows and grids differ.
+                        with_microkernels!(machine.isa, Kernels => unsafe { Kernels::run(row) });
                     }
                 }
             }
         });
     }
+}
 
-    /// Computes one row; `target` are the target pixels of its first and its second column.
-    fn row<K: Microkernels>(&self, line: &Line, weights: &[f32], target: [usize; 2]) {
-        // SAFETY: the machine has the instruction set. Taps of the line lie in the source for the columns that they are read
-        // at, weights are `[tap][channel]`, and target pixels of different rows and grids differ.
+/// Computes one row.
+///
+/// To run it: taps of the line lie in the source for the columns that they are read at, weights are `[tap][channel]`, and
+/// nobody else has the row's target pixels.
+struct Row<'a> {
+    pass: &'a Pass<'a>,
+    line: &'a Line,
+    weights: &'a [f32],
+    /// The target pixels of the first and of the second column.
+    target: [usize; 2],
+}
+
+impl Loop for Row<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        // SAFETY: the caller's promise.
         unsafe {
-            K::run(|| match line.taps.len() {
-                9 => self.columns::<K::Register, 9>(line, weights, target),
-                6 => self.columns::<K::Register, 6>(line, weights, target),
-                4 => self.columns::<K::Register, 4>(line, weights, target),
-                3 => self.columns::<K::Register, 3>(line, weights, target),
-                2 => self.columns::<K::Register, 2>(line, weights, target),
-                1 => self.columns::<K::Register, 1>(line, weights, target),
-                _ => self.columns::<K::Register, 0>(line, weights, target),
-            });
+            match self.line.taps.len() {
+                9 => self.columns::<V, 9>(),
+                6 => self.columns::<V, 6>(),
+                4 => self.columns::<V, 4>(),
+                3 => self.columns::<V, 3>(),
+                2 => self.columns::<V, 2>(),
+                1 => self.columns::<V, 1>(),
+                _ => self.columns::<V, 0>(),
+            }
         }
     }
+}
 
-    /// [`Pass::row`] for `TAPS` taps, or any number for 0.
+impl Row<'_> {
+    /// The row for `TAPS` taps, or any number for 0.
     #[inline(always)]
-    unsafe fn columns<V: Vector, const TAPS: usize>(
-        &self,
-        line: &Line,
-        weights: &[f32],
-        [target, next]: [usize; 2],
-    ) {
-        let (channels, step) = (self.channels, next - target);
-        let mut channel = 0;
-        while channel < channels {
-            let lanes = (channels - channel).min(V::LANES);
-            // SAFETY: `row`'s reasons; `channel..channel + lanes` are channels of every pixel.
+    unsafe fn columns<V: Vector, const TAPS: usize>(&self) {
+        let line = self.line;
+        for channel in (0..self.pass.channels).step_by(V::LANES) {
+            // SAFETY: the caller's promise; `channel..channel + lanes` are channels of every pixel.
             unsafe {
-                let zero = V::splat(0.0);
-                let bias = self.bias.map_or(zero, |bias| V::load_first(bias.as_ptr().add(channel), lanes));
-                let weights = weights.as_ptr().add(channel);
-                let source = self.source.as_ptr().wrapping_add(channel);
-                let (low, high) = (V::splat(self.limits.0), V::splat(self.limits.1));
-                let write = |column: usize, sum: V| {
-                    let place = (target + column * step) * channels + channel;
-                    let sum = match self.residual {
-                        Some(residual) => sum.add(V::load_first(residual.add(place), lanes)),
-                        None => sum,
-                    };
-                    sum.clamp(low, high).store_first(self.output.get().add(place), lanes);
-                };
-                let at_border = |column: usize| {
-                    let mut sum = bias;
-                    for tap in line.taps.iter().filter(|tap| line.reaches(tap, column)) {
-                        let value = V::load_first(pixel(source, tap, column * line.step, channels), lanes);
-                        sum = sum.add_product(value, V::load_first(weights.add(tap.index * channels), lanes));
-                    }
-                    write(column, sum);
-                };
-                (0..line.inside.start).for_each(at_border);
-                (line.inside.end..line.columns).for_each(at_border);
-                if lanes < V::LANES || TAPS == 0 {
-                    line.inside.clone().for_each(at_border);
+                let lane = Lane::<V>::new(self, channel);
+                for column in (0..line.inside.start).chain(line.inside.end..line.columns) {
+                    lane.any(column);
+                }
+                if lane.lanes == V::LANES && TAPS > 0 {
+                    lane.inside::<TAPS>();
                 } else {
-                    let mut kernel = [zero; TAPS];
-                    let mut starts = [source; TAPS];
-                    for (tap, (weight, start)) in line.taps.iter().zip(kernel.iter_mut().zip(&mut starts)) {
-                        *weight = V::load(weights.add(tap.index * channels));
-                        *start = pixel(source, tap, 0, channels);
-                    }
                     for column in line.inside.clone() {
-                        let mut sum = bias;
-                        for tap in 0..TAPS {
-                            let value = V::load(starts[tap].wrapping_add(column * line.step * channels));
-                            sum = sum.add_product(value, kernel[tap]);
-                        }
-                        write(column, sum);
+                        lane.any(column);
                     }
                 }
             }
-            channel += V::LANES;
+        }
+    }
+}
+
+/// A row's walk over one register of channels.
+///
+/// The methods are inlined by force: compiled on their own they would lack the instruction set.
+struct Lane<'a, V> {
+    pass: &'a Pass<'a>,
+    line: &'a Line,
+    /// Weights, source and targets at the first channel.
+    weights: *const f32,
+    source: *const f32,
+    target: usize,
+    /// Floats from one target pixel to the next.
+    apart: usize,
+    lanes: usize,
+    bias: V,
+    limits: (V, V),
+}
+
+impl<'a, V: Vector> Lane<'a, V> {
+    /// # Safety
+    /// As for [`Row`], and so for all methods.
+    #[inline(always)]
+    unsafe fn new(row: &Row<'a>, channel: usize) -> Self {
+        let Row { pass, line, weights, target: [target, next] } = *row;
+        let lanes = (pass.channels - channel).min(V::LANES);
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self {
+                pass,
+                line,
+                weights: weights.as_ptr().add(channel),
+                source: pass.source.as_ptr().wrapping_add(channel),
+                target: target * pass.channels + channel,
+                apart: (next - target) * pass.channels,
+                lanes,
+                bias: match pass.bias {
+                    Some(bias) => V::load_first(bias.as_ptr().add(channel), lanes),
+                    None => V::splat(0.0),
+                },
+                limits: (V::splat(pass.limits.0), V::splat(pass.limits.1)),
+            }
+        }
+    }
+
+    /// A column near the border, or any column.
+    #[inline(always)]
+    unsafe fn any(&self, column: usize) {
+        let channels = self.pass.channels;
+        let mut sum = self.bias;
+        for tap in &self.line.taps {
+            if self.line.reaches(tap, column) {
+                // SAFETY: the tap lies in the source.
+                unsafe {
+                    let from = pixel(self.source, tap, column * self.line.step, channels);
+                    let weight = V::load_first(self.weights.add(tap.index * channels), self.lanes);
+                    sum = sum.add_product(V::load_first(from, self.lanes), weight);
+                }
+            }
+        }
+        // SAFETY: the column is the row's.
+        unsafe { self.write::<false>(column, sum) };
+    }
+
+    /// The columns that all taps reach, with whole registers and the weights kept in them.
+    #[inline(always)]
+    unsafe fn inside<const TAPS: usize>(&self) {
+        let channels = self.pass.channels;
+        // SAFETY: the line has `TAPS` taps, all of which lie in the source.
+        unsafe {
+            let mut weights = [self.bias; TAPS];
+            let mut starts = [self.source; TAPS];
+            for tap in 0..TAPS {
+                weights[tap] = V::load(self.weights.add(self.line.taps[tap].index * channels));
+                starts[tap] = pixel(self.source, &self.line.taps[tap], 0, channels);
+            }
+            for column in self.line.inside.clone() {
+                let mut sum = self.bias;
+                for tap in 0..TAPS {
+                    let value = V::load(starts[tap].wrapping_add(column * self.line.step * channels));
+                    sum = sum.add_product(value, weights[tap]);
+                }
+                self.write::<true>(column, sum);
+            }
+        }
+    }
+
+    /// Adds the residual, applies the activation and writes.
+    #[inline(always)]
+    unsafe fn write<const WHOLE: bool>(&self, column: usize, sum: V) {
+        let place = self.target + column * self.apart;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let sum = match self.pass.residual {
+                Some(residual) => sum.add(V::load_first(residual.add(place), self.lanes)),
+                None => sum,
+            };
+            let result = sum.clamp(self.limits.0, self.limits.1);
+            let to = self.pass.output.get().add(place);
+            if WHOLE { result.store(to) } else { result.store_first(to, self.lanes) }
         }
     }
 }

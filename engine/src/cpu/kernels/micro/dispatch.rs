@@ -3,7 +3,7 @@
 use super::tiles;
 use super::vector::{Plain, Vector};
 
-pub(crate) use super::tiles::Finish;
+pub(crate) use super::tiles::{Ahead, Finish, Outer};
 
 /// One instruction set's microkernels. Sizes known only at run time are turned into constants here.
 ///
@@ -16,6 +16,9 @@ pub(crate) trait Microkernels {
     const ROWS: usize;
     /// Channels of a full panel: two registers.
     const COLUMNS: usize = 2 * Self::Register::LANES;
+
+    /// Floats from one pixel to the next of the left operand of [`tiles::outer`]: `ROWS` in whole registers.
+    const LEFT: usize = Self::ROWS.next_multiple_of(Self::Register::LANES);
 
     /// Channels of the panel that starts at `first` of `total` channels: the last is one register wide when that is enough.
     fn panel_width(first: usize, total: usize) -> usize {
@@ -30,24 +33,29 @@ pub(crate) trait Microkernels {
         panel: *const f32,
         width: usize,
         tile: *mut f32,
+        ahead: *const f32,
     );
 
-    /// [`tiles::outer`] for `count` ≤ `ROWS` rows and `width` columns; `left` advances by `ROWS` floats a pixel.
-    unsafe fn outer(
-        pixels: usize,
-        left: *const f32,
-        count: usize,
-        right: *const f32,
-        width: usize,
-        sums: *mut f32,
-        add: bool,
-    );
+    /// [`tiles::outer`] for `count` ≤ `ROWS` rows and `width` columns.
+    unsafe fn outer(operands: &Outer, count: usize, width: usize, sums: *mut f32, add: bool);
 
     /// [`tiles::finish`].
     unsafe fn finish(tile: *const f32, width: usize, offsets: &[usize], finish: &Finish);
 
     /// Runs a loop with the instruction set enabled.
-    unsafe fn run<R>(body: impl FnOnce() -> R) -> R;
+    unsafe fn run(body: impl Loop);
+}
+
+/// A loop over registers.
+///
+/// A closure will not do: the compiler inlines it only when it sees fit, and what is not inlined into a function that enables
+/// the instruction set runs without it, ten times slower.
+pub(crate) trait Loop {
+    /// Runs the loop. Implementations are `#[inline(always)]`, and so is whatever handles registers within.
+    ///
+    /// # Safety
+    /// As for [`Vector`], and what the implementation asks.
+    unsafe fn run<V: Vector>(self);
 }
 
 macro_rules! microkernels {
@@ -67,6 +75,7 @@ macro_rules! microkernels {
                 panel: *const f32,
                 width: usize,
                 tile: *mut f32,
+                ahead: *const f32,
             ) {
                 $(#[$features])?
                 unsafe fn run<const ROWS: usize, const VECTORS: usize>(
@@ -74,46 +83,33 @@ macro_rules! microkernels {
                     rows: *const *const f32,
                     panel: *const f32,
                     tile: *mut f32,
+                    ahead: *const f32,
                 ) {
                     // SAFETY: as the trait asks.
-                    unsafe { tiles::multiply::<$register, ROWS, VECTORS>(sizes, rows, $rows, panel, tile) }
+                    unsafe { tiles::multiply::<$register, ROWS, VECTORS>(sizes, rows, $rows, panel, tile, ahead) }
                 }
                 let double = width == Self::COLUMNS;
                 match count {
                     // SAFETY: as the trait asks.
                     $($count => unsafe {
-                        if double { run::<$count, 2>(sizes, rows, panel, tile) } else { run::<$count, 1>(sizes, rows, panel, tile) }
+                        if double { run::<$count, 2>(sizes, rows, panel, tile, ahead) } else { run::<$count, 1>(sizes, rows, panel, tile, ahead) }
                     },)+
                     _ => unreachable!("tiles have 1 to {} rows", $rows),
                 }
             }
 
             #[inline]
-            unsafe fn outer(
-                pixels: usize,
-                left: *const f32,
-                count: usize,
-                right: *const f32,
-                width: usize,
-                sums: *mut f32,
-                add: bool,
-            ) {
+            unsafe fn outer(operands: &Outer, count: usize, width: usize, sums: *mut f32, add: bool) {
                 $(#[$features])?
-                unsafe fn run<const ROWS: usize, const VECTORS: usize>(
-                    pixels: usize,
-                    left: *const f32,
-                    right: *const f32,
-                    sums: *mut f32,
-                    add: bool,
-                ) {
+                unsafe fn run<const ROWS: usize, const VECTORS: usize>(operands: &Outer, sums: *mut f32, add: bool) {
                     // SAFETY: as the trait asks.
-                    unsafe { tiles::outer::<$register, ROWS, VECTORS>(pixels, left, $rows, right, sums, add) }
+                    unsafe { tiles::outer::<$register, ROWS, VECTORS>(operands, $name::LEFT, sums, add) }
                 }
                 let double = width == Self::COLUMNS;
                 match count {
                     // SAFETY: as the trait asks.
                     $($count => unsafe {
-                        if double { run::<$count, 2>(pixels, left, right, sums, add) } else { run::<$count, 1>(pixels, left, right, sums, add) }
+                        if double { run::<$count, 2>(operands, sums, add) } else { run::<$count, 1>(operands, sums, add) }
                     },)+
                     _ => unreachable!("tiles have 1 to {} rows", $rows),
                 }
@@ -131,11 +127,11 @@ macro_rules! microkernels {
             }
 
             #[inline]
-            unsafe fn run<R>(body: impl FnOnce() -> R) -> R {
+            unsafe fn run(body: impl Loop) {
                 $(#[$features])?
-                #[inline]
-                unsafe fn enabled<R>(body: impl FnOnce() -> R) -> R {
-                    body()
+                unsafe fn enabled(body: impl Loop) {
+                    // SAFETY: as the trait asks.
+                    unsafe { body.run::<$register>() }
                 }
                 // SAFETY: as the trait asks.
                 unsafe { enabled(body) }

@@ -8,7 +8,8 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(crate) use dispatch::{Ahead, Finish, Loop, Microkernels, Outer, Portable, with_microkernels};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use dispatch::{Avx2, Avx512};
-pub(crate) use dispatch::{Finish, Microkernels, Portable, with_microkernels};
+pub(crate) use tiles::LINE;
 pub(crate) use vector::Vector;

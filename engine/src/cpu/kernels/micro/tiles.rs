@@ -4,14 +4,18 @@
 //! one index known only at run time and the compiler moves them all to the stack, at a third of the speed. So tiles leave
 //! through memory, and everything with a run-time size works on that copy.
 
-#![expect(clippy::needless_range_loop, reason = "counted loops over constant bounds unroll; iterators are not certain to")]
+#![expect(
+    clippy::needless_range_loop,
+    reason = "counted loops over constant bounds unroll; iterators are not certain to"
+)]
 
 use super::vector::Vector;
 
 /// A tile of `ROWS` pixels by `VECTORS` registers of channels:
 /// `tile[r][c] = Σ over taps t and depth k of rows[t][r][k] · panel[t][k][c]`.
 ///
-/// `rows` points to `taps` groups of `table_rows` row pointers, of which the first `ROWS` are read.
+/// `rows` points to `taps` groups of `table_rows` row pointers, of which the first `ROWS` are read. Meanwhile cache lines from
+/// `ahead` on are asked for, one for each step of the sum.
 ///
 /// # Safety
 /// As for [`Vector`]; every row read holds `depth` floats, `panel` holds `taps · depth · VECTORS · LANES` and `tile` has room
@@ -23,11 +27,12 @@ pub(super) unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize
     table_rows: usize,
     panel: *const f32,
     tile: *mut f32,
+    ahead: *const f32,
 ) {
     // SAFETY: the caller's promises; indices stay below the sizes named above.
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
-        let mut panel = panel;
+        let (mut panel, mut ahead) = (panel, ahead);
         for tap in 0..taps {
             let sources: [*const f32; ROWS] = rows.add(tap * table_rows).cast::<[*const f32; ROWS]>().read();
             for k in 0..depth {
@@ -42,6 +47,8 @@ pub(super) unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize
                     }
                 }
                 panel = panel.add(VECTORS * V::LANES);
+                V::prefetch(ahead);
+                ahead = ahead.wrapping_add(LINE);
             }
         }
         for row in 0..ROWS {
@@ -52,6 +59,28 @@ pub(super) unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize
     }
 }
 
+/// Floats in a cache line.
+pub(crate) const LINE: usize = 16;
+
+/// Memory that will be needed soon: an address, which need not be valid, and how far it moves each time.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    pub next: *const f32,
+    pub stride: usize,
+}
+
+/// What outer products are summed of.
+#[derive(Clone, Copy)]
+pub(crate) struct Outer {
+    pub pixels: usize,
+    /// `[pixel][LEFT]`.
+    pub left: *const f32,
+    /// `[pixel][width]`.
+    pub right: *const f32,
+    /// Cache lines that are asked for meanwhile, one of each for each pixel.
+    pub ahead: [Ahead; 2],
+}
+
 /// A sum of outer products over pixels: `sums[r][c] (+)= Σ over p of left[p][r] · right[p][c]`.
 ///
 /// `left` advances by `left_stride` floats a pixel, `right` by `VECTORS · LANES`.
@@ -60,13 +89,12 @@ pub(super) unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize
 /// As for [`Vector`]; `left` and `right` are readable for `pixels` pixels, `sums` holds `ROWS · VECTORS · LANES` floats.
 #[inline(always)]
 pub(super) unsafe fn outer<V: Vector, const ROWS: usize, const VECTORS: usize>(
-    pixels: usize,
-    left: *const f32,
+    operands: &Outer,
     left_stride: usize,
-    right: *const f32,
     sums: *mut f32,
     add: bool,
 ) {
+    let Outer { pixels, mut left, mut right, mut ahead } = *operands;
     // SAFETY: the caller's promises.
     unsafe {
         let mut totals = [[V::splat(0.0); VECTORS]; ROWS];
@@ -77,7 +105,6 @@ pub(super) unsafe fn outer<V: Vector, const ROWS: usize, const VECTORS: usize>(
                 }
             }
         }
-        let (mut left, mut right) = (left, right);
         for _ in 0..pixels {
             let mut channels = [V::splat(0.0); VECTORS];
             for (vector, channel) in channels.iter_mut().enumerate() {
@@ -91,6 +118,10 @@ pub(super) unsafe fn outer<V: Vector, const ROWS: usize, const VECTORS: usize>(
             }
             left = left.add(left_stride);
             right = right.add(VECTORS * V::LANES);
+            for ahead in &mut ahead {
+                V::prefetch(ahead.next);
+                ahead.next = ahead.next.wrapping_add(ahead.stride);
+            }
         }
         for row in 0..ROWS {
             for vector in 0..VECTORS {

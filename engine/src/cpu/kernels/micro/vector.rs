@@ -26,6 +26,12 @@ pub(crate) trait Vector: Copy {
     unsafe fn add(self, other: Self) -> Self;
     /// Lane-wise `min(max(self, low), high)`; NaN stays NaN.
     unsafe fn clamp(self, low: Self, high: Self) -> Self;
+    /// Asks for a cache line that will be read. Any address will do.
+    #[inline(always)]
+    unsafe fn prefetch(_: *const f32) {}
+    /// Asks for a cache line that will be written. Any address will do.
+    #[inline(always)]
+    unsafe fn prefetch_write(_: *const f32) {}
 }
 
 /// Four floats in plain Rust; every compiler makes a 128-bit register of it.

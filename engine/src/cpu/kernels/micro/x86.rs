@@ -55,6 +55,18 @@ impl Vector for __m512 {
         // SAFETY: as above.
         unsafe { _mm512_min_ps(high, _mm512_max_ps(low, self)) }
     }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: a prefetch is a hint; it does not fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch_write(at: *const f32) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
+    }
 }
 
 /// The mask of the first `count` ≤ 16 lanes.
@@ -118,6 +130,18 @@ impl Vector for __m256 {
     unsafe fn clamp(self, low: Self, high: Self) -> Self {
         // SAFETY: as above; operands ordered as for AVX-512.
         unsafe { _mm256_min_ps(high, _mm256_max_ps(low, self)) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch(at: *const f32) {
+        // SAFETY: a prefetch is a hint; it does not fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn prefetch_write(at: *const f32) {
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
     }
 }
 

@@ -1,0 +1,249 @@
+//! Speed of the convolution kernels on the layers of ResNet-50 and MobileNetV2 at batch 8, as a share of what the processor can
+//! do at best, which is measured first.
+//!
+//! `cargo bench -p tk-engine --bench kernels -- [WORD…]`: words are an instruction set (`avx2`), or parts of layers' names.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tk_engine::cpu::kernels::conv::{self, ConvShape, Direction, PackedWeights};
+use tk_engine::cpu::kernels::peak::multiply_adds;
+use tk_engine::cpu::kernels::{Accumulate, Epilogue, Scratch, depthwise};
+use tk_engine::cpu::{Buffer, Isa, Machine};
+
+const BATCH: usize = 8;
+
+/// A layer and how often its network has it.
+struct Layer {
+    name: String,
+    count: usize,
+    shape: ConvShape,
+    depthwise: bool,
+    /// The first layer needs no gradient of its input.
+    first: bool,
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let isa = Isa::ALL
+        .into_iter()
+        .find(|isa| words.iter().any(|word| word == isa.name()))
+        .unwrap_or_else(Isa::best);
+    let machine = Machine::new(0).with_isa(isa);
+    let parts: Vec<&String> = words.iter().filter(|word| *word != isa.name()).collect();
+    let peak = peak(&machine);
+    println!("{} on {} threads: {peak:.0} GFLOP/s from registers", isa.name(), machine.pool.threads());
+    for (network, layers) in [("resnet50", resnet50()), ("mobilenetv2", mobilenetv2())] {
+        println!(
+            "\n{network:<34}{:>28}{:>20}{:>20}{:>16}",
+            "forward  ms GFLOP/s  %", "input", "weights", "pack ms"
+        );
+        let mut total = [0.0; 4];
+        for layer in layers {
+            let name = format!("{network} {}", layer.name);
+            if !parts.is_empty() && !parts.iter().all(|part| name.contains(*part)) {
+                continue;
+            }
+            let seconds =
+                if layer.depthwise { time_depthwise(&machine, &layer) } else { time_conv(&machine, &layer) };
+            let flops = 2.0
+                * if layer.depthwise {
+                    layer.shape.macs() / layer.shape.in_channels
+                } else {
+                    layer.shape.macs()
+                } as f64;
+            print!("{:>2} × {:<29}", layer.count, layer.name);
+            for (pass, seconds) in seconds.into_iter().enumerate() {
+                total[pass] += seconds * layer.count as f64;
+                let speed = if seconds > 0.0 { flops / seconds / 1e9 } else { 0.0 };
+                match pass {
+                    3 => println!("{:>16.3}", seconds * 1e3),
+                    _ => print!("{:>8.2} {speed:>5.0} {:>4.0}%", seconds * 1e3, 100.0 * speed / peak),
+                }
+            }
+        }
+        let [forward, input, weights, pack] = total.map(|seconds| seconds * 1e3);
+        let sum = forward + input + weights + pack;
+        println!(
+            "sum: forward {forward:.1}, input {input:.1}, weights {weights:.1}, pack {pack:.1}; together {sum:.1} ms"
+        );
+    }
+}
+
+/// The shortest of several runs, in seconds, after a first one to warm up.
+fn shortest(mut run: impl FnMut()) -> f64 {
+    run();
+    let start = Instant::now();
+    let mut best = f64::INFINITY;
+    let mut runs = 0;
+    while runs < 3 || (start.elapsed().as_secs_f64() < 0.15 && runs < 200) {
+        let start = Instant::now();
+        run();
+        best = best.min(start.elapsed().as_secs_f64());
+        runs += 1;
+    }
+    best
+}
+
+/// GFLOP/s of multiply-adds that touch no memory, on all threads.
+fn peak(machine: &Machine) -> f64 {
+    let operations = std::sync::atomic::AtomicUsize::new(0);
+    let seconds = shortest(|| {
+        operations.store(0, Ordering::Relaxed);
+        machine.pool.for_each(machine.pool.threads(), |_| {
+            operations.fetch_add(multiply_adds(machine.isa, 1_000_000), Ordering::Relaxed);
+        });
+    });
+    operations.into_inner() as f64 / seconds / 1e9
+}
+
+fn filled(length: usize) -> Buffer {
+    let mut buffer = Buffer::zeros(length);
+    buffer
+        .iter_mut()
+        .enumerate()
+        .for_each(|(index, value)| *value = (index * 7919 % 1009) as f32 / 1009.0 - 0.5);
+    buffer
+}
+
+/// Seconds of forward pass, gradient of the input, gradient of the weights, packing for both passes.
+fn time_conv(machine: &Machine, layer: &Layer) -> [f64; 4] {
+    let shape = &layer.shape;
+    let (mut input, mut output, mut weights) =
+        (filled(shape.in_len()), filled(shape.out_len()), filled(shape.weight_len()));
+    let mut packed = PackedWeights::new(machine.isa, shape, Direction::Forward);
+    let mut transposed = PackedWeights::new(machine.isa, shape, Direction::Input);
+    let mut scratch = Scratch::default();
+    let pack = shortest(|| {
+        conv::pack(machine, shape, &weights, &mut packed);
+        if !layer.first {
+            conv::pack(machine, shape, &weights, &mut transposed);
+        }
+    });
+    let forward = shortest(|| conv::forward(machine, shape, &input, &packed, Epilogue::NONE, &mut output));
+    let by_weights = shortest(|| {
+        conv::backward_weights(
+            machine,
+            shape,
+            &input,
+            &output,
+            &mut weights,
+            Accumulate::Overwrite,
+            &mut scratch,
+        );
+    });
+    let by_input = if layer.first {
+        0.0
+    } else {
+        shortest(|| {
+            conv::backward_input(machine, shape, &output, &transposed, &mut input, Accumulate::Overwrite)
+        })
+    };
+    [forward, by_input, by_weights, pack]
+}
+
+/// As [`time_conv`], for a depthwise layer, which packs within its passes.
+fn time_depthwise(machine: &Machine, layer: &Layer) -> [f64; 4] {
+    let shape = &layer.shape;
+    let (mut input, mut output) = (filled(shape.in_len()), filled(shape.out_len()));
+    let mut weights = filled(shape.depthwise_weight_len());
+    let mut scratch = Scratch::default();
+    let forward =
+        shortest(|| depthwise::forward(machine, shape, &input, &weights, Epilogue::NONE, &mut output));
+    let by_weights = shortest(|| {
+        depthwise::backward_weights(
+            machine,
+            shape,
+            &input,
+            &output,
+            &mut weights,
+            Accumulate::Overwrite,
+            &mut scratch,
+        );
+    });
+    let by_input = shortest(|| {
+        depthwise::backward_input(machine, shape, &output, &weights, &mut input, Accumulate::Overwrite)
+    });
+    [forward, by_input, by_weights, 0.0]
+}
+
+/// A square convolution with the usual padding.
+fn square(extent: usize, channels: [usize; 2], kernel: usize, stride: usize) -> ConvShape {
+    ConvShape {
+        batch: BATCH,
+        height: extent,
+        width: extent,
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [kernel / 2; 4],
+        ..ConvShape::linear(BATCH, channels[0], channels[1])
+    }
+}
+
+/// Adds a layer, or counts it once more.
+fn add(layers: &mut Vec<Layer>, shape: ConvShape, depthwise: bool) {
+    if let Some(layer) = layers.iter_mut().find(|layer| layer.shape == shape && layer.depthwise == depthwise)
+    {
+        layer.count += 1;
+        return;
+    }
+    let ConvShape { in_channels, out_channels, height, kernel, stride, .. } = shape;
+    let kind = if depthwise { "depthwise " } else { "" };
+    let channels =
+        if depthwise { format!("{in_channels}") } else { format!("{in_channels}→{out_channels}") };
+    let name = format!("{kind}{channels} {}×{}/{} @{height}", kernel[0], kernel[1], stride[0]);
+    layers.push(Layer { name, count: 1, shape, depthwise, first: layers.is_empty() });
+}
+
+/// The convolutions of ResNet-50 (arXiv 1512.03385, strides in the 3 × 3 layers).
+fn resnet50() -> Vec<Layer> {
+    let mut layers = Vec::new();
+    add(&mut layers, square(224, [3, 64], 7, 2), false);
+    let (mut extent, mut channels) = (56, 64);
+    for (middle, blocks, first_stride) in [(64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)] {
+        for block in 0..blocks {
+            let stride = if block == 0 { first_stride } else { 1 };
+            add(&mut layers, square(extent, [channels, middle], 1, 1), false);
+            add(&mut layers, square(extent, [middle, middle], 3, stride), false);
+            if block == 0 {
+                add(&mut layers, square(extent, [channels, 4 * middle], 1, stride), false);
+            }
+            extent /= stride;
+            channels = 4 * middle;
+            add(&mut layers, square(extent, [middle, channels], 1, 1), false);
+        }
+    }
+    add(&mut layers, ConvShape::linear(BATCH, 2048, 1000), false);
+    layers
+}
+
+/// The convolutions of MobileNetV2 (arXiv 1801.04381, table 2).
+fn mobilenetv2() -> Vec<Layer> {
+    let mut layers = Vec::new();
+    add(&mut layers, square(224, [3, 32], 3, 2), false);
+    let (mut extent, mut channels) = (112, 32);
+    for (expansion, out, blocks, first_stride) in [
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ] {
+        for block in 0..blocks {
+            let stride = if block == 0 { first_stride } else { 1 };
+            let middle = channels * expansion;
+            if expansion > 1 {
+                add(&mut layers, square(extent, [channels, middle], 1, 1), false);
+            }
+            add(&mut layers, square(extent, [middle, middle], 3, stride), true);
+            extent /= stride;
+            add(&mut layers, square(extent, [middle, out], 1, 1), false);
+            channels = out;
+        }
+    }
+    add(&mut layers, square(extent, [channels, 1280], 1, 1), false);
+    add(&mut layers, ConvShape::linear(BATCH, 1280, 1000), false);
+    layers
+}
