@@ -11,6 +11,7 @@ pub mod parameters;
 pub mod random;
 pub mod reference;
 pub mod tensor;
+pub mod testing;
 
 pub use error::{EngineError, Result};
 pub use executor::{GroupRate, Inference, Optimizer, Snapshot, StepKey, TrainSpec, Training};

@@ -1,0 +1,13 @@
+//! The engine as a whole: every operator's gradient, agreement with PyTorch, and graphs of unusual shape on every executor.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod executors;
+
+mod bert;
+mod operators;
+mod operators_check;
+mod pyramid;
+mod torch;
+mod torch_expected;
+mod unet;
+mod weight_norm;
