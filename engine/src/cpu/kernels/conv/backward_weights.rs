@@ -1,4 +1,4 @@
-//! The gradient of the weights and of the bias.
+//! The gradient of the weights.
 //!
 //! The gradient of one tap is a sum over pixels of outer products, output gradient × input. Pixels are cut into groups, and
 //! taps × input channels × output channels into blocks; each task sums its block over its group, in registers and then in its
@@ -10,7 +10,7 @@ use super::ConvShape;
 use super::geometry::{Geometry, Run, is_folded};
 use crate::cpu::Machine;
 use crate::cpu::kernels::accumulate::Accumulate;
-use crate::cpu::kernels::micro::{Ahead, LINE, Loop, Microkernels, Outer, Vector, with_microkernels};
+use crate::cpu::kernels::micro::{Ahead, LINE, Microkernels, Outer, with_microkernels};
 use crate::cpu::kernels::scratch::{Scratch, with_workspace};
 use crate::cpu::pool::SharedPointer;
 
@@ -38,51 +38,19 @@ pub fn backward_weights(
     });
 }
 
-/// The gradient of the bias, `[channels]`: the output's gradient, `[…, channels]`, summed over pixels.
-///
-/// # Panics
-/// When the output's gradient is not whole pixels.
-pub fn backward_bias(
-    machine: &Machine,
-    output_gradient: &[f32],
-    bias_gradient: &mut [f32],
-    accumulate: Accumulate,
-) {
-    let channels = bias_gradient.len();
-    assert!(
-        channels > 0 && output_gradient.len().is_multiple_of(channels),
-        "gradients have the same channels"
-    );
-    let floats_each = (output_gradient.len() / channels).div_ceil(TASKS).max(64) * channels;
-    let mut partials = vec![0.0; output_gradient.len().div_ceil(floats_each) * channels];
-    machine.pool.for_each_chunk(&mut partials, channels, |task, sums| {
-        let start = task * floats_each;
-        let end = (start + floats_each).min(output_gradient.len());
-        machine.isa.vectorize(|| {
-            for pixel in output_gradient[start..end].chunks_exact(channels) {
-                sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
-            }
-        });
-    });
-    accumulate.prepare(bias_gradient);
-    for part in partials.chunks_exact(channels) {
-        bias_gradient.iter_mut().zip(part).for_each(|(sum, value)| *sum += value);
-    }
-}
-
 /// How a gradient is cut. A *unit* is one tap and one panel of its source channels; a *strip* is a tile's worth of output
 /// channels. Partial results are `[group][unit][strip][row][column]`.
-struct Sums<'a, K> {
-    shape: &'a ConvShape,
-    geometry: &'a Geometry,
-    input: &'a [f32],
-    output_gradient: &'a [f32],
+pub(super) struct Sums<'a, K> {
+    pub(super) shape: &'a ConvShape,
+    pub(super) geometry: &'a Geometry,
+    pub(super) input: &'a [f32],
+    pub(super) output_gradient: &'a [f32],
     /// Floats that one tap reads of a source row.
-    depth: usize,
+    pub(super) depth: usize,
     /// Panels of one tap.
-    panels: usize,
+    pub(super) panels: usize,
     strips: usize,
-    strip_rows: usize,
+    pub(super) strip_rows: usize,
     groups: usize,
     /// Units and strips of one task.
     units_each: usize,
@@ -91,7 +59,7 @@ struct Sums<'a, K> {
 }
 
 /// Pixels whose outer products are summed in registers before the partial result is touched.
-const PIXELS: usize = 144;
+pub(super) const PIXELS: usize = 144;
 /// Units and output channels of one task, at most: its partial result and its packed operands stay in a second-level cache.
 const BLOCK_UNITS: usize = 8;
 const BLOCK_CHANNELS: usize = 512;
@@ -137,7 +105,7 @@ impl<'a, K: Microkernels> Sums<'a, K> {
     }
 
     /// Output channels of a strip.
-    fn strip(&self, strip: usize) -> Range<usize> {
+    pub(super) fn strip(&self, strip: usize) -> Range<usize> {
         let channels = self.shape.out_channels;
         strip * self.strip_rows..((strip + 1) * self.strip_rows).min(channels)
     }
@@ -243,73 +211,6 @@ impl<'a, K: Microkernels> Sums<'a, K> {
         unsafe { partial.add((unit * self.strips + strip) * K::ROWS * K::COLUMNS) }
     }
 
-    /// Copies strips of the output's gradient: `[strip][PIXELS][LEFT]`.
-    fn pack_gradient(&self, strips: &Range<usize>, pixels: &Range<usize>, to: &mut [f32]) {
-        let channels = self.shape.out_channels;
-        assert!(to.len() >= strips.len() * PIXELS * K::LEFT && pixels.len() <= PIXELS);
-        let from = &self.output_gradient[pixels.start * channels..pixels.end * channels];
-        let strips = CopyStrips {
-            from,
-            channels,
-            range: strips.start * self.strip_rows..(strips.end * self.strip_rows).min(channels),
-            rows: self.strip_rows,
-            to: to.as_mut_ptr(),
-            stride: K::LEFT,
-        };
-        // SAFETY: the machine has the instruction set; strips are channels of every pixel, and `to` has room for all.
-        unsafe { K::run(strips) };
-    }
-
-    /// Copies a unit of the input: `[pixel][width]`, zeros in the padding and beyond the last channel.
-    fn pack_input(&self, unit: usize, width: usize, pixels: &Range<usize>, to: &mut [f32]) {
-        let (channels, geometry) = (self.shape.in_channels, self.geometry);
-        let (tap, first) = (unit / self.panels, unit % self.panels * K::COLUMNS);
-        let used = width.min(self.depth - first);
-        assert!(to.len() >= pixels.len() * width);
-        let copy = |source: usize, step: usize, to: &mut [f32]| {
-            let count = to.len() / width;
-            let from = &self.input[source * channels + first..];
-            assert!(count == 0 || from.len() >= (count - 1) * step * channels + used);
-            // SAFETY: the machine has the instruction set, and the ranges were just checked.
-            unsafe { K::run(CopyRows { from: from.as_ptr(), stride: step * channels, used, width, to }) };
-        };
-        if geometry.is_pointwise() {
-            return copy(pixels.start, 1, &mut to[..pixels.len() * width]);
-        }
-        let columns = geometry.grid[1];
-        let inside = geometry.columns_inside(tap);
-        let (mut pixel, mut rest) = (pixels.start, to);
-        while pixel < pixels.end {
-            // The rest of a row of the grid, or of the pixels: border, inside, border.
-            let [image, row, start] = geometry.position(pixel);
-            let end = columns.min(start + pixels.end - pixel);
-            let (line, after) = std::mem::take(&mut rest).split_at_mut((end - start) * width);
-            (pixel, rest) = (pixel + end - start, after);
-            let Some(source_row) = geometry.source_row(tap, row) else {
-                line.fill(0.0);
-                continue;
-            };
-            let (left, right) = (inside.start.clamp(start, end), inside.end.clamp(start, end));
-            if left < right {
-                let column = (left * geometry.step[1]) as isize + geometry.taps[tap][1];
-                let source = (image * geometry.source[0] + source_row) * geometry.source[1] + column as usize;
-                copy(source, geometry.step[1], &mut line[(left - start) * width..(right - start) * width]);
-            }
-            for column in (start..left).chain(right..end) {
-                let to = &mut line[(column - start) * width..][..width];
-                to.fill(0.0);
-                if let Run::Partial { skip, pixels } = geometry.locate(tap, [image, row, column]) {
-                    let inside = &self.input[pixels.start * channels..pixels.end * channels];
-                    for (place, &value) in (skip * channels..).zip(inside) {
-                        if (first..first + used).contains(&place) {
-                            to[place - first] = value;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
     /// Adds up the groups and writes the published layout.
     fn reduce(
         &self,
@@ -360,81 +261,6 @@ fn write_by_channel<const TAPS: usize>(sums: &[f32], gradient: &mut [[f32; TAPS]
         for (slot, tap) in kernel.iter_mut().zip(&taps) {
             accumulate.store(slot, tap[channel]);
         }
-    }
-}
-
-/// Copies each strip of channels of all pixels: `[strip][PIXELS][stride]`.
-///
-/// To run it: `to` has room, and `rows` ≤ `stride`.
-struct CopyStrips<'a> {
-    from: &'a [f32],
-    channels: usize,
-    /// The channels of all strips, and how many make one.
-    range: Range<usize>,
-    rows: usize,
-    to: *mut f32,
-    stride: usize,
-}
-
-impl Loop for CopyStrips<'_> {
-    #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
-        for (pixel, line) in self.from.chunks_exact(self.channels).enumerate() {
-            let mut start = self.range.start;
-            let mut place = pixel * self.stride;
-            while start < self.range.end {
-                let used = self.rows.min(self.range.end - start);
-                // SAFETY: the caller's promises.
-                unsafe { copy_row::<V>(line.as_ptr().add(start), used, self.to.add(place), self.stride) };
-                start += self.rows;
-                place += PIXELS * self.stride;
-            }
-        }
-    }
-}
-
-/// Copies rows of `used` floats, `stride` apart, to rows of `width`, the rest zeros.
-///
-/// To run it: the rows are readable, and `width` is whole registers.
-struct CopyRows<'a> {
-    from: *const f32,
-    stride: usize,
-    used: usize,
-    width: usize,
-    to: &'a mut [f32],
-}
-
-impl Loop for CopyRows<'_> {
-    #[inline(always)]
-    unsafe fn run<V: Vector>(self) {
-        for (row, line) in self.to.chunks_exact_mut(self.width).enumerate() {
-            // SAFETY: the caller's promises.
-            unsafe {
-                copy_row::<V>(self.from.add(row * self.stride), self.used, line.as_mut_ptr(), self.width)
-            };
-        }
-    }
-}
-
-/// Copies `used` floats and zeros up to `width`.
-///
-/// # Safety
-/// As for [`Vector`]; `used` floats are readable, and `width`, whole registers, writable.
-#[inline(always)]
-unsafe fn copy_row<V: Vector>(from: *const f32, used: usize, to: *mut f32, width: usize) {
-    let mut column = 0;
-    while column < width {
-        let left = used.saturating_sub(column);
-        // SAFETY: the caller's promises.
-        unsafe {
-            let values = if left >= V::LANES {
-                V::load(from.add(column))
-            } else {
-                V::load_first(from.wrapping_add(column), left)
-            };
-            values.store(to.add(column));
-        }
-        column += V::LANES;
     }
 }
 

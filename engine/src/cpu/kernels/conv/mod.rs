@@ -1,12 +1,14 @@
 //! Convolutions with full channels, and linear layers, which are convolutions of single pixels ([`ConvShape::linear`]).
 //!
-//! Forward pass and gradient of the input are one product ([`product`]) over two geometries ([`geometry`]); the gradient of
-//! the weights is a sum of outer products ([`backward_weights`]).
+//! Forward pass and gradient of the input are one product (`product`) over two geometries (`geometry`); the gradient of the
+//! weights is a sum of outer products (`backward_weights`) of copied pieces (`operands`).
 
+mod backward_bias;
 mod backward_input;
 mod backward_weights;
 mod forward;
 mod geometry;
+mod operands;
 mod product;
 mod shape;
 mod weights;
@@ -16,8 +18,9 @@ pub(crate) mod oracle;
 #[cfg(test)]
 mod tests;
 
+pub use backward_bias::backward_bias;
 pub use backward_input::backward_input;
-pub use backward_weights::{backward_bias, backward_weights};
+pub use backward_weights::backward_weights;
 pub use forward::forward;
 pub use shape::ConvShape;
 pub use weights::{Direction, PackedWeights, pack};
