@@ -88,6 +88,18 @@ impl Meter for ClassMeter {
     }
 }
 
+/// The probabilities of rows of logits, `[batch, classes]`, by softmax in f64.
+pub fn softmax_rows(logits: &[f32], classes: usize) -> Vec<f32> {
+    let mut probabilities = Vec::with_capacity(logits.len());
+    for row in logits.chunks(classes.max(1)) {
+        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let shares: Vec<f64> = row.iter().map(|&logit| f64::from(logit - most).exp()).collect();
+        let sum: f64 = shares.iter().sum();
+        probabilities.extend(shares.into_iter().map(|share| (share / sum) as f32));
+    }
+    probabilities
+}
+
 fn pair<'a>(
     outputs: &'a [Tensor],
     targets: &'a [Tensor],

@@ -2,6 +2,7 @@
 //!
 //! This crate knows a sample's identity, never its content; modalities bring that.
 
+pub mod adapt;
 pub mod atomic;
 pub mod audit;
 pub mod checkpoint;
@@ -11,4 +12,5 @@ pub mod fit;
 pub mod freeze;
 pub mod metrics;
 pub mod prefix;
+pub mod probe;
 pub mod task;

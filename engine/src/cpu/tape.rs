@@ -120,6 +120,7 @@ impl Inference for Tape {
 
 impl Training for Tape {
     fn forward(&mut self, inputs: &[Tensor], key: &StepKey) -> Result<Vec<Tensor>> {
+        self.spec.check_key(&self.graph, inputs, key)?;
         self.workspace.key = Some(key.clone());
         let outputs = self.pass(inputs, Mode::Training)?;
         self.recorded = true;
@@ -274,6 +275,8 @@ pub(crate) fn put_parameter(
     let spec = &graph.parameters()[index];
     let tensor = parameters.get(&spec.name)?;
     check_length(&spec.name, tensor, &spec.shape)?;
+    // Known before any input is bound, so that values can be read back at once.
+    workspace.shapes[value.index()] = spec.shape.clone();
     workspace.put_slice(value, tensor.as_f32()?);
     Ok(())
 }

@@ -1,8 +1,13 @@
-//! Photographs: from files to samples, pixels and tensors.
+//! Photographs: from files to samples, pixels and tensors; networks with their weights; classifiers.
 //!
-//! `data` turns a folder into samples and samples into normalised pixels; it knows no models.
+//! `data` turns a folder into samples and samples into normalised pixels and knows no models. `architectures` are graphs, `model` is one
+//! with weights, `classifier` one that was trained and predicts. How a model is adapted is decided elsewhere.
+
+pub mod data;
 
 pub mod architectures;
-pub mod data;
+pub mod model;
+
+pub mod classifier;
 
 pub use data::{DataError, DecodeError, OpenError, PreprocessError};

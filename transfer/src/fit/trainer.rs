@@ -11,7 +11,7 @@ use tk_engine::{EngineError, Graph, Inference, Parameters, StepKey, Training};
 
 use super::state::Position;
 use super::{Groups, MovingAverage, Phase, Recipe, Record, Source, SourceError, State, View};
-use crate::audit::{Audit, AuditError, AuditReport, Violation, check_prefix};
+use crate::audit::{Audit, AuditError, AuditReport, Violation};
 use crate::checkpoint::{CheckpointError, SaveError};
 use crate::freeze::{FreezeError, FreezePlan};
 use crate::prefix::{Prefix, PrefixError, PrefixStore, Prefixed};
@@ -198,7 +198,7 @@ struct PhaseRun<'a> {
     phase: &'a Phase,
     /// The part of the graph that trains.
     graph: Graph,
-    prefix: Option<(Prefix, String)>,
+    prefix: Option<Prefix>,
     cut: Option<tk_engine::graph::Cut>,
     tape: Tape,
     groups: Groups,
@@ -227,8 +227,7 @@ impl<'a> PhaseRun<'a> {
             Some(boundary) => {
                 let cut = run.graph.cut(boundary).map_err(EngineError::from)?;
                 let prefix = Prefix::new(run.machine, &cut.prefix, parameters, run.store)?;
-                let fingerprint = prefix.fingerprint();
-                (Some(cut), Some((prefix, fingerprint)))
+                (Some(cut), Some(prefix))
             }
         };
         let graph = cut.as_ref().map_or(run.graph, |cut| &cut.suffix).clone();
@@ -309,7 +308,7 @@ impl<'a> PhaseRun<'a> {
         // Taken out while the loader borrows them and the rest of the phase changes.
         let (run, cut, prefix) = (self.run, self.cut.take(), self.prefix.take());
         let prefixed = match (&cut, &prefix) {
-            (Some(cut), Some((prefix, _))) => Some(Prefixed::new(run.training, prefix, cut)),
+            (Some(cut), Some(prefix)) => Some(Prefixed::new(run.training, prefix, cut)),
             _ => None,
         };
         let source: &dyn Source = prefixed.as_ref().map_or(run.training, |prefixed| prefixed);
@@ -433,7 +432,7 @@ impl<'a> PhaseRun<'a> {
             }
         };
         let prefixed = match (&self.cut, &self.prefix) {
-            (Some(cut), Some((prefix, _))) => Some(Prefixed::new(validation, prefix, cut)),
+            (Some(cut), Some(prefix)) => Some(Prefixed::new(validation, prefix, cut)),
             _ => None,
         };
         let source: &dyn Source = prefixed.as_ref().map_or(validation, |prefixed| prefixed);
@@ -466,9 +465,8 @@ impl<'a> PhaseRun<'a> {
         let mut state = self.state;
         let after = self.tape.parameters()?;
         let mut report = self.audit.end(&after, self.trained)?;
-        if let Some((prefix, before)) = &self.prefix {
-            check_prefix(before, &prefix.fingerprint())?;
-            report.prefix = Some(before.clone());
+        if let Some(prefix) = &self.prefix {
+            report.prefix = prefix.audit()?;
             let (hits, misses) = prefix.counts();
             fitted.cache = (fitted.cache.0 + hits, fitted.cache.1 + misses);
         }

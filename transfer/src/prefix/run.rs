@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use tk_engine::cpu::{Machine, Plan};
 use tk_engine::{Graph, Inference, Parameters, Tensor};
 
 use super::{PrefixError, PrefixStore};
+use crate::audit::{Violation, check_prefix};
 use crate::checkpoint::{Checkpoint, Precision, SaveTensor, save};
 use crate::fit::{Source, View};
 
@@ -28,6 +29,8 @@ pub struct Prefix {
     memory: Mutex<Memory>,
     hits: AtomicU64,
     misses: AtomicU64,
+    /// The digest of the packed weights after the first run.
+    ran: OnceLock<String>,
 }
 
 /// Results at hand.
@@ -69,6 +72,7 @@ impl Prefix {
             memory: Mutex::new(memory),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            ran: OnceLock::new(),
         })
     }
 
@@ -82,9 +86,15 @@ impl Prefix {
         lock(&self.memory).full
     }
 
-    /// The digest of the weights that run.
-    pub fn fingerprint(&self) -> String {
-        lock(&self.plan).fingerprint()
+    /// Proves that the packed weights are those of the first run; returns their digest, or `None` when everything was remembered
+    /// and nothing ran.
+    ///
+    /// # Errors
+    /// A [`Violation::PrefixChanged`].
+    pub fn audit(&self) -> Result<Option<String>, Violation> {
+        let Some(before) = self.ran.get() else { return Ok(None) };
+        check_prefix(before, &lock(&self.plan).fingerprint())?;
+        Ok(Some(before.clone()))
     }
 
     /// What the prefix leaves of some samples: the positions of those that could be read, and each output stacked over them.
@@ -110,7 +120,7 @@ impl Prefix {
             let batch = source.load(&wanted, view)?;
             self.misses.fetch_add(batch.samples.len() as u64, Ordering::Relaxed);
             if !batch.samples.is_empty() {
-                let outputs = lock(&self.plan).run(&batch.inputs)?;
+                let outputs = self.run(&batch.inputs)?;
                 for (row, sample) in batch.samples.iter().enumerate() {
                     let results = outputs
                         .iter()
@@ -130,6 +140,14 @@ impl Prefix {
         let read: Vec<usize> = (0..samples.len()).filter(|&at| found[at].is_some()).collect();
         let rows: Vec<Vec<Tensor>> = found.into_iter().flatten().collect();
         Ok((read.into_iter().map(|at| samples[at]).collect(), stacked(&rows, self.outputs)?))
+    }
+
+    fn run(&self, inputs: &[Tensor]) -> tk_engine::Result<Vec<Tensor>> {
+        let mut plan = lock(&self.plan);
+        let outputs = plan.run(inputs)?;
+        // Weights are packed when they first run.
+        self.ran.get_or_init(|| plan.fingerprint());
+        Ok(outputs)
     }
 
     fn remember(&self, key: &str, results: &[Tensor]) -> Result<(), PrefixError> {

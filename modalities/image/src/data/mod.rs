@@ -22,6 +22,7 @@ mod report;
 mod tree;
 
 mod loader;
+mod photographs;
 mod store;
 
 mod demo;
@@ -36,6 +37,7 @@ pub use error::DataError;
 pub use folder::Split;
 pub use jitter::Jitter;
 pub use loader::{Batch, Loader, LoaderOptions};
+pub use photographs::Photographs;
 pub use picture::{OpenError, Picture};
 pub use quarantine::{Quarantine, Quarantined};
 pub use report::{ClassCount, DuplicateGroup, FormatCount, Report};

@@ -1,0 +1,268 @@
+//! A trained classifier: what a run leaves in its folder, and what predicts.
+//!
+//! The folder holds `model.safetensors` with timm's names, timm's `config.json` with the classes, `preprocessor_config.json`, and
+//! `transfer.json` for what only this toolkit knows. With a linear head, timm opens it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tk_engine::cpu::{Machine, Plan};
+use tk_engine::{EngineError, Graph, Inference, Parameters, Tensor};
+use tk_transfer::atomic::{WriteError, write_bytes_atomic};
+use tk_transfer::classification::softmax_rows;
+use tk_transfer::checkpoint::{Checkpoint, CheckpointError, Precision, SaveError, SaveTensor, save};
+
+use crate::architectures::{Config, ConfigError};
+use crate::data::{Picture, Preprocess};
+use crate::model::{Model, ModelError};
+
+/// The version of `transfer.json`; others are refused.
+const FORMAT: u32 = 1;
+
+/// Pictures that are run at once.
+const BATCH: usize = 16;
+
+/// The form of a classifier's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum HeadForm {
+    /// One linear layer.
+    Linear,
+    /// One hidden layer with ReLU.
+    Mlp {
+        /// Its width.
+        hidden: usize,
+    },
+}
+
+/// What only this toolkit knows of a run, beside what other tools read.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Details {
+    /// Whatever the run wants to remember: freeze plan, recipe, data digest, scores.
+    #[serde(flatten)]
+    pub fields: Map<String, Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format: u32,
+    head: HeadForm,
+    #[serde(flatten)]
+    details: Details,
+}
+
+/// A classifier with its weights. `Send + Sync`; predicts through `&self`.
+pub struct Classifier {
+    model: Model,
+    classes: Vec<String>,
+    head: HeadForm,
+    machine: Machine,
+    plan: Mutex<Plan>,
+    features: Mutex<Option<Plan>>,
+}
+
+/// What a classifier says of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The probability of each class, in the order of [`Classifier::classes`].
+    pub probabilities: Vec<f32>,
+    /// What they are made from.
+    pub logits: Vec<f32>,
+}
+
+impl Prediction {
+    /// The most probable class and its probability.
+    pub fn best(&self) -> (usize, f32) {
+        let best = tk_transfer::metrics::most_probable(&self.probabilities);
+        (best, self.probabilities[best])
+    }
+
+    /// The most probable classes and their probabilities, best first.
+    pub fn top(&self, count: usize) -> Vec<(usize, f32)> {
+        let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
+        order.sort_by(|&a, &b| self.probabilities[b].total_cmp(&self.probabilities[a]).then(a.cmp(&b)));
+        order.into_iter().take(count).map(|class| (class, self.probabilities[class])).collect()
+    }
+}
+
+/// A classifier that cannot be loaded or saved.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifierError {
+    /// The model cannot be had.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The configuration cannot be written or followed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The weights cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The weights cannot be written.
+    #[error(transparent)]
+    Save(#[from] SaveError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The folder is not a run's.
+    #[error("{path} is not a run's folder: {reason}")]
+    NotARun {
+        /// The folder.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Classifier {
+    /// A classifier from a model whose head is of the given form and has one output for each class.
+    ///
+    /// # Errors
+    /// When the graph cannot be compiled.
+    pub fn new(model: Model, classes: Vec<String>, head: HeadForm, machine: &Machine) -> Result<Self, ClassifierError> {
+        let plan = Mutex::new(Plan::new(machine, &model.graph, &model.parameters)?);
+        Ok(Self { model, classes, head, machine: machine.clone(), plan, features: Mutex::default() })
+    }
+
+    /// Loads what [`Classifier::save`] wrote. A folder that timm wrote loads too.
+    ///
+    /// # Errors
+    /// When files are missing, damaged, or of another version.
+    pub fn load(folder: &Path, machine: &Machine) -> Result<Self, ClassifierError> {
+        let fail = |reason: String| ClassifierError::NotARun { path: folder.display().to_string(), reason };
+        let head = match std::fs::read_to_string(folder.join("transfer.json")) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => HeadForm::Linear,
+            Err(error) => return Err(fail(format!("transfer.json: {error}"))),
+            Ok(text) => {
+                let stored: Stored = serde_json::from_str(&text).map_err(|error| fail(format!("transfer.json: {error}")))?;
+                if stored.format != FORMAT {
+                    return Err(fail(format!("transfer.json has format {}, this version reads {FORMAT}", stored.format)));
+                }
+                stored.head
+            }
+        };
+        let origin = crate::model::Origin::Folder(folder.to_owned());
+        let model = match head {
+            HeadForm::Linear => Model::open(&origin, crate::model::Head::Published)?,
+            HeadForm::Mlp { hidden } => {
+                // The head's layers are read by hand: no published network has them.
+                let text = std::fs::read_to_string(folder.join("config.json")).map_err(|error| fail(format!("config.json: {error}")))?;
+                let classes = Config::from_json(&text)?.num_classes;
+                let mut model = Model::open(&origin, crate::model::Head::New { classes, seed: 0 })?.with_hidden_layer(hidden)?;
+                let checkpoint = Checkpoint::open(folder.join("model.safetensors"))?;
+                for spec in model.graph.parameters().to_vec() {
+                    model.parameters.set(&spec.name, Tensor::new(&spec.shape, checkpoint.f32(&spec.name)?)?);
+                }
+                model.labels = Config::from_json(&text)?.labels()?;
+                model
+            }
+        };
+        let classes = match &model.labels {
+            Some(labels) => labels.clone(),
+            None => (0..model.settings.classes).map(|class| class.to_string()).collect(),
+        };
+        Self::new(model, classes, head, machine)
+    }
+
+    /// Writes the folder's files, each aside and then renamed. `card` is the text of its `README.md`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, folder: &Path, details: &Details, card: &str) -> Result<(), ClassifierError> {
+        let fail = |error: serde_json::Error| ClassifierError::NotARun { path: folder.display().to_string(), reason: error.to_string() };
+        let model = &self.model;
+        let mut tensors = Vec::new();
+        for spec in model.graph.parameters() {
+            let values = model.parameters.get(&spec.name)?.as_f32()?;
+            tensors.push(SaveTensor { name: &spec.name, shape: &spec.shape, values });
+        }
+        save(&folder.join("model.safetensors"), &tensors, Precision::F32, &BTreeMap::new())?;
+        let mut config = Config::new(model.architecture, &model.settings, &model.preprocess, self.classes.clone())?;
+        let id2label: Map<String, Value> =
+            self.classes.iter().enumerate().map(|(class, name)| (class.to_string(), json!(name))).collect();
+        config.other.insert("id2label".into(), Value::Object(id2label));
+        write_bytes_atomic(&folder.join("config.json"), config.to_json()?.as_bytes())?;
+        let preprocess = serde_json::to_string_pretty(&model.preprocess).map_err(fail)? + "\n";
+        write_bytes_atomic(&folder.join("preprocessor_config.json"), preprocess.as_bytes())?;
+        let stored = Stored { format: FORMAT, head: self.head, details: details.clone() };
+        let text = serde_json::to_string_pretty(&stored).map_err(fail)? + "\n";
+        write_bytes_atomic(&folder.join("transfer.json"), text.as_bytes())?;
+        write_bytes_atomic(&folder.join("README.md"), card.as_bytes())?;
+        Ok(())
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The classes' names, in the order of probabilities.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// How pictures become input.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.model.preprocess
+    }
+
+    /// What it says of a picture.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn predict(&self, picture: &Picture) -> Result<Prediction, ClassifierError> {
+        let mut predictions = self.predict_all(std::slice::from_ref(picture))?;
+        predictions.pop().ok_or_else(|| EngineError::Order("a picture was not predicted").into())
+    }
+
+    /// What it says of pictures, in their order. Each answer is the same whatever the others are.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn predict_all(&self, pictures: &[Picture]) -> Result<Vec<Prediction>, ClassifierError> {
+        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = self.run(&mut plan, pictures)?;
+        Ok(rows.into_iter().map(|logits| Prediction { probabilities: softmax_rows(&logits, logits.len()), logits }).collect())
+    }
+
+    /// The features of pictures: what the backbone leaves before the head.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn embed(&self, pictures: &[Picture]) -> Result<Vec<Vec<f32>>, ClassifierError> {
+        let mut plan = self.features.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = match &mut *plan {
+            Some(plan) => plan,
+            empty => empty.insert(features_plan(&self.machine, &self.model.graph, self.model.features_stage(), &self.model.parameters)?),
+        };
+        self.run(plan, pictures)
+    }
+
+    fn run(&self, plan: &mut Plan, pictures: &[Picture]) -> Result<Vec<Vec<f32>>, ClassifierError> {
+        let [height, width] = self.model.preprocess.input_size.map(|side| side as usize);
+        let length = height * width * 3;
+        let mut rows = Vec::with_capacity(pictures.len());
+        for pictures in pictures.chunks(BATCH) {
+            let mut pixels = vec![0.0; pictures.len() * length];
+            self.machine.pool.for_each_chunk(&mut pixels, length, |index, into| {
+                into.copy_from_slice(&self.model.preprocess.apply(&pictures[index]));
+            });
+            let outputs = plan.run(&[Tensor::new(&[pictures.len(), height, width, 3], pixels)?])?;
+            for output in outputs {
+                let size = output.len() / pictures.len();
+                rows.extend(output.as_f32()?.chunks(size).map(<[f32]>::to_vec));
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// The plan of a backbone up to a stage.
+fn features_plan(machine: &Machine, graph: &Graph, stage: usize, parameters: &Parameters) -> Result<Plan, EngineError> {
+    Plan::new(machine, &graph.cut(stage)?.prefix, parameters)
+}

@@ -1,0 +1,233 @@
+//! A network with its weights: from a folder as timm writes it, from a checkpoint file, or the embedded default.
+
+use std::path::{Path, PathBuf};
+
+use tk_engine::{EngineError, Graph, GraphBuilder, Parameters, Tensor};
+use tk_transfer::checkpoint::{Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into};
+
+use crate::architectures::{Architecture, ArchitectureError, Config, ConfigError, Settings, find};
+use crate::data::Preprocess;
+
+/// The name under which the embedded default is asked for and shown.
+pub const EMBEDDED: &str = "small";
+
+/// The embedded default: its weights and its configuration.
+static EMBEDDED_WEIGHTS: &[u8] = include_bytes!("../../../weights/small/model.safetensors");
+static EMBEDDED_CONFIG: &str = include_str!("../../../weights/small/config.json");
+
+/// Where weights come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The default that this library carries.
+    Embedded,
+    /// A folder with `config.json` and `model.safetensors` (or `pytorch_model.bin`).
+    Folder(PathBuf),
+    /// A checkpoint file of the named architecture.
+    File {
+        /// timm's name.
+        architecture: String,
+        /// The checkpoint.
+        path: PathBuf,
+    },
+    /// The named architecture with random weights, for comparison.
+    Random(String),
+}
+
+/// A network and its weights.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// What it is called in messages.
+    pub name: String,
+    /// How it is built.
+    pub architecture: &'static Architecture,
+    /// What it was built with.
+    pub settings: Settings,
+    /// Backbone and head.
+    pub graph: Graph,
+    /// Every parameter's value.
+    pub parameters: Parameters,
+    /// How pictures become its input.
+    pub preprocess: Preprocess,
+    /// The classes' names, where the weights came with them and their head was kept.
+    pub labels: Option<Vec<String>>,
+    /// What was loaded; `None` for random weights.
+    pub report: Option<LoadReport>,
+    /// A digest of where the weights came from.
+    pub digest: String,
+}
+
+/// A model that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// No such folder or file.
+    #[error("no model at {}: {reason}", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+    /// An unknown architecture, or settings that it does not have.
+    #[error(transparent)]
+    Architecture(#[from] ArchitectureError),
+    /// A configuration that cannot be followed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A checkpoint that cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A checkpoint of something else.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Which head a model gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// The one that the weights came with.
+    Published,
+    /// A new one for this many classes; the seed decides its values.
+    New {
+        /// The count of classes.
+        classes: usize,
+        /// The seed.
+        seed: u64,
+    },
+}
+
+impl Model {
+    /// Opens a model.
+    ///
+    /// # Errors
+    /// When the weights are missing, damaged, or of another architecture.
+    pub fn open(origin: &Origin, head: Head) -> Result<Self, ModelError> {
+        match origin {
+            Origin::Embedded => {
+                let checkpoint = Checkpoint::from_bytes(EMBEDDED, EMBEDDED_WEIGHTS)?;
+                let config = Config::from_json(EMBEDDED_CONFIG)?;
+                Self::from_parts(EMBEDDED.to_owned(), &config, &checkpoint, head)
+            }
+            Origin::Folder(folder) => {
+                let (config, weights) = folder_files(folder)?;
+                let name = folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
+                Self::from_parts(name, &config, &Checkpoint::open(&weights)?, head)
+            }
+            Origin::File { architecture, path } => {
+                if !path.is_file() {
+                    return Err(ModelError::Missing { path: path.clone(), reason: "no such file".into() });
+                }
+                let found = find(architecture)?;
+                let checkpoint = Checkpoint::open(path)?;
+                // The head's own size, where it can be told, so that a published classifier keeps it.
+                let classes = checkpoint.info(&format!("{}.weight", found.head)).map_or(1000, |info| info.shape[0]);
+                let preprocess = found.preset.preprocess.clone();
+                Self::load(architecture.clone(), found, Settings::classes(classes), preprocess, None, &checkpoint, head)
+            }
+            Origin::Random(name) => {
+                let architecture = find(name)?;
+                let (classes, seed) = match head {
+                    Head::Published => (1000, 0),
+                    Head::New { classes, seed } => (classes, seed),
+                };
+                let settings = Settings::classes(classes);
+                let graph = architecture.build(&settings)?;
+                let parameters = Parameters::initial(&graph, seed);
+                let preprocess = architecture.preset.preprocess.clone();
+                let (name, digest) = (format!("{name} (random weights)"), format!("random {seed}"));
+                Ok(Self { name, architecture, settings, graph, parameters, preprocess, labels: None, report: None, digest })
+            }
+        }
+    }
+
+    fn from_parts(name: String, config: &Config, checkpoint: &Checkpoint, head: Head) -> Result<Self, ModelError> {
+        let (architecture, settings) = config.network()?;
+        Self::load(name, architecture, settings, config.preprocess()?, config.labels()?, checkpoint, head)
+    }
+
+    fn load(
+        name: String,
+        architecture: &'static Architecture,
+        mut settings: Settings,
+        preprocess: Preprocess,
+        mut labels: Option<Vec<String>>,
+        checkpoint: &Checkpoint,
+        head: Head,
+    ) -> Result<Self, ModelError> {
+        let mut seed = 0;
+        if let Head::New { classes, seed: given } = head {
+            settings.classes = classes;
+            seed = given;
+            labels = None;
+        }
+        let graph = architecture.build(&settings)?;
+        let prefix = format!("{}.", architecture.head);
+        let need = |parameter: &str| match head {
+            Head::New { .. } if parameter.starts_with(&prefix) => Need::NewHead,
+            _ => Need::Required,
+        };
+        let requests: Vec<ParameterRequest> = graph
+            .parameters()
+            .iter()
+            .map(|spec| ParameterRequest { name: spec.name.clone(), shape: spec.shape.clone(), need: need(&spec.name) })
+            .collect();
+        let target = Target { model: &name, parameters: &requests, rules: architecture.renames };
+        let loaded = load_into(&target, checkpoint)?;
+        let mut parameters = Parameters::default();
+        for (parameter, values) in loaded.values {
+            let shape = graph.parameter(&parameter).map(|index| graph.parameters()[index].shape.clone()).unwrap_or_default();
+            parameters.set(&parameter, Tensor::new(&shape, values)?);
+        }
+        parameters.initialise(&graph, seed);
+        let digest = checkpoint.digest().to_hex().to_string();
+        Ok(Self { name, architecture, settings, graph, parameters, preprocess, labels, report: Some(loaded.report), digest })
+    }
+
+    /// The position of the last stage of the backbone, whose output is what probes learn from.
+    pub fn features_stage(&self) -> usize {
+        self.graph.stages().len().saturating_sub(2)
+    }
+
+    /// The width of the features.
+    pub fn feature_count(&self) -> usize {
+        let name = format!("{}.weight", self.architecture.head);
+        self.graph.parameter(&name).map_or(0, |index| self.graph.parameters()[index].shape[1])
+    }
+
+    /// Replaces the linear head by one hidden layer with ReLU: `HEAD.0`, `HEAD.2`. Their values are the caller's to set.
+    ///
+    /// # Errors
+    /// When the graph cannot be built.
+    pub fn with_hidden_layer(mut self, hidden: usize) -> Result<Self, ModelError> {
+        let features = self.features_stage();
+        let head = self.architecture.head;
+        let mut builder = GraphBuilder::from_stages(&self.graph, features);
+        let stage = self.graph.stages()[features].name.clone();
+        let mut x = builder.stage_output(&stage).map_err(EngineError::from)?;
+        builder.begin_stage("head");
+        x = builder.linear(&format!("{head}.0"), x, hidden);
+        x = builder.activation(&format!("{head}.1"), x, tk_engine::graph::Activation::Relu);
+        x = builder.linear(&format!("{head}.2"), x, self.settings.classes);
+        builder.end_stage(x);
+        self.graph = builder.finish(&[("logits", x)]).map_err(EngineError::from)?;
+        for name in ["weight", "bias"] {
+            self.parameters.remove(&format!("{head}.{name}"));
+        }
+        Ok(self)
+    }
+}
+
+/// The configuration and the weights file of a folder.
+fn folder_files(folder: &Path) -> Result<(Config, PathBuf), ModelError> {
+    let missing = |reason: &str| ModelError::Missing { path: folder.to_owned(), reason: reason.to_owned() };
+    if !folder.is_dir() {
+        return Err(missing("no such folder"));
+    }
+    let text = std::fs::read_to_string(folder.join("config.json"))
+        .map_err(|_| missing("it has no readable config.json; a checkpoint alone needs its architecture: ARCHITECTURE=FILE"))?;
+    let config = Config::from_json(&text)?;
+    let weights = ["model.safetensors", "pytorch_model.bin"].into_iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    Ok((config, weights.ok_or_else(|| missing("it has neither model.safetensors nor pytorch_model.bin"))?))
+}

@@ -1,0 +1,133 @@
+//! Fine-tuning: the head starts from the probe, then the recipe trains.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use tk_engine::cpu::Plan;
+use tk_engine::{Inference, Parameters};
+
+use super::features::adapt_by_probe;
+use super::{AdaptError, Evaluation, Job, Outcome, Progress, Samples, Scoring, Validation};
+use crate::classification::{Classification, softmax_rows};
+use crate::fit::{Recipe, Run, Signals, View, fit};
+use crate::probe::ProbeKind;
+
+/// How the head starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadInit {
+    /// From a logistic regression on the frozen backbone's features (LP-FT, arXiv 2202.10054).
+    Probe,
+    /// As it is in the job's parameters.
+    Given,
+}
+
+/// How a fine-tuning run is steered and watched.
+pub struct Steering<'a> {
+    /// Where the state is kept; a state that is there already is resumed.
+    pub state: Option<PathBuf>,
+    /// The time between two written states.
+    pub every: Duration,
+    /// Set to stop at the next update, with the state written.
+    pub cancel: &'a AtomicBool,
+    /// Told how far it has come.
+    pub observe: &'a dyn Fn(&Progress<'_>),
+}
+
+/// Fine-tunes by a recipe. `identity` tells the run from others: a resumed run must have the same.
+///
+/// # Errors
+/// See [`AdaptError`].
+pub fn finetune(
+    job: &Job<'_>,
+    recipe: &Recipe,
+    head: HeadInit,
+    label_smoothing: f64,
+    identity: String,
+    steering: &Steering<'_>,
+) -> Result<Outcome, AdaptError> {
+    let mut seconds = BTreeMap::new();
+    let mut parameters = job.parameters.clone();
+    let resumes = steering.state.as_deref().is_some_and(std::path::Path::exists);
+    // A resumed head comes from the state; a probe for it would be thrown away.
+    let mut cache = (0, 0);
+    if head == HeadInit::Probe && !resumes {
+        let plain = Job { validation: Validation::None, training: job.training, ..*job };
+        let probed = adapt_by_probe(&plain, ProbeKind::Logistic, steering)?;
+        seconds.extend(probed.seconds);
+        cache = probed.cache;
+        parameters = probed.parameters;
+    }
+    let task = Classification {
+        classes: job.classes.len(),
+        head: job.head.to_owned(),
+        label_smoothing,
+        machine: job.machine.clone(),
+    };
+    let held = match job.validation {
+        Validation::Held(held) => Some(held),
+        Validation::Folds(_) | Validation::None => None,
+    };
+    let run = Run {
+        machine: job.machine,
+        graph: job.graph,
+        model: job.model,
+        task: &task,
+        training: job.training.source,
+        validation: held.map(|held| held.source),
+        recipe,
+        identity,
+        store: job.store,
+    };
+    let began = Instant::now();
+    let observe = |event: &crate::fit::Event<'_>| (steering.observe)(&Progress::Fit(event));
+    let signals = Signals {
+        state: steering.state.clone(),
+        every: steering.every,
+        cancel: steering.cancel,
+        observe: &observe,
+    };
+    let fitted = fit(&run, parameters, &signals)?;
+    seconds.insert("train".into(), began.elapsed().as_secs_f64());
+    let began = Instant::now();
+    let evaluation = held.map(|held| evaluate(job, &fitted.parameters, held)).transpose()?;
+    seconds.insert("evaluate".into(), began.elapsed().as_secs_f64());
+    Ok(Outcome {
+        parameters: fitted.parameters,
+        probe: None,
+        choice: None,
+        evaluation,
+        records: fitted.records,
+        audits: fitted.audits,
+        cache: (cache.0 + fitted.cache.0, cache.1 + fitted.cache.1),
+        seconds,
+        trained_on: job.training.labels.len(),
+    })
+}
+
+/// Predictions of the whole graph on held-out samples.
+fn evaluate(job: &Job<'_>, parameters: &Parameters, held: Samples<'_>) -> Result<Evaluation, AdaptError> {
+    let mut plan = Plan::new(job.machine, job.graph, parameters)?;
+    let classes = job.classes.len();
+    let mut evaluation = Evaluation {
+        scoring: Scoring::Held,
+        samples: vec![],
+        labels: vec![],
+        probabilities: vec![],
+        classes,
+    };
+    let all: Vec<usize> = (0..held.source.len()).collect();
+    for samples in all.chunks(32) {
+        let batch = held.source.load(samples, View::Plain).map_err(crate::fit::FitError::from)?;
+        if batch.samples.is_empty() {
+            continue;
+        }
+        for output in plan.run(&batch.inputs)? {
+            evaluation.probabilities.extend(softmax_rows(output.as_f32()?, classes));
+        }
+        evaluation.labels.extend(batch.samples.iter().map(|&sample| held.labels[sample]));
+        evaluation.samples.extend(batch.samples);
+    }
+    Ok(evaluation)
+}

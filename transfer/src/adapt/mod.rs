@@ -1,0 +1,64 @@
+//! Adapting a model to a classification task: the one pipeline that every modality runs.
+//!
+//! `features` runs the frozen backbone once and fits a probe on what it leaves. `finetune` starts the head from that probe and trains.
+//! A modality brings a graph, its values, and sources of samples; nothing here knows what a sample is.
+
+mod features;
+mod finetune;
+mod outcome;
+
+pub use features::{FeatureSet, adapt_by_probe, extract};
+pub use finetune::{HeadInit, Steering, finetune};
+pub use outcome::{AdaptError, Evaluation, Outcome, Progress, Scoring};
+
+use tk_engine::cpu::Machine;
+use tk_engine::{Graph, Parameters};
+
+use crate::fit::Source;
+use crate::prefix::PrefixStore;
+
+/// What is adapted to what.
+pub struct Job<'a> {
+    /// Where it runs.
+    pub machine: &'a Machine,
+    /// Backbone and a linear head named `head` for the classes.
+    pub graph: &'a Graph,
+    /// Every parameter's value.
+    pub parameters: &'a Parameters,
+    /// The prefix of the head's parameters, such as `fc`.
+    pub head: &'a str,
+    /// The model's name, for messages.
+    pub model: &'a str,
+    /// The classes' names.
+    pub classes: &'a [String],
+    /// Training samples.
+    pub training: Samples<'a>,
+    /// How the result is scored while it is made.
+    pub validation: Validation<'a>,
+    /// Where frozen prefixes are remembered.
+    pub store: &'a PrefixStore,
+    /// The seed of every random choice.
+    pub seed: u64,
+}
+
+/// Samples with their classes.
+#[derive(Clone, Copy)]
+pub struct Samples<'a> {
+    /// Where their inputs come from.
+    pub source: &'a dyn Source,
+    /// The class of each.
+    pub labels: &'a [usize],
+    /// The group of each, where groups must stay whole.
+    pub groups: Option<&'a [String]>,
+}
+
+/// How the result is scored while it is made.
+#[derive(Clone, Copy)]
+pub enum Validation<'a> {
+    /// On samples of their own.
+    Held(Samples<'a>),
+    /// By folds of the training samples; the head is then fitted on all of them.
+    Folds(usize),
+    /// Not at all.
+    None,
+}

@@ -1,0 +1,198 @@
+//! Multinomial logistic regression.
+//!
+//! The objective is scikit-learn's (`LogisticRegression`, since 1.0, penalty L2) at the same `C`:
+//! `C · Σ wᵢ · (−ln softmax(xᵢ·Wᵀ + b)[yᵢ]) + ½·‖W‖²`, the bias not penalised. Two classes have two rows here: the optimum is
+//! that of the symmetric softmax, whereas scikit-learn's binary case fits one row, which is the same model at half the penalty.
+
+use serde::{Deserialize, Serialize};
+use tk_engine::cpu::Machine;
+
+use super::minimize::{Minimum, Stop, minimize};
+use super::objective::{Design, Objective};
+use super::{Examples, Linear, ProbeError};
+
+/// How a logistic regression is fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogisticOptions {
+    /// The inverse of the penalty, scikit-learn's `C`: larger fits the data more closely.
+    pub strength: f64,
+    /// Iterations, at most.
+    pub max_iterations: usize,
+    /// Fitting ends when no component of the gradient of the mean objective, `objective / (C · Σ w)`, is larger.
+    pub tolerance: f64,
+}
+
+impl Default for LogisticOptions {
+    fn default() -> Self {
+        Self { strength: 1.0, max_iterations: 1000, tolerance: 1e-5 }
+    }
+}
+
+/// A fitted logistic regression.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogisticRegression {
+    /// Weight `[classes, features]` and bias `[classes]`. Rows sum to zero, which leaves probabilities as they are.
+    pub layer: Linear,
+    /// The strength it was fitted with.
+    pub strength: f64,
+    /// scikit-learn's objective at the fitted point.
+    pub objective: f64,
+    /// The largest component of the gradient of the mean objective there.
+    pub gradient: f64,
+    /// Iterations taken.
+    pub iterations: usize,
+    /// Whether the tolerance, or the limit of f32 products, was reached.
+    pub is_converged: bool,
+}
+
+impl LogisticRegression {
+    /// Fits features as they are; standardise them first, or use [`Probe::logistic`](super::Probe::logistic).
+    ///
+    /// # Errors
+    /// When an option is out of range.
+    pub fn fit(
+        examples: Examples<'_>,
+        options: &LogisticOptions,
+        machine: &Machine,
+    ) -> Result<Self, ProbeError> {
+        options.check()?;
+        let weights: Vec<f32> = examples.weights().map(<[f32]>::to_vec).unwrap_or_default();
+        let all = 0..examples.samples();
+        let design = Design {
+            features: examples.features(),
+            labels: examples.labels(),
+            weights: &weights,
+            ranges: std::slice::from_ref(&all),
+            classes: examples.classes(),
+        };
+        let mut objective = Objective::new(design, options.strength, &[], machine);
+        let found = solve(&mut objective, vec![0.0; design.point_length()], options);
+        Ok(Self {
+            layer: layer(&found.point, examples.classes()),
+            strength: options.strength,
+            objective: found.value * options.strength * objective.total_weight(),
+            gradient: found.gradient,
+            iterations: found.iterations,
+            is_converged: found.is_converged,
+        })
+    }
+}
+
+impl LogisticOptions {
+    fn check(&self) -> Result<(), ProbeError> {
+        for (what, found) in [("strength", self.strength), ("tolerance", self.tolerance)] {
+            if !(found.is_finite() && found > 0.0) {
+                return Err(ProbeError::Setting { what, expected: "a finite number above 0", found });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Minimises from a start.
+pub(super) fn solve(objective: &mut Objective<'_>, start: Vec<f64>, options: &LogisticOptions) -> Minimum {
+    let stop = Stop {
+        iterations: options.max_iterations,
+        gradient: options.tolerance,
+        decrease: 1e-4 * options.tolerance,
+    };
+    minimize(start, stop, |point, gradient| objective.evaluate(point, gradient))
+}
+
+/// The layer of a point. A constant added to every class's row changes no probability; it is chosen so that rows sum to zero.
+pub(super) fn layer(point: &[f64], classes: usize) -> Linear {
+    let width = point.len() / classes - 1;
+    let (weight, bias) = point.split_at(classes * width);
+    let centred = |values: &[f64], stride: usize| -> Vec<f32> {
+        let mut means = vec![0f64; stride];
+        for row in values.chunks_exact(stride) {
+            means.iter_mut().zip(row).for_each(|(sum, value)| *sum += value / classes as f64);
+        }
+        values.iter().enumerate().map(|(index, value)| (value - means[index % stride]) as f32).collect()
+    };
+    Linear::from_parts(centred(weight, width), centred(bias, 1), width)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::super::Features;
+    use super::*;
+
+    /// 60 samples, 4 features, 3 classes, by formula; the program below makes the same.
+    fn data() -> (Vec<f32>, Vec<usize>) {
+        let labels: Vec<usize> = (0..60).map(|i| (i * i + i / 7) % 3).collect();
+        let value = |i: usize, j: usize| {
+            ((i * 13 + j * 29) % 17) as f32 / 8.0 - 1.0 + if labels[i] == j { 0.75 } else { 0.0 }
+        };
+        ((0..240).map(|index| value(index / 4, index % 4)).collect(), labels)
+    }
+
+    #[test]
+    fn objective_and_optimum_equal_scikit_learn() {
+        // sklearn 1.9.1: LogisticRegression(C=C, tol=1e-12, max_iter=100000), objective by its definition in f64:
+        //   y = [(i*i + i//7) % 3 for i in range(60)]
+        //   X = [[((i*13 + j*29) % 17)/8 - 1 + (0.75 if y[i] == j else 0) for j in range(4)] for i in range(60)]
+        // (C, objective, coef_[0][0], intercept_[2] - intercept_[0])
+        let expected = [
+            (0.01, 0.629745840, 0.056597, -0.118338),
+            (1.0, 38.678233605, 0.517030, -0.608888),
+            (100.0, 3151.368963969, 0.822080, -0.724830),
+        ];
+        let (values, labels) = data();
+        let features = Features::new(&values, 4).unwrap();
+        let examples = Examples::new(features, &labels, 3).unwrap();
+        for (strength, objective, weight, bias) in expected {
+            let options = LogisticOptions { strength, tolerance: 1e-7, ..LogisticOptions::default() };
+            let found = LogisticRegression::fit(examples, &options, &Machine::new(1)).unwrap();
+            assert!(found.is_converged);
+            assert!((found.objective - objective).abs() < 1e-6 * objective, "{strength}: {found:?}");
+            assert!(
+                (f64::from(found.layer.weight()[0]) - weight).abs() < 1e-3 * weight.abs(),
+                "{strength}: {found:?}"
+            );
+            let difference = f64::from(found.layer.bias()[2] - found.layer.bias()[0]);
+            assert!((difference - bias).abs() < 1e-3, "{strength}: {difference}");
+        }
+    }
+
+    #[test]
+    fn weights_count_like_copies() {
+        let (values, labels) = data();
+        let weights: Vec<f32> = (0..60).map(|i| (1 + i % 3) as f32).collect();
+        let copies: Vec<usize> = (0..60).flat_map(|i| vec![i; 1 + i % 3]).collect();
+        let copied_values: Vec<f32> = copies.iter().flat_map(|&i| values[i * 4..][..4].to_vec()).collect();
+        let copied_labels: Vec<usize> = copies.iter().map(|&i| labels[i]).collect();
+        let options = LogisticOptions { tolerance: 1e-7, ..LogisticOptions::default() };
+        let fit = |values: &[f32], labels: &[usize], weights: Option<&[f32]>| {
+            let examples = Examples::new(Features::new(values, 4).unwrap(), labels, 3).unwrap();
+            let examples = weights.map_or(examples, |weights| examples.weighted(weights).unwrap());
+            LogisticRegression::fit(examples, &options, &Machine::new(1)).unwrap()
+        };
+        let (weighted, copied) =
+            (fit(&values, &labels, Some(&weights)), fit(&copied_values, &copied_labels, None));
+        assert!((weighted.objective / copied.objective - 1.0).abs() < 1e-9);
+        for (a, b) in weighted.layer.weight().iter().zip(copied.layer.weight()) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn separable_data_end_and_options_are_checked() {
+        let values: Vec<f32> = (0..20).map(|i| i as f32).collect();
+        let labels: Vec<usize> = (0..20).map(|i| usize::from(i >= 10)).collect();
+        let examples = Examples::new(Features::new(&values, 1).unwrap(), &labels, 2).unwrap();
+        let options = LogisticOptions { strength: 1e6, ..LogisticOptions::default() };
+        let found = LogisticRegression::fit(examples, &options, &Machine::new(1)).unwrap();
+        let logits = found.layer.logits(examples.features(), &Machine::new(1)).unwrap();
+        assert!(logits.chunks(2).zip(&labels).all(|(row, &label)| row[label] > row[1 - label]));
+        for strength in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let options = LogisticOptions { strength, ..options };
+            assert!(matches!(
+                LogisticRegression::fit(examples, &options, &Machine::new(1)),
+                Err(ProbeError::Setting { .. })
+            ));
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! A network with one hidden layer of rectified units, for features whose classes no plane divides.
+//!
+//! Trained with AdamW on standardised features; a stratified part of the samples is held out and decides when to stop.
+
+use serde::{Deserialize, Serialize};
+use tk_engine::cpu::Machine;
+use tk_engine::cpu::kernels::optimizer::AdamW;
+use tk_engine::random::Stream;
+
+use super::linear::transposed;
+use super::network::{Batch, Dropout, Network};
+use super::objective::cross_entropy;
+use super::{Examples, Features, Linear, ProbeError, Standardizer};
+use crate::data::{Strata, split};
+
+/// How the network is made and trained.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MlpOptions {
+    /// Hidden units.
+    pub width: usize,
+    /// The probability with which a hidden unit is dropped in training, below 1.
+    pub dropout: f64,
+    /// AdamW's learning rate.
+    pub learning_rate: f64,
+    /// AdamW's decoupled weight decay; biases do not decay.
+    pub weight_decay: f64,
+    /// Samples of a step.
+    pub batch: usize,
+    /// Passes over the samples, at most.
+    pub max_epochs: usize,
+    /// Training ends after so many passes without a lower held-out loss.
+    pub patience: usize,
+    /// The part of the samples that is held out.
+    pub held_out: f64,
+    /// The seed of the first weights, the held-out part, the order of samples and dropout.
+    pub seed: u64,
+}
+
+impl Default for MlpOptions {
+    fn default() -> Self {
+        Self {
+            width: 256,
+            dropout: 0.2,
+            learning_rate: 1e-3,
+            weight_decay: 1e-2,
+            batch: 64,
+            max_epochs: 200,
+            patience: 10,
+            held_out: 0.15,
+            seed: 0,
+        }
+    }
+}
+
+/// A trained network. Standardisation is folded into its first layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mlp {
+    /// Features to hidden units, before rectification.
+    pub hidden: Linear,
+    /// Hidden units to classes.
+    pub output: Linear,
+    /// The pass after which the weights were kept.
+    pub epoch: usize,
+    /// The mean loss of the held-out samples then.
+    pub held_out_loss: f64,
+}
+
+impl Mlp {
+    /// Trains on raw features. The weights of the pass with the lowest held-out loss are kept.
+    ///
+    /// # Errors
+    /// When an option is out of range, a class has a single sample, or the loss stops being a number.
+    pub fn fit(examples: Examples<'_>, options: &MlpOptions, machine: &Machine) -> Result<Self, ProbeError> {
+        options.check()?;
+        let sides = hold_out(examples, options)?;
+        let part =
+            |side: bool| (0..examples.samples()).filter(|&sample| sides[sample] == side).collect::<Vec<_>>();
+        let (training, held_out) = (part(false), part(true));
+        let gathered = examples.gather(&training);
+        let standardizer = Standardizer::fit(gathered.examples()?.features());
+        let standard = standardizer.apply(examples.features());
+        let examples = examples.with_features(Features::new(&standard, examples.features().width())?);
+
+        let sizes = [examples.features().width(), options.width, examples.classes()];
+        let mut network = Network::new(sizes, options.seed);
+        let (mut gradient, mut mean, mut square) = (network.zeros(), network.zeros(), network.zeros());
+        let (mut best, mut best_epoch, mut best_loss) = (network.clone(), 0, f64::INFINITY);
+        let mut steps = 0;
+        for epoch in 1..=options.max_epochs {
+            let mut order = training.clone();
+            Stream::new(options.seed, &["mlp order".into(), epoch.into()]).shuffle(&mut order);
+            for samples in order.chunks(options.batch) {
+                let streams: Vec<Stream> = samples
+                    .iter()
+                    .map(|&sample| {
+                        Stream::new(options.seed, &["mlp dropout".into(), epoch.into(), sample.into()])
+                    })
+                    .collect();
+                let drop =
+                    (options.dropout > 0.0).then_some(Dropout { rate: options.dropout, streams: &streams });
+                let rows = Rows::gather(examples, samples);
+                network.loss_gradient(rows.batch(), drop, &mut gradient, machine);
+                steps += 1;
+                network.update(&mut gradient, &mut mean, &mut square, options.step(steps), machine);
+            }
+            let loss = mean_loss(&network, &Rows::gather(examples, &held_out), machine);
+            if !loss.is_finite() {
+                return Err(ProbeError::Diverged { epoch, loss, learning_rate: options.learning_rate });
+            }
+            if loss < best_loss {
+                (best, best_epoch, best_loss) = (network.clone(), epoch, loss);
+            } else if epoch >= best_epoch + options.patience {
+                break;
+            }
+        }
+        let hidden = Linear::from_parts(transposed(&best.hidden, sizes[1]), best.hidden_bias, sizes[0]);
+        let output = Linear::from_parts(transposed(&best.output, sizes[2]), best.output_bias, sizes[1]);
+        let hidden = standardizer.fold_into(&hidden);
+        Ok(Self { hidden, output, epoch: best_epoch, held_out_loss: best_loss })
+    }
+
+    /// The logits of each sample, `[samples, classes]`.
+    ///
+    /// # Errors
+    /// When the features have another width.
+    pub fn logits(&self, features: Features<'_>, machine: &Machine) -> Result<Vec<f32>, ProbeError> {
+        let mut activations = self.hidden.logits(features, machine)?;
+        activations.iter_mut().for_each(|value| *value = value.max(0.0));
+        self.output.logits(Features::new(&activations, self.output.features())?, machine)
+    }
+}
+
+impl MlpOptions {
+    fn check(&self) -> Result<(), ProbeError> {
+        let counts = [
+            ("width", self.width),
+            ("batch", self.batch),
+            ("epochs", self.max_epochs),
+            ("patience", self.patience),
+        ];
+        for (what, found) in counts {
+            if found == 0 {
+                return Err(ProbeError::Setting { what, expected: "at least 1", found: 0.0 });
+            }
+        }
+        let (rate, decay, dropout) = (self.learning_rate, self.weight_decay, self.dropout);
+        for (what, found, is_right, expected) in [
+            ("learning rate", rate, rate > 0.0 && rate.is_finite(), "a finite number above 0"),
+            ("weight decay", decay, decay >= 0.0 && decay.is_finite(), "a finite number, at least 0"),
+            ("dropout", dropout, (0.0..1.0).contains(&dropout), "at least 0 and below 1"),
+        ] {
+            if !is_right {
+                return Err(ProbeError::Setting { what, expected, found });
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&self, step: u64) -> AdamW {
+        AdamW {
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            step,
+            gradient_scale: 1.0,
+        }
+    }
+}
+
+/// Which samples decide when to stop.
+fn hold_out(examples: Examples<'_>, options: &MlpOptions) -> Result<Vec<bool>, ProbeError> {
+    let classes: Vec<String> = (0..examples.classes()).map(|class| class.to_string()).collect();
+    let strata = Strata { classes: &classes, labels: examples.labels(), groups: None, ids: None };
+    Ok(split::stratified(&strata, options.held_out, options.seed)?)
+}
+
+/// Copied samples.
+struct Rows {
+    values: Vec<f32>,
+    labels: Vec<usize>,
+    weights: Vec<f32>,
+}
+
+impl Rows {
+    fn gather(examples: Examples<'_>, samples: &[usize]) -> Self {
+        let width = examples.features().width();
+        let mut values = Vec::with_capacity(samples.len() * width);
+        for &sample in samples {
+            values.extend_from_slice(&examples.features().values()[sample * width..][..width]);
+        }
+        let labels = samples.iter().map(|&sample| examples.labels()[sample]).collect();
+        Self { values, labels, weights: samples.iter().map(|&sample| examples.weight(sample)).collect() }
+    }
+
+    fn batch(&self) -> Batch<'_> {
+        Batch { values: &self.values, labels: &self.labels, weights: &self.weights }
+    }
+}
+
+/// The mean loss of samples, without dropout.
+fn mean_loss(network: &Network, rows: &Rows, machine: &Machine) -> f64 {
+    let mut logits = network.logits(&rows.values, machine);
+    let classes = network.output_bias.len();
+    let (mut sum, mut total) = (0.0, 0.0);
+    for ((row, &label), &weight) in logits.chunks_exact_mut(classes).zip(&rows.labels).zip(&rows.weights) {
+        sum += f64::from(weight) * cross_entropy(row, label);
+        total += f64::from(weight);
+    }
+    // Held-out samples may all weigh nothing; then the first pass is as good as any.
+    if total > 0.0 { sum / total } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::metrics::scores::most_probable;
+
+    /// Four clouds, diagonal ones of one class: no plane divides them.
+    fn clouds(samples: usize, seed: u64) -> (Vec<f32>, Vec<usize>) {
+        let mut stream = Stream::new(seed, &["clouds".into()]);
+        let mut values = Vec::new();
+        let labels = (0..samples)
+            .map(|sample| {
+                let (x, y) = (sample / 2 % 2, sample % 2);
+                values.push((100.0 + 8.0 * x as f64 + stream.normal()) as f32);
+                values.push((-3.0 + 0.8 * y as f64 + 0.1 * stream.normal()) as f32);
+                x ^ y
+            })
+            .collect();
+        (values, labels)
+    }
+
+    fn accuracy(mlp: &Mlp, values: &[f32], labels: &[usize], machine: &Machine) -> f64 {
+        let logits = mlp.logits(Features::new(values, 2).unwrap(), machine).unwrap();
+        let right = logits.chunks(2).zip(labels).filter(|(row, label)| most_probable(row) == **label).count();
+        right as f64 / labels.len() as f64
+    }
+
+    #[test]
+    fn what_no_plane_divides_is_learned_the_same_on_any_threads() {
+        let (values, labels) = clouds(400, 1);
+        let examples = Examples::new(Features::new(&values, 2).unwrap(), &labels, 2).unwrap();
+        let options = MlpOptions { width: 32, ..MlpOptions::default() };
+        let machine = Machine::new(1);
+        let mlp = Mlp::fit(examples, &options, &machine).unwrap();
+        let (unseen, truth) = clouds(400, 2);
+        assert!(
+            accuracy(&mlp, &unseen, &truth, &machine) > 0.97,
+            "epoch {}, {}",
+            mlp.epoch,
+            mlp.held_out_loss
+        );
+        assert_eq!(mlp, Mlp::fit(examples, &options, &Machine::new(3)).unwrap());
+        assert_ne!(mlp, Mlp::fit(examples, &MlpOptions { seed: 1, ..options }, &machine).unwrap());
+    }
+
+    #[test]
+    fn patience_ends_training_on_noise() {
+        let (values, _) = clouds(100, 3);
+        let labels: Vec<usize> = (0..100).map(|sample| (sample * sample / 3) % 2).collect();
+        let examples = Examples::new(Features::new(&values, 2).unwrap(), &labels, 2).unwrap();
+        let options =
+            MlpOptions { learning_rate: 0.1, patience: 2, max_epochs: 1000, ..MlpOptions::default() };
+        let mlp = Mlp::fit(examples, &options, &Machine::new(1)).unwrap();
+        assert!((1..500).contains(&mlp.epoch), "{}", mlp.epoch);
+    }
+
+    #[test]
+    fn options_and_lonely_samples_are_errors() {
+        let (values, mut labels) = clouds(20, 1);
+        let features = Features::new(&values, 2).unwrap();
+        let examples = Examples::new(features, &labels, 2).unwrap();
+        let good = MlpOptions::default();
+        for options in [
+            MlpOptions { width: 0, ..good },
+            MlpOptions { batch: 0, ..good },
+            MlpOptions { dropout: 1.0, ..good },
+            MlpOptions { learning_rate: f64::NAN, ..good },
+            MlpOptions { weight_decay: -1.0, ..good },
+        ] {
+            assert!(matches!(
+                Mlp::fit(examples, &options, &Machine::new(1)),
+                Err(ProbeError::Setting { .. })
+            ));
+        }
+        labels.fill(0);
+        labels[7] = 1;
+        let examples = Examples::new(features, &labels, 2).unwrap();
+        let error = Mlp::fit(examples, &good, &Machine::new(1)).unwrap_err();
+        assert!(
+            matches!(error, ProbeError::HeldOut(_)) && error.to_string().contains("class `1` has 1 sample"),
+            "{error}"
+        );
+    }
+}

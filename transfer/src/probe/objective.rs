@@ -1,0 +1,287 @@
+//! The value and gradient of multinomial logistic regression: the hot path of a probe.
+//!
+//! Samples are cut into fixed blocks; each block's logits, softmax and gradient are computed while its features are in cache,
+//! products in f32, and summed in f64. Blocks are dealt to a fixed number of tasks whose sums are added in order, so that the
+//! result does not depend on threads.
+
+use std::ops::Range;
+
+use tk_engine::cpu::Machine;
+
+use super::Features;
+use super::product::{Left, add_product};
+
+/// Samples of a block: their features fit a second-level cache, and six divides it.
+const BLOCK: usize = 120;
+/// Tasks, at most; each holds its own gradient.
+const TASKS: usize = 32;
+
+/// Some of the samples, each with a class and a weight.
+#[derive(Clone, Copy)]
+pub(super) struct Design<'a> {
+    pub features: Features<'a>,
+    pub labels: &'a [usize],
+    /// Empty: all 1.
+    pub weights: &'a [f32],
+    /// The samples that are learned from.
+    pub ranges: &'a [Range<usize>],
+    pub classes: usize,
+}
+
+/// Mean loss plus penalty: `Σ wᵢ·lossᵢ / Σ wᵢ + ½·Σ penaltyⱼ·Wⱼ²`. A point is the weight `[classes, width]`, then the bias
+/// `[classes]`, which is not penalised.
+pub(super) struct Objective<'a> {
+    design: Design<'a>,
+    machine: &'a Machine,
+    /// Per feature.
+    penalty: Vec<f64>,
+    total_weight: f64,
+    blocks: Vec<Range<usize>>,
+    partials: Vec<Partial>,
+}
+
+/// What a task adds up.
+struct Partial {
+    loss: f64,
+    gradient: Vec<f64>,
+    scratch: Scratch,
+}
+
+#[derive(Default)]
+struct Scratch {
+    logits: Vec<f32>,
+    product: Vec<f32>,
+}
+
+impl<'a> Objective<'a> {
+    /// The objective for inverse penalty `strength`, scikit-learn's `C`. `scale` multiplies each feature's penalty: the squared
+    /// deviation of a feature makes the optimum that of the standardised feature. Empty: all 1.
+    pub fn new(design: Design<'a>, strength: f64, scale: &[f64], machine: &'a Machine) -> Self {
+        let mut blocks = Vec::new();
+        for range in design.ranges {
+            blocks.extend(range.clone().step_by(BLOCK).map(|start| start..(start + BLOCK).min(range.end)));
+        }
+        let samples = design.ranges.iter().cloned().flatten();
+        let total_weight: f64 = samples.map(|sample| f64::from(design.weight(sample))).sum();
+        let one = 1.0 / (strength * total_weight);
+        let penalty =
+            (0..design.features.width()).map(|feature| one * scale.get(feature).unwrap_or(&1.0)).collect();
+        let length = design.point_length();
+        let partials = (0..TASKS.min(blocks.len()))
+            .map(|_| Partial { loss: 0.0, gradient: vec![0.0; length], scratch: Scratch::default() })
+            .collect();
+        Self { design, machine, penalty, total_weight, blocks, partials }
+    }
+
+    /// The value at a point; writes the gradient there.
+    pub fn evaluate(&mut self, point: &[f64], gradient: &mut [f64]) -> f64 {
+        let design = self.design;
+        let (width, classes) = (design.features.width(), design.classes);
+        let (weight, bias) = point.split_at(classes * width);
+        let bias: Vec<f32> = bias.iter().map(|&value| value as f32).collect();
+        let columns = padded(classes);
+        let mut turned = vec![0f32; width * columns];
+        for (class, row) in weight.chunks_exact(width).enumerate() {
+            row.iter()
+                .zip(turned.chunks_exact_mut(columns))
+                .for_each(|(&value, line)| line[class] = value as f32);
+        }
+        let (blocks, tasks, isa) = (&self.blocks, self.partials.len(), self.machine.isa);
+        self.machine.pool.for_each_chunk(&mut self.partials, 1, |task, partials| {
+            for partial in partials {
+                partial.loss = 0.0;
+                partial.gradient.fill(0.0);
+                let share = blocks.len() * task / tasks..blocks.len() * (task + 1) / tasks;
+                for block in &blocks[share] {
+                    let rows = block.len();
+                    let values = &design.features.values()[block.start * width..block.end * width];
+                    let Scratch { logits, product } = &mut partial.scratch;
+                    logits.clear();
+                    logits.resize(rows * columns, 0.0);
+                    for row in logits.chunks_exact_mut(columns) {
+                        row[..classes].copy_from_slice(&bias);
+                    }
+                    add_product(isa, Left::plain(values, rows), &turned, logits);
+                    partial.loss += design.loss_gradient(block.clone(), columns, logits);
+                    let (weights, biases) = partial.gradient.split_at_mut(classes * width);
+                    for row in logits.chunks_exact(classes) {
+                        biases.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+                    }
+                    product.clear();
+                    product.resize(classes * width, 0.0);
+                    add_product(isa, Left::transposed(logits, classes), values, product);
+                    weights.iter_mut().zip(&*product).for_each(|(sum, &value)| *sum += f64::from(value));
+                }
+            }
+        });
+        self.reduce(weight, gradient)
+    }
+
+    /// What the total weight is, which turns the mean objective into scikit-learn's sum.
+    pub fn total_weight(&self) -> f64 {
+        self.total_weight
+    }
+
+    /// The norm of the weights and the mean of the tasks' sums, in order.
+    fn reduce(&self, weight: &[f64], gradient: &mut [f64]) -> f64 {
+        gradient.fill(0.0);
+        let mut loss = 0.0;
+        for partial in &self.partials {
+            loss += partial.loss;
+            gradient.iter_mut().zip(&partial.gradient).for_each(|(sum, value)| *sum += value);
+        }
+        gradient.iter_mut().for_each(|value| *value /= self.total_weight);
+        let mut norm = 0.0;
+        let width = self.penalty.len();
+        for (weight, gradient) in weight.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
+            for ((weight, gradient), penalty) in weight.iter().zip(gradient).zip(&self.penalty) {
+                *gradient += penalty * weight;
+                norm += penalty * weight * weight;
+            }
+        }
+        loss / self.total_weight + 0.5 * norm
+    }
+}
+
+impl Design<'_> {
+    /// The length of a point.
+    pub fn point_length(&self) -> usize {
+        self.classes * (self.features.width() + 1)
+    }
+
+    fn weight(&self, sample: usize) -> f32 {
+        self.weights.get(sample).copied().unwrap_or(1.0)
+    }
+
+    /// The sum of the samples' weighted losses. Turns their logits, `[samples, columns]`, into the gradient of it,
+    /// `[samples, classes]`.
+    fn loss_gradient(&self, samples: Range<usize>, columns: usize, logits: &mut Vec<f32>) -> f64 {
+        let classes = self.classes;
+        let mut loss = 0f64;
+        for (index, sample) in samples.clone().enumerate() {
+            let (label, weight) = (self.labels[sample], self.weight(sample));
+            let row = &mut logits[index * columns..][..classes];
+            loss += f64::from(weight) * cross_entropy(row, label);
+            row[label] -= 1.0;
+            row.iter_mut().for_each(|value| *value *= weight);
+            // The padding goes: rows move up, never over one that is still to be read.
+            logits.copy_within(index * columns..index * columns + classes, index * classes);
+        }
+        logits.truncate(samples.len() * classes);
+        loss
+    }
+}
+
+/// `ln Σ exp(logits) − logits[label]`; turns the logits into probabilities.
+pub(super) fn cross_entropy(row: &mut [f32], label: usize) -> f64 {
+    let logit = f64::from(row[label]);
+    softmax(row) - logit
+}
+
+/// `ln Σ exp(logits)`; turns the logits into probabilities. In f64 between f32 ends.
+pub(super) fn softmax(row: &mut [f32]) -> f64 {
+    let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0f64;
+    for value in row.iter_mut() {
+        *value = (*value - highest).exp();
+        sum += f64::from(*value);
+    }
+    row.iter_mut().for_each(|value| *value = (f64::from(*value) / sum) as f32);
+    sum.ln() + f64::from(highest)
+}
+
+/// Columns of the transposed weight: whole vectors, so that no class is computed alone.
+fn padded(classes: usize) -> usize {
+    classes.next_multiple_of(if classes <= 8 { 8 } else { 16 })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use tk_engine::random::Stream;
+
+    fn data(samples: usize, width: usize, classes: usize) -> (Vec<f32>, Vec<usize>, Vec<f32>) {
+        let mut stream = Stream::new(4, &["objective".into()]);
+        let values = (0..samples * width).map(|_| stream.normal() as f32).collect();
+        let labels = (0..samples).map(|_| stream.below(classes)).collect();
+        (values, labels, (0..samples).map(|_| stream.range(0.0, 2.0) as f32).collect())
+    }
+
+    /// The definition, in f64.
+    fn oracle(design: Design<'_>, strength: f64, point: &[f64]) -> f64 {
+        let (width, classes) = (design.features.width(), design.classes);
+        let (weight, bias) = point.split_at(classes * width);
+        let (mut loss, mut total) = (0.0, 0.0);
+        for sample in design.ranges.iter().cloned().flatten() {
+            let row = &design.features.values()[sample * width..][..width];
+            let logits: Vec<f64> = (0..classes)
+                .map(|class| {
+                    row.iter().zip(&weight[class * width..]).map(|(&x, w)| f64::from(x) * w).sum::<f64>()
+                        + bias[class]
+                })
+                .collect();
+            let share = f64::from(design.weight(sample));
+            loss += share
+                * (logits.iter().map(|logit| logit.exp()).sum::<f64>().ln() - logits[design.labels[sample]]);
+            total += share;
+        }
+        let norm: f64 = weight
+            .chunks_exact(width)
+            .flat_map(|row| row.iter().enumerate().map(|(j, w)| (1.0 + j as f64) * w * w))
+            .sum();
+        loss / total + 0.5 * norm / (strength * total)
+    }
+
+    #[test]
+    fn value_and_gradient_agree_with_the_definition_in_f64() {
+        for (samples, width, classes) in [(7, 3, 2), (300, 37, 5), (500, 20, 11)] {
+            let (values, labels, weights) = data(samples, width, classes);
+            let ranges = [0..samples / 3, samples / 2..samples];
+            let features = Features::new(&values, width).unwrap();
+            let design = Design { features, labels: &labels, weights: &weights, ranges: &ranges, classes };
+            let machine = Machine::new(2);
+            let scale: Vec<f64> = (1..=width).map(|feature| feature as f64).collect();
+            let mut objective = Objective::new(design, 0.1, &scale, &machine);
+            let mut stream = Stream::new(5, &["point".into()]);
+            let point: Vec<f64> =
+                (0..design.point_length()).map(|_| f64::from(0.3 * stream.normal() as f32)).collect();
+            let mut gradient = vec![0.0; point.len()];
+            let value = objective.evaluate(&point, &mut gradient);
+            assert!(
+                (value - oracle(design, 0.1, &point)).abs() < 1e-6 * value,
+                "{samples}x{width}x{classes}"
+            );
+            for index in (0..point.len()).step_by(1 + point.len() / 40) {
+                let at = |offset: f64| {
+                    let mut moved = point.clone();
+                    moved[index] += offset;
+                    oracle(design, 0.1, &moved)
+                };
+                let numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
+                // f32 products of a few hundred terms of size 1.
+                assert!((gradient[index] - numeric).abs() < 2e-6, "{index}: {} {numeric}", gradient[index]);
+            }
+        }
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let (samples, width, classes) = (5000, 16, 3);
+        let (values, labels, _) = data(samples, width, classes);
+        let features = Features::new(&values, width).unwrap();
+        let all = 0..samples;
+        let design =
+            Design { features, labels: &labels, weights: &[], ranges: std::slice::from_ref(&all), classes };
+        let point: Vec<f64> = (0..design.point_length()).map(|index| (index as f64 * 0.7).sin()).collect();
+        let mut results = Vec::new();
+        for threads in [1, 2, 5] {
+            let machine = Machine::new(threads);
+            let mut gradient = vec![0.0; point.len()];
+            let value = Objective::new(design, 0.01, &[], &machine).evaluate(&point, &mut gradient);
+            results.push((value, gradient));
+        }
+        assert!(results.iter().all(|result| *result == results[0]));
+    }
+}
