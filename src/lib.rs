@@ -1,1 +1,22 @@
-//! transferkit
+//! Transfer learning on your own data: a pretrained model in, a fine-tuned one out.
+//!
+//! What is frozen is computed once for each view of a sample, remembered, and proved to be frozen. Nothing here prints, exits, reads the
+//! environment or owns threads that outlive a call; `tk`, the command line, is written on top of it.
+//!
+//! ```no_run
+//! use transferkit::image::{self, Mode};
+//!
+//! # fn main() -> Result<(), image::Error> {
+//! let data = image::Dataset::open("ants-bees")?;
+//! let run = image::Classify::new("small").mode(Mode::full().epochs(8).freeze("stem")).seed(7).fit(&data)?;
+//! run.save("R")?;
+//! let guess = image::Classifier::load("R")?.predict(&image::Picture::open("bee.jpg")?)?;
+//! println!("{} {:.3}", guess.label, guess.score);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod image;
+pub mod report;
+
+pub use tk_engine::cpu::{Isa, Machine};

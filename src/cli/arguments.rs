@@ -1,0 +1,272 @@
+//! Everything that can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Transfer learning on your own data.
+#[derive(Debug, Parser)]
+#[command(name = "tk", version, about, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Adapt a model to photographs: a folder per class in, a classifier out
+    ImageClassify(Box<ImageClassify>),
+    /// Go on with a run that was stopped
+    Resume(Resume),
+    /// Say what photographs show, a JSON line for each
+    Predict(Predict),
+    /// Score a run on photographs whose classes are known
+    Evaluate(Evaluate),
+    /// Write the features of photographs
+    Embed(Embed),
+    /// List the models, or show one
+    Models(Models),
+    /// List or clear what is remembered of frozen prefixes
+    Cache(Cache),
+    /// Measure how fast a model runs and trains here
+    Bench(Bench),
+}
+
+#[derive(Debug, Args)]
+pub struct ImageClassify {
+    /// A folder per class, with train/, val/ and test/ around them or not
+    pub data: Option<PathBuf>,
+    /// Draw a small data set and use it
+    #[arg(long, conflicts_with = "data")]
+    pub demo: bool,
+    /// `small` (the embedded default), ARCHITECTURE=FILE, or a folder with config.json
+    #[arg(short, long)]
+    pub model: Option<String>,
+    /// How much is adapted; features if nothing is said
+    #[arg(long, value_parser = ["features", "partial", "full"])]
+    pub mode: Option<String>,
+    /// The head; logreg in features mode, else linear
+    #[arg(long, value_parser = ["logreg", "mlp", "linear"])]
+    pub head: Option<String>,
+    /// How a trained head starts
+    #[arg(long, value_parser = ["probe", "random"])]
+    pub head_init: Option<String>,
+    /// What trains besides the head: a stage, last:2, or re:PATTERN (implies partial; default last:1)
+    #[arg(long, value_name = "SPEC", conflicts_with = "freeze")]
+    pub unfreeze: Option<String>,
+    /// What stays frozen: a stage, 30%, or re:PATTERN (implies partial)
+    #[arg(long, value_name = "SPEC")]
+    pub freeze: Option<String>,
+    /// What batch-norm does in stages that train
+    #[arg(long, value_parser = ["frozen", "train"])]
+    pub batch_norm: Option<String>,
+    /// Passes over the data
+    #[arg(long)]
+    pub epochs: Option<i64>,
+    /// Peak learning rate, that of the head
+    #[arg(long)]
+    pub lr: Option<f64>,
+    #[arg(long, help = "Weight decay of matrices and kernels")]
+    pub weight_decay: Option<f64>,
+    /// How the learning rate changes
+    #[arg(long, value_parser = ["one-cycle", "cosine", "linear", "constant"])]
+    pub schedule: Option<String>,
+    /// Share of the steps over which the learning rate rises
+    #[arg(long)]
+    pub warmup: Option<f64>,
+    /// Factor of the learning rate from a stage to the one before it
+    #[arg(long)]
+    pub layer_decay: Option<f64>,
+    /// Samples in a batch
+    #[arg(long)]
+    pub batch: Option<i64>,
+    /// Batches whose gradients are added up before an update
+    #[arg(long)]
+    pub accumulate: Option<i64>,
+    /// How strongly training pictures are varied
+    #[arg(long, value_parser = ["none", "light", "standard", "strong"])]
+    pub augment: Option<String>,
+    /// Side of the model's input in pixels
+    #[arg(long, value_name = "PX")]
+    pub size: Option<i64>,
+    /// At most so many samples of each part of the data
+    #[arg(long, value_name = "N")]
+    pub limit: Option<i64>,
+    /// Seed of every random choice; 0 if nothing is said
+    #[arg(long)]
+    pub seed: Option<i64>,
+    /// Validation: data, 20%, 5fold, none, or a folder
+    #[arg(long)]
+    pub val: Option<String>,
+    /// Test: data, 10%, none, or a folder; scored once at the end
+    #[arg(long)]
+    pub test: Option<String>,
+    /// How many unusable files are borne: 5% or a number
+    #[arg(long, value_name = "LIMIT")]
+    pub max_bad: Option<String>,
+    /// Settings from a file; any run.toml is one
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// A setting by its key in run.toml; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The run's folder; default runs/DATA-image-classify-MODEL-MODE
+    #[arg(long, value_name = "RUN")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in --out, if there is one
+    #[arg(long)]
+    pub resume: bool,
+    /// Replace the run in --out
+    #[arg(long, conflicts_with = "resume")]
+    pub force: bool,
+    #[command(flatten)]
+    pub work: Work,
+}
+
+/// What every command that trains takes.
+#[derive(Debug, Args)]
+pub struct Work {
+    /// One JSON object for each event; the last is a summary
+    #[arg(long)]
+    pub json: bool,
+    /// Threads; 0 is one for each processor
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Folder that remembers what frozen prefixes give
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Seconds between two written states of a training run
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    pub checkpoint_every: f64,
+}
+
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// The run's folder
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub work: Work,
+}
+
+#[derive(Debug, Args)]
+pub struct Predict {
+    /// A run's folder, or a model as -m takes it
+    pub model: String,
+    /// Photographs, folders of them, or - for a list on standard input
+    #[arg(required = true)]
+    pub inputs: Vec<String>,
+    /// Write to a file, .jsonl or .csv, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Only the K most probable classes, best first
+    #[arg(long, value_name = "K")]
+    pub top: Option<usize>,
+    /// Below this probability the label is `unknown`
+    #[arg(long, value_name = "P")]
+    pub min_score: Option<f32>,
+    /// Threads; 0 is one for each processor
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// The run's folder
+    pub run: String,
+    /// A folder per class; with test/ or val/ inside, those are scored
+    pub data: PathBuf,
+    /// Fail with code 4 unless this holds, such as 'accuracy>=0.9'; may be repeated
+    #[arg(long, value_name = "METRIC>=VALUE")]
+    pub gate: Vec<String>,
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Threads; 0 is one for each processor
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Embed {
+    /// A run's folder, or a model as -m takes it
+    pub model: String,
+    /// Photographs, folders of them, or - for a list on standard input
+    #[arg(required = true)]
+    pub inputs: Vec<String>,
+    /// Where to: .safetensors, .npy or .csv
+    #[arg(short, long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Threads; 0 is one for each processor
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Models {
+    #[command(subcommand)]
+    pub action: ModelsAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ModelsAction {
+    /// List all architectures
+    List {
+        /// One JSON object for each
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a model's stages
+    Show {
+        /// An architecture, or a model as -m takes it
+        model: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Cache {
+    #[command(subcommand)]
+    pub action: CacheAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CacheAction {
+    /// List what is remembered
+    List {
+        /// The folder, if it is not the usual one
+        #[arg(long, value_name = "DIR")]
+        cache: Option<PathBuf>,
+        /// One JSON object for each key
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget everything
+    Clear {
+        /// The folder, if it is not the usual one
+        #[arg(long, value_name = "DIR")]
+        cache: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// An architecture (with random weights), or a model as -m takes it
+    pub model: String,
+    /// Pictures in a batch
+    #[arg(long, default_value_t = 8)]
+    pub batch: usize,
+    /// Side of the input in pixels; the model's own if nothing is said
+    #[arg(long, value_name = "PX")]
+    pub size: Option<u32>,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Threads; 0 is one for each processor
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+}

@@ -1,0 +1,37 @@
+//! `README.md` of a run: the model card that other tools show.
+
+use super::Run;
+
+/// The card's text.
+pub(super) fn text(run: &Run) -> String {
+    let summary = run.summary();
+    let mut text = String::from(
+        "---\nlibrary_name: timm\npipeline_tag: image-classification\ntags:\n- transferkit\n---\n",
+    );
+    text.push_str(&format!("# Classifier of {}\n\n", summary.classes.join(", ")));
+    text.push_str(&format!(
+        "`{}` adapted to {} photographs in {} mode with a {} head.\n\n",
+        summary.model, summary.samples["train"], summary.mode, summary.head
+    ));
+    let scores = [(run.validation(), "Validation"), (run.test(), "Test")];
+    for (scored, name) in scores.into_iter().filter_map(|(scored, name)| Some((scored?, name))) {
+        text.push_str(&format!(
+            "## {name}\n\nMeasured on {}.\n\n| score | value | 95 % interval |\n|---|---|---|\n",
+            scored.scored_on()
+        ));
+        for (metric, value) in &scored.metrics {
+            let interval = scored.intervals.get(metric);
+            let interval =
+                interval.map_or_else(String::new, |range| format!("{:.3}–{:.3}", range.low, range.high));
+            text.push_str(&format!("| {metric} | {value:.3} | {interval} |\n"));
+        }
+        text.push_str(&format!("| always the commonest class | {:.3} | |\n\n", scored.majority()));
+    }
+    text.push_str(
+        "## Limits\n\nIt knows the classes above and nothing else: a photograph of anything else still gets one of them. \
+         The scores hold for photographs like those it was measured on.\n\n## Use\n\n\
+         `tk predict FOLDER photo.jpg`, or with a linear head `timm.create_model(\"local-dir:FOLDER\", pretrained=True)`. \
+         `report.html` tells how it came about.\n",
+    );
+    text
+}

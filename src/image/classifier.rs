@@ -1,0 +1,110 @@
+//! A trained classifier, as those use it who only want answers.
+
+use std::path::Path;
+
+use serde::Serialize;
+use tk_engine::cpu::Machine;
+use tk_image::classifier as inner;
+use tk_image::data::Picture;
+use tk_image::model::{Head, Model, Origin};
+
+use super::{Error, resolve_model};
+
+/// A classifier. `Send + Sync`; predicts through `&self`.
+pub struct Classifier {
+    inner: inner::Classifier,
+}
+
+/// What a classifier says of a picture.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Guess {
+    /// The most probable class.
+    pub label: String,
+    /// Its probability.
+    pub score: f32,
+    /// The probability of each class, in the order of [`Classifier::classes`].
+    pub probabilities: Vec<f32>,
+    /// What they are made from.
+    pub logits: Vec<f32>,
+}
+
+impl Classifier {
+    /// Loads a run's folder, or one that timm wrote, to run on all processors.
+    ///
+    /// # Errors
+    /// When files are missing, damaged, or of another version.
+    pub fn load(folder: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::load_on(folder, &Machine::new(0))
+    }
+
+    /// As [`Classifier::load`], on a machine.
+    ///
+    /// # Errors
+    /// As [`Classifier::load`].
+    pub fn load_on(folder: impl AsRef<Path>, machine: &Machine) -> Result<Self, Error> {
+        Ok(Self { inner: inner::Classifier::load(folder.as_ref(), machine)? })
+    }
+
+    /// A run's folder or a model by name, with the classes that its weights came with.
+    ///
+    /// # Errors
+    /// When there is no such model, or it cannot be read.
+    pub fn open(name: &str, machine: &Machine) -> Result<Self, Error> {
+        let origin = resolve_model(name)?;
+        if let Origin::Folder(folder) = &origin {
+            return Self::load_on(folder, machine);
+        }
+        let model = Model::open(&origin, Head::Published)?;
+        let numbers = || (0..model.settings.classes).map(|class| class.to_string()).collect();
+        let classes = model.labels.clone().unwrap_or_else(numbers);
+        Ok(Self { inner: inner::Classifier::new(model, classes, inner::HeadForm::Linear, machine)? })
+    }
+
+    pub(super) fn from_inner(inner: inner::Classifier) -> Self {
+        Self { inner }
+    }
+
+    pub(super) fn inner(&self) -> &inner::Classifier {
+        &self.inner
+    }
+
+    /// The classes' names.
+    pub fn classes(&self) -> &[String] {
+        self.inner.classes()
+    }
+
+    /// What the model is called.
+    pub fn name(&self) -> &str {
+        &self.inner.model().name
+    }
+
+    /// What it says of a picture.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn predict(&self, picture: &Picture) -> Result<Guess, Error> {
+        Ok(self.guess(self.inner.predict(picture)?))
+    }
+
+    /// What it says of pictures, in their order. Each answer is the same whatever the others are.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn predict_all(&self, pictures: &[Picture]) -> Result<Vec<Guess>, Error> {
+        Ok(self.inner.predict_all(pictures)?.into_iter().map(|prediction| self.guess(prediction)).collect())
+    }
+
+    /// The features of pictures: what the backbone leaves before the head.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn embed(&self, pictures: &[Picture]) -> Result<Vec<Vec<f32>>, Error> {
+        Ok(self.inner.embed(pictures)?)
+    }
+
+    fn guess(&self, prediction: inner::Prediction) -> Guess {
+        let (best, score) = prediction.best();
+        let label = self.classes().get(best).cloned().unwrap_or_else(|| best.to_string());
+        Guess { label, score, probabilities: prediction.probabilities, logits: prediction.logits }
+    }
+}

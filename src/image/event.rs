@@ -1,0 +1,127 @@
+//! What happens during a run, for those who watch.
+
+use std::cell::Cell;
+
+use serde::Serialize;
+use tk_transfer::adapt::Progress;
+use tk_transfer::fit::{self, Record};
+
+/// Something that happened. Read-only; as JSON each is an object with its name under `event`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The data was looked at and divided.
+    Data {
+        /// One line about it.
+        summary: String,
+        /// Samples that train.
+        train: usize,
+        /// Samples that validate; 0 with folds.
+        val: usize,
+        /// Samples that test.
+        test: usize,
+    },
+    /// The model was opened.
+    Model {
+        /// Its name.
+        name: String,
+        /// What was loaded of it, in one line.
+        loaded: String,
+        /// Height and width of its input in pixels.
+        input: [u32; 2],
+    },
+    /// What will be done.
+    Plan {
+        /// In one line.
+        summary: String,
+        /// The numbers in all parameters.
+        parameters: usize,
+        /// Those that train.
+        trained: usize,
+        /// How long it may take.
+        seconds: f64,
+    },
+    /// Features were extracted.
+    Features {
+        /// Samples so far.
+        done: usize,
+        /// Samples in all.
+        total: usize,
+    },
+    /// A probe is being fitted.
+    Probe {
+        /// On so many samples.
+        samples: usize,
+    },
+    /// A phase of training begins.
+    Phase {
+        /// Its number, from 0.
+        number: usize,
+        /// Epochs.
+        epochs: usize,
+        /// Updates in each.
+        steps: usize,
+        /// Operations that run without a kernel, and are slow.
+        fallbacks: usize,
+    },
+    /// An update was made.
+    Step {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Epochs in this phase.
+        epochs: usize,
+        /// The update within the epoch, from 1.
+        step: usize,
+        /// Updates in each epoch.
+        steps: usize,
+        /// The loss of its samples.
+        loss: f64,
+        /// How many they were.
+        samples: usize,
+    },
+    /// An epoch ended.
+    Epoch(Record),
+    /// The run went on from where it had been stopped.
+    Resumed {
+        /// Updates that were already made.
+        updates: u64,
+    },
+    /// A file was set aside.
+    SetAside {
+        /// The file, relative to the data.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Turns progress of the layer below into events; remembers what a phase is long.
+#[derive(Default)]
+pub(crate) struct Translator {
+    steps: Cell<usize>,
+    epochs: Cell<usize>,
+}
+
+impl Translator {
+    pub fn event(&self, progress: &Progress<'_>) -> Option<Event> {
+        Some(match progress {
+            Progress::Features { done, total } => Event::Features { done: *done, total: *total },
+            Progress::Probe { samples } => Event::Probe { samples: *samples },
+            Progress::Fit(fit::Event::Phase { number, steps, epochs, fallbacks, .. }) => {
+                self.steps.set(*steps);
+                self.epochs.set(*epochs);
+                Event::Phase { number: *number, epochs: *epochs, steps: *steps, fallbacks: *fallbacks }
+            }
+            Progress::Fit(fit::Event::Step { epoch, step, loss, samples }) => Event::Step {
+                epoch: *epoch,
+                epochs: self.epochs.get(),
+                step: *step,
+                steps: self.steps.get(),
+                loss: *loss,
+                samples: *samples,
+            },
+            Progress::Fit(fit::Event::Epoch(records)) => Event::Epoch(records.last()?.clone()),
+            Progress::Fit(fit::Event::Resumed { updates }) => Event::Resumed { updates: *updates },
+        })
+    }
+}

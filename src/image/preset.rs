@@ -1,0 +1,330 @@
+//! From settings to a recipe: what is not said, the family's preset decides; what would have no effect is refused.
+
+use tk_engine::Graph;
+use tk_image::data::Level;
+use tk_transfer::fit::{OptimizerChoice, Phase, Recipe, Schedule};
+use tk_transfer::freeze::{BatchNorm, Freeze};
+
+use super::settings::TASK;
+use super::{Error, Head, HeadInit, ModeName, Settings};
+
+/// Settings that only training by gradient descent looks at.
+const TRAINING: [&str; 18] = [
+    "head-init",
+    "unfreeze",
+    "freeze",
+    "batch-norm",
+    "epochs",
+    "lr",
+    "weight-decay",
+    "schedule",
+    "warmup",
+    "layer-decay",
+    "optimizer",
+    "clip",
+    "label-smoothing",
+    "moving-average",
+    "batch",
+    "accumulate",
+    "augment",
+    "views",
+];
+
+/// The width of the hidden layer of an `mlp` head.
+const HIDDEN: usize = 128;
+
+/// Views of a picture that are remembered when a frozen prefix is.
+const VIEWS: u64 = 4;
+
+/// Below this many samples a batch's own statistics are too rough for batch-norm.
+const LEAST_BATCH_FOR_STATISTICS: usize = 16;
+
+/// What is done, decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Preset {
+    pub mode: ModeName,
+    pub head: Head,
+    /// How the head is made.
+    pub method: Method,
+}
+
+/// How a head, and perhaps more, is made.
+#[derive(Clone, Debug)]
+pub(crate) enum Method {
+    /// A probe on frozen features.
+    Probe,
+    /// Gradient descent.
+    Train { recipe: Recipe, head_init: HeadInit, augment: Level, label_smoothing: f64 },
+}
+
+/// Mode and head of settings, before a model is known.
+pub(crate) fn mode_and_head(settings: &Settings) -> Result<(ModeName, Head), Error> {
+    let says_freeze = settings.unfreeze.is_some() || settings.freeze.is_some();
+    let mode = settings.mode.unwrap_or(if says_freeze { ModeName::Partial } else { ModeName::Features });
+    let head = settings.head.unwrap_or(if mode == ModeName::Features { Head::Logreg } else { Head::Linear });
+    if mode != ModeName::Features && head == Head::Logreg {
+        return Err(Error::usage_with(
+            format!(
+                "head logreg is for features mode; {} mode trains a linear head that starts from it",
+                mode.name()
+            ),
+            "leave --head out, or say --mode features",
+        ));
+    }
+    Ok((mode, head))
+}
+
+impl Preset {
+    /// Decides everything for a model's graph, and writes it into the settings, which then say all of it.
+    pub fn resolve(settings: &mut Settings, graph: &Graph) -> Result<Self, Error> {
+        let (mode, head) = mode_and_head(settings)?;
+        let is_probe = mode == ModeName::Features && head != Head::Linear;
+        let given = settings.to_table()?;
+        if is_probe && let Some(key) = TRAINING.iter().find(|key| given.contains_key(**key)) {
+            return Err(Error::usage_with(
+                format!("`{key}` has no effect in features mode with head {}", head.name()),
+                "add --mode partial or --mode full, or take --head linear",
+            ));
+        }
+        if head != Head::Mlp && settings.hidden.is_some() {
+            return Err(Error::usage_with("`hidden` is the width of an mlp head", "add --head mlp"));
+        }
+        settings.task = Some(TASK.into());
+        settings.mode = Some(mode);
+        settings.head = Some(head);
+        if head == Head::Mlp {
+            let hidden = *settings.hidden.get_or_insert(HIDDEN);
+            at_least_one("hidden", hidden)?;
+        }
+        settings.seed.get_or_insert(0);
+        settings.max_bad.get_or_insert_with(|| "5%".into());
+        let method = if is_probe { Method::Probe } else { training(settings, graph, mode, head)? };
+        Ok(Self { mode, head, method })
+    }
+
+    /// The recipe, where there is training by gradient descent.
+    pub fn recipe(&self) -> Option<&Recipe> {
+        match &self.method {
+            Method::Probe => None,
+            Method::Train { recipe, .. } => Some(recipe),
+        }
+    }
+
+    /// What is frozen.
+    pub fn freeze(&self) -> (Freeze, BatchNorm) {
+        match self.recipe().and_then(|recipe| recipe.phases.first()) {
+            Some(phase) => (phase.freeze.clone(), phase.batch_norm),
+            None => (Freeze::Backbone, BatchNorm::Frozen),
+        }
+    }
+}
+
+fn training(settings: &mut Settings, graph: &Graph, mode: ModeName, head: Head) -> Result<Method, Error> {
+    let is_last_only = mode == ModeName::Features;
+    let head_init = *settings.head_init.get_or_insert(match head {
+        Head::Linear if !is_last_only => HeadInit::Probe,
+        _ => HeadInit::Random,
+    });
+    if head == Head::Mlp && head_init == HeadInit::Probe {
+        return Err(Error::usage(
+            "an mlp head cannot start from a probe, which is linear; say --head-init random",
+        ));
+    }
+    let freeze = freeze(settings, mode)?;
+    let epochs = *settings.epochs.get_or_insert(match mode {
+        ModeName::Features => 30,
+        ModeName::Partial => 12,
+        ModeName::Full => 15,
+    });
+    let batch = *settings.batch.get_or_insert(32);
+    let accumulate = *settings.accumulate.get_or_insert(1);
+    for (key, count) in [("epochs", epochs), ("batch", batch), ("accumulate", accumulate)] {
+        at_least_one(key, count)?;
+    }
+    let batch_norm =
+        *settings.batch_norm.get_or_insert(match batch >= LEAST_BATCH_FOR_STATISTICS && !is_last_only {
+            true => BatchNorm::Train,
+            false => BatchNorm::Frozen,
+        });
+    let optimizer = *settings.optimizer.get_or_insert(OptimizerChoice::AdamW);
+    let rate = match optimizer {
+        OptimizerChoice::AdamW => 1e-3,
+        OptimizerChoice::Sgd => 1e-2,
+    };
+    let learning_rate =
+        *settings.learning_rate.get_or_insert_with(|| rounded(rate * (batch * accumulate) as f64 / 256.0));
+    let weight_decay = *settings.weight_decay.get_or_insert(0.01);
+    let schedule = *settings.schedule.get_or_insert(Schedule::OneCycle);
+    if schedule == Schedule::OneCycle && settings.warmup.is_some() {
+        return Err(Error::usage(
+            "`warmup` has no effect with the one-cycle schedule, which has its own; say --schedule cosine",
+        ));
+    }
+    let warmup = match schedule {
+        Schedule::OneCycle => 0.0,
+        _ => *settings.warmup.get_or_insert(0.0),
+    };
+    let layer_decay = *settings.layer_decay.get_or_insert_with(|| decay_to_a_hundredth(graph));
+    let augment = *settings.augment.get_or_insert(match mode {
+        ModeName::Features => Level::None,
+        ModeName::Partial => Level::Light,
+        ModeName::Full => Level::Standard,
+    });
+    let is_cached = !matches!(freeze, Freeze::Nothing);
+    let views = match (augment, is_cached) {
+        (Level::None, _) => {
+            if settings.views.is_some_and(|views| views != 1) {
+                return Err(Error::usage("`views` has no effect with augment none; say --augment light"));
+            }
+            1
+        }
+        (_, true) => *settings.views.get_or_insert(VIEWS),
+        (_, false) => *settings.views.get_or_insert(0),
+    };
+    let label_smoothing = *settings.label_smoothing.get_or_insert(0.0);
+    for (key, value, within) in [
+        ("lr", learning_rate, learning_rate > 0.0),
+        ("weight-decay", weight_decay, weight_decay >= 0.0),
+        ("warmup", warmup, (0.0..1.0).contains(&warmup)),
+        ("layer-decay", layer_decay, layer_decay > 0.0 && layer_decay <= 1.0),
+        ("label-smoothing", label_smoothing, (0.0..1.0).contains(&label_smoothing)),
+        ("clip", settings.clip.unwrap_or(1.0), settings.clip.unwrap_or(1.0) > 0.0),
+        (
+            "moving-average",
+            settings.moving_average.unwrap_or(0.5),
+            (0.0..1.0).contains(&settings.moving_average.unwrap_or(0.5)),
+        ),
+    ] {
+        if !within || !value.is_finite() {
+            return Err(Error::usage(format!("`{key}` is {value}, which is out of range")));
+        }
+    }
+    let phase = Phase { freeze, batch_norm, epochs, learning_rate, schedule, warmup };
+    let recipe = Recipe {
+        phases: vec![phase],
+        batch,
+        accumulate,
+        optimizer,
+        weight_decay,
+        layer_decay,
+        clip: settings.clip,
+        moving_average: settings.moving_average,
+        views: (views > 0).then_some(views),
+        seed: settings.seed.unwrap_or(0),
+    };
+    Ok(Method::Train { recipe, head_init, augment, label_smoothing })
+}
+
+/// What is frozen, by mode and by what was said.
+fn freeze(settings: &mut Settings, mode: ModeName) -> Result<Freeze, Error> {
+    match (mode, &settings.unfreeze, &settings.freeze) {
+        (_, Some(_), Some(_)) => {
+            Err(Error::usage("--freeze and --unfreeze exclude each other: say one of them"))
+        }
+        (ModeName::Features, None, None) => Ok(Freeze::Backbone),
+        (ModeName::Features, ..) => {
+            let message =
+                "features mode freezes the whole backbone, so --freeze and --unfreeze have no effect";
+            Err(Error::usage_with(message, "say --mode partial"))
+        }
+        (ModeName::Full, None, None) => Ok(Freeze::Nothing),
+        (ModeName::Full, Some(_), None) => Err(Error::usage_with(
+            "in full mode everything trains, so --unfreeze has no effect",
+            "say --mode partial",
+        )),
+        (_, None, Some(selection)) => Ok(Freeze::Only(selection.parse()?)),
+        (ModeName::Partial, unfreeze, None) => {
+            let text = unfreeze.clone().unwrap_or_else(|| "last:1".into());
+            let selection = text.parse()?;
+            settings.unfreeze = Some(text);
+            Ok(Freeze::AllBut(selection))
+        }
+    }
+}
+
+/// The decay with which the first stage has a hundredth of the head's learning rate.
+fn decay_to_a_hundredth(graph: &Graph) -> f64 {
+    let mut stages = graph.parameter_stages();
+    stages.sort_unstable();
+    stages.dedup();
+    rounded(0.01f64.powf(1.0 / stages.len().saturating_sub(1).max(1) as f64))
+}
+
+/// Four digits, so that files show what a person would have written.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
+}
+
+fn at_least_one(key: &str, value: usize) -> Result<(), Error> {
+    match value {
+        0 => Err(Error::usage(format!("`{key}` is 0; expected at least 1"))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use tk_image::architectures;
+
+    fn graph() -> Graph {
+        let settings = architectures::Settings::classes(3);
+        architectures::find("resnet18").unwrap().build(&settings).unwrap()
+    }
+
+    fn resolve(text: &str) -> Result<(Preset, Settings), Error> {
+        let mut settings = Settings::from_toml(text, "test")?;
+        Ok((Preset::resolve(&mut settings, &graph())?, settings))
+    }
+
+    #[test]
+    fn what_is_resolved_resolves_to_itself() {
+        for text in [
+            "",
+            "head = \"mlp\"",
+            "mode = \"partial\"",
+            "mode = \"full\"\nschedule = \"cosine\"",
+            "mode = \"full\"\nfreeze = \"stem\"",
+            "mode = \"features\"\nhead = \"linear\"",
+            "unfreeze = \"last:2\"\nbatch = 8",
+        ] {
+            let (_, once) = resolve(text).unwrap();
+            let (_, twice) = resolve(&once.to_toml().unwrap()).unwrap();
+            assert_eq!(once, twice, "{text}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_the_family_s() {
+        let (preset, settings) = resolve("mode = \"full\"").unwrap();
+        let recipe = preset.recipe().unwrap();
+        assert_eq!((recipe.batch, recipe.phases[0].learning_rate), (32, 1.25e-4));
+        // Six stages with parameters: the first has a hundredth of the head's rate.
+        assert!((recipe.layer_decay.powi(5) - 0.01).abs() < 1e-4);
+        assert_eq!(settings.head, Some(Head::Linear));
+        assert_eq!(recipe.phases[0].batch_norm, BatchNorm::Train);
+        assert_eq!(resolve("mode = \"full\"\nbatch = 8").unwrap().0.freeze().1, BatchNorm::Frozen);
+        assert_eq!(resolve("freeze = \"stem\"").unwrap().0.mode, ModeName::Partial);
+    }
+
+    #[test]
+    fn what_has_no_effect_is_refused() {
+        for (text, expected) in [
+            ("epochs = 3", "`epochs` has no effect in features mode"),
+            ("mode = \"full\"\nhead = \"logreg\"", "head logreg is for features mode"),
+            ("mode = \"full\"\nunfreeze = \"last:1\"", "--unfreeze has no effect"),
+            ("freeze = \"stem\"\nunfreeze = \"last:1\"", "exclude each other"),
+            ("mode = \"full\"\nwarmup = 0.1", "`warmup` has no effect"),
+            ("hidden = 3", "width of an mlp head"),
+            ("mode = \"full\"\nhidden = 3", "width of an mlp head"),
+            ("mode = \"full\"\nepochs = 0", "`epochs` is 0"),
+            ("mode = \"full\"\nlr = -1.0", "`lr` is -1"),
+            ("unfreeze = \"last:x\"", "is not a selection"),
+        ] {
+            let error = resolve(text).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert_eq!(error.kind(), crate::image::Kind::Usage);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What a run is asked to do, as data: flags, configuration files and `run.toml` are all this.
+
+use serde::{Deserialize, Serialize};
+use tk_image::data::Level;
+use tk_transfer::fit::{OptimizerChoice, Schedule};
+use tk_transfer::freeze::BatchNorm;
+
+use super::{Error, Head, HeadInit, ModeName};
+
+/// The name of the task in `run.toml`.
+pub(crate) const TASK: &str = "image-classify";
+
+/// The version of `run.toml`; others are refused.
+const FORMAT: u32 = 1;
+
+/// Settings; what is `None`, the preset decides. Unknown keys are errors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// The task, `image-classify`.
+    pub task: Option<String>,
+    /// The folder of photographs.
+    pub data: Option<String>,
+    /// The model: `small`, `ARCHITECTURE=FILE`, or a folder.
+    pub model: Option<String>,
+    /// How much is adapted.
+    pub mode: Option<ModeName>,
+    /// The head.
+    pub head: Option<Head>,
+    /// How the head starts.
+    pub head_init: Option<HeadInit>,
+    /// Width of the hidden layer of an `mlp` head.
+    pub hidden: Option<usize>,
+    /// What trains besides the head.
+    pub unfreeze: Option<String>,
+    /// What stays frozen.
+    pub freeze: Option<String>,
+    /// What batch-norm does in stages that train.
+    pub batch_norm: Option<BatchNorm>,
+    /// Passes over the data.
+    pub epochs: Option<usize>,
+    /// The peak learning rate, that of the head.
+    #[serde(rename = "lr")]
+    pub learning_rate: Option<f64>,
+    /// Weight decay of matrices and kernels.
+    pub weight_decay: Option<f64>,
+    /// How the learning rate changes.
+    pub schedule: Option<Schedule>,
+    /// The share of the steps over which the learning rate rises.
+    pub warmup: Option<f64>,
+    /// The factor of the learning rate from a stage to the one before it.
+    pub layer_decay: Option<f64>,
+    /// The optimizer.
+    pub optimizer: Option<OptimizerChoice>,
+    /// Gradients are scaled down to this norm.
+    pub clip: Option<f64>,
+    /// The part of each target that is spread over all classes.
+    pub label_smoothing: Option<f64>,
+    /// The decay of a moving average of the weights, which then is the result.
+    pub moving_average: Option<f64>,
+    /// Samples in a batch.
+    pub batch: Option<usize>,
+    /// Batches whose gradients are added up before an update.
+    pub accumulate: Option<usize>,
+    /// How strongly training pictures are varied.
+    pub augment: Option<Level>,
+    /// How many varied views of a picture there are; 0: a new one each epoch.
+    pub views: Option<u64>,
+    /// Side of the model's input in pixels.
+    pub size: Option<u32>,
+    /// At most so many samples of each part of the data.
+    pub limit: Option<usize>,
+    /// The seed of every random choice.
+    pub seed: Option<u64>,
+    /// Validation: `data`, a share such as `20%`, `5fold`, `none`, or a folder.
+    pub val: Option<String>,
+    /// Test: `data`, a share such as `10%`, `none`, or a folder.
+    pub test: Option<String>,
+    /// How many unusable files are borne: a share such as `5%`, or a number.
+    pub max_bad: Option<String>,
+    /// What a run was begun with. Only resuming looks at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+}
+
+/// What a run was begun with, so that a resumed one can tell whether it changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The version of the file.
+    pub format: u32,
+    /// The version of the program.
+    pub version: String,
+    /// The digest of the data, hexadecimal.
+    pub data: String,
+    /// The digest of the weights, hexadecimal.
+    pub weights: String,
+}
+
+impl Provenance {
+    pub(crate) fn new(data: String, weights: String) -> Self {
+        Self { format: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), data, weights }
+    }
+}
+
+impl Settings {
+    /// Reads a configuration file's text; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// When it is not TOML, a key is unknown, or a value is none that the key takes.
+    pub fn from_toml(text: &str, name: &str) -> Result<Self, Error> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| refused(&error, name))?;
+        Self::from_table(table, name)
+    }
+
+    /// Settings from keys and values.
+    ///
+    /// # Errors
+    /// As [`Settings::from_toml`].
+    pub fn from_table(table: toml::Table, name: &str) -> Result<Self, Error> {
+        let settings: Self = table.try_into().map_err(|error| refused(&error, name))?;
+        if let Some(task) = settings.task.as_deref().filter(|task| *task != TASK) {
+            return Err(Error::usage(format!("{name}: task is `{task}`; expected `{TASK}`")));
+        }
+        if let Some(provenance) = settings.provenance.as_ref().filter(|found| found.format != FORMAT) {
+            let found = provenance.format;
+            return Err(Error::usage(format!("{name} has format {found}; this version reads {FORMAT}")));
+        }
+        Ok(settings)
+    }
+
+    /// The text of `run.toml`.
+    ///
+    /// # Errors
+    /// When a value cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String, Error> {
+        toml::to_string(self).map_err(|error| Error::usage(format!("settings: {error}")))
+    }
+
+    /// The same as keys and values.
+    ///
+    /// # Errors
+    /// As [`Settings::to_toml`].
+    pub fn to_table(&self) -> Result<toml::Table, Error> {
+        toml::Table::try_from(self).map_err(|error| Error::usage(format!("settings: {error}")))
+    }
+
+    /// These settings with what `over` says put over them.
+    ///
+    /// # Errors
+    /// As [`Settings::to_toml`].
+    pub fn overlaid(&self, over: &Self) -> Result<Self, Error> {
+        let mut table = self.to_table()?;
+        table.extend(over.to_table()?);
+        Self::from_table(table, "settings")
+    }
+}
+
+/// One line from what the parser says, which may be several with a picture of the place.
+fn refused(error: &toml::de::Error, name: &str) -> Error {
+    let message = error.message().lines().next().unwrap_or_default();
+    let place = error.to_string().lines().rev().find_map(|line| line.strip_prefix("in ").map(str::to_owned));
+    Error::usage(match place {
+        Some(place) => format!("{name}: {place}: {message}"),
+        None => format!("{name}: {message}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_and_laid_over() {
+        let text =
+            "data = \"d\"\nmode = \"full\"\nlr = 0.001\nschedule = \"one-cycle\"\nbatch-norm = \"train\"\n";
+        let settings = Settings::from_toml(text, "f.toml").unwrap();
+        assert_eq!(settings.schedule, Some(Schedule::OneCycle));
+        assert_eq!(Settings::from_toml(&settings.to_toml().unwrap(), "again").unwrap(), settings);
+        let over = Settings { mode: Some(ModeName::Partial), seed: Some(3), ..Settings::default() };
+        let both = settings.overlaid(&over).unwrap();
+        assert_eq!(
+            (both.mode, both.seed, both.learning_rate),
+            (Some(ModeName::Partial), Some(3), Some(0.001))
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused_in_one_line() {
+        for (text, expected) in [
+            ("epoch = 3", "unknown field `epoch`"),
+            ("mode = \"ful\"", "unknown variant `ful`"),
+            ("epochs = \"three\"", "invalid type"),
+            ("task = \"text-classify\"", "expected `image-classify`"),
+            ("mode =", "f.toml"),
+            ("[provenance]\nformat = 9\nversion = \"\"\ndata = \"\"\nweights = \"\"", "format 9"),
+        ] {
+            let error = Settings::from_toml(text, "f.toml").unwrap_err().to_string();
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The command line as its users meet it: the program is run, and what it prints, leaves and returns is looked at.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+mod bad_input;
+mod bad_models;
+mod bad_places;
+mod demo;
+mod photographs;
+mod stopping;
+mod use_of_runs;

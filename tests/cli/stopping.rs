@@ -1,0 +1,80 @@
+//! Runs that are stopped go on to the same bytes, and equal runs are equal.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{Place, SMALL_TRAINING, metrics};
+
+fn weights(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("model.safetensors")).unwrap()
+}
+
+fn training<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["image-classify", "d"], &SMALL_TRAINING[..], &["--out", out], more].concat()
+}
+
+/// Starts a training run and waits until a state is on disk.
+fn started(place: &Place, out: &str) -> Child {
+    let arguments = training(out, &["--checkpoint-every", "0"]);
+    let mut child = place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    while !place.path(out).join("state.safetensors").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before a state was written");
+        assert!(began.elapsed() < Duration::from_secs(300), "no state was written");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+#[test]
+fn equal_runs_are_equal_and_a_killed_one_goes_on_to_the_same_bytes() {
+    let place = Place::new();
+    place.draw_few("d", 25);
+    place.ok(&training("A", &["--threads", "1"]));
+    place.ok(&training("B", &[]));
+    assert_eq!(weights(&place.path("A")), weights(&place.path("B")), "threads do not matter");
+    assert_eq!(metrics(&place.path("A")), metrics(&place.path("B")));
+    assert_eq!(metrics(&place.path("A")).len(), 2);
+
+    let mut child = started(&place, "C");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!place.path("C/summary.json").exists(), "it was killed too late for the test to show anything");
+    let ended = place.ok(&["resume", "C"]);
+    assert!(ended.err.contains("resumed"), "{}", ended.err);
+    assert_eq!(weights(&place.path("A")), weights(&place.path("C")));
+    assert_eq!(metrics(&place.path("A")), metrics(&place.path("C")));
+    assert!(!place.path("C/state.safetensors").exists());
+    // Once complete, there is nothing to go on with.
+    assert_eq!(place.ok(&["resume", "C"]).out, "C\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_at_the_next_update_and_can_be_resumed() {
+    let place = Place::new();
+    place.draw_few("d", 25);
+    let mut child = started(&place, "R");
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(75));
+    place.ok(&training("R", &["--resume"]));
+    assert_eq!(metrics(&place.path("R")).len(), 2);
+}
+
+#[test]
+fn changed_data_and_other_settings_are_not_gone_on_with() {
+    let place = Place::new();
+    place.draw_few("d", 25);
+    let mut child = started(&place, "R");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let other = [&training("R", &["--resume"])[..], &["--seed", "9"]].concat();
+    let refused = place.tk(&other);
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("other settings: `seed` was 0, now it is 9"), "{}", refused.err);
+    std::fs::remove_file(place.path("d/stars/00.jpg")).unwrap();
+    let refused = place.tk(&["resume", "R"]);
+    assert_eq!(refused.code, 1, "{}", refused.err);
+    assert!(refused.err.contains("the data changed"), "{}", refused.err);
+}
