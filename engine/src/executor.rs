@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::graph::Op;
+use crate::graph::{Node, Op};
 use crate::{EngineError, Graph, Parameters, Result, Tensor};
 
 /// Something that runs a graph.
@@ -125,6 +125,25 @@ impl TrainSpec {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Checks that a step's key names every sample of a batch, where the graph has dropout or drop-path that acts.
+    ///
+    /// # Errors
+    /// When no input has as many samples, along its first axis, as the key names.
+    pub fn check_key(&self, graph: &Graph, inputs: &[Tensor], key: &StepKey) -> Result<()> {
+        let acts = |node: &Node| {
+            matches!(node.op, Op::Dropout { .. } | Op::DropPath { .. }) && self.dropout[node.stage]
+        };
+        let mut batches = inputs.iter().filter_map(|input| input.shape().first().copied());
+        if !graph.nodes().iter().any(acts) || batches.clone().any(|batch| batch == key.samples.len()) {
+            return Ok(());
+        }
+        Err(EngineError::Tensor {
+            what: "the samples that a step's key names for dropout".into(),
+            expected: format!("{}, as the batch has", batches.next().unwrap_or(0)),
+            found: format!("{}", key.samples.len()),
+        })
     }
 
     /// Whether each value's gradient is wanted: trained parameters, and all that is computed from them.

@@ -131,6 +131,13 @@ impl Training for Tape {
         if !self.recorded {
             return Err(EngineError::Order("backward needs a forward pass before it"));
         }
+        if gradients.len() != self.graph.outputs().len() {
+            return Err(EngineError::Tensor {
+                what: "gradients of the outputs".into(),
+                expected: format!("{}", self.graph.outputs().len()),
+                found: format!("{}", gradients.len()),
+            });
+        }
         for ((_, value), gradient) in self.graph.outputs().iter().zip(gradients) {
             let length = self.workspace.len(*value);
             if gradient.len() != length {

@@ -23,7 +23,8 @@ pub(super) fn drop_path(x: &Tensor, rate: f64, node: &str, key: Option<&StepKey>
 
 fn mask(x: &Tensor, rate: f64, node: &str, key: &StepKey, position: fn(usize) -> u64) -> Result<Tensor> {
     let (count, samples) = (x.elem_count(), key.samples.len());
-    if samples == 0 || !count.is_multiple_of(samples) {
+    // A first axis of batch times heads is as good as one of the batch.
+    if samples == 0 || !x.dim(0)?.is_multiple_of(samples) {
         bail!("{:?} does not divide among the {samples} samples of the step's key", x.dims());
     }
     let kept = 1.0 / (1.0 - rate);

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor as Candle};
 
 use super::node::{Behaviour, Record, forward_node};
-use super::values::{from_candle, in_node, in_place, numbers, to_candle};
+use super::recording::{Recording, add};
+use super::values::{check_shape, from_candle, in_node, in_place, numbers, to_candle};
 use super::{normalisation, optimizer};
 use crate::graph::{Graph, Node, Op};
 use crate::{
@@ -37,14 +38,6 @@ pub struct Reference {
     moments: Vec<Option<[Vec<f64>; 2]>>,
     updates: u64,
     recorded: Option<Recording>,
-}
-
-/// What a training forward pass leaves for its backward pass.
-struct Recording {
-    /// The nodes through which gradients flow.
-    nodes: Vec<Option<Record>>,
-    /// The shape of each output.
-    outputs: Vec<Vec<usize>>,
 }
 
 impl Reference {
@@ -185,6 +178,8 @@ impl Inference for Reference {
 
 impl Training for Reference {
     fn forward(&mut self, inputs: &[Tensor], key: &StepKey) -> Result<Vec<Tensor>> {
+        self.recorded = None;
+        self.spec.check_key(&self.graph, inputs, key)?;
         self.pass(inputs, Some(key))?.iter().map(from_candle).collect()
     }
 
@@ -192,27 +187,10 @@ impl Training for Reference {
         let Some(recording) = self.recorded.take() else {
             return Err(EngineError::Order("backward needs a forward pass before it"));
         };
-        let nodes = self.graph.nodes();
-        let mut pending: Vec<Option<Candle>> = vec![None; nodes.len()];
-        check_count(gradients.len(), recording.outputs.len())?;
-        for (((name, value), shape), gradient) in
-            self.graph.outputs().iter().zip(&recording.outputs).zip(gradients)
-        {
-            check_shape(&format!("the gradient of output `{name}`"), gradient, shape)?;
-            let gradient = to_candle(gradient, self.dtype, &self.device);
-            add(&mut pending[value.index()], gradient.map_err(in_place(name))?).map_err(in_place(name))?;
-        }
-        for ((position, node), record) in nodes.iter().enumerate().zip(recording.nodes).rev() {
-            let Some(gradient) = pending[position].take().filter(|_| self.wanted[position]) else { continue };
-            if let Op::Parameter(index) = node.op {
-                add(&mut self.gradients[index], gradient).map_err(in_node(node))?;
-            } else if let Some(record) = record {
-                let shares = record.backward(&gradient).map_err(in_node(node))?;
-                for (input, share) in node.inputs.iter().zip(shares) {
-                    if let Some(share) = share {
-                        add(&mut pending[input.index()], share).map_err(in_node(node))?;
-                    }
-                }
+        for (index, gradient) in recording.backward(&self.graph, gradients, self.dtype, &self.device)? {
+            if self.spec.groups[index].is_some() {
+                add(&mut self.gradients[index], gradient)
+                    .map_err(in_place(&self.graph.parameters()[index].name))?;
             }
         }
         Ok(())
@@ -311,34 +289,4 @@ impl Training for Reference {
         self.recorded = None;
         Ok(())
     }
-}
-
-fn add(sum: &mut Option<Candle>, share: Candle) -> candle_core::Result<()> {
-    *sum = Some(match sum.take() {
-        Some(sum) => (sum + share)?,
-        None => share,
-    });
-    Ok(())
-}
-
-fn check_count(found: usize, expected: usize) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(EngineError::Tensor {
-        what: "gradients of the outputs".into(),
-        expected: format!("{expected}"),
-        found: format!("{found}"),
-    })
-}
-
-fn check_shape(what: &str, tensor: &Tensor, shape: &[usize]) -> Result<()> {
-    if tensor.shape() == shape {
-        return Ok(());
-    }
-    Err(EngineError::Tensor {
-        what: what.to_owned(),
-        expected: format!("shape {shape:?}"),
-        found: format!("{:?}", tensor.shape()),
-    })
 }

@@ -9,6 +9,7 @@ mod execute;
 pub mod fallback;
 mod node;
 mod optimizer;
+mod recording;
 
 mod convolution;
 mod dropout;

@@ -44,3 +44,15 @@ pub(super) fn in_node(node: &Node) -> impl Fn(candle_core::Error) -> EngineError
 pub(super) fn in_place(name: &str) -> impl Fn(candle_core::Error) -> EngineError + use<'_> {
     move |source| EngineError::Candle { node: name.to_owned(), source }
 }
+
+/// Checks a shape.
+pub(super) fn check_shape(what: &str, tensor: &Tensor, shape: &[usize]) -> Result<()> {
+    if tensor.shape() == shape {
+        return Ok(());
+    }
+    Err(EngineError::Tensor {
+        what: what.to_owned(),
+        expected: format!("shape {shape:?}"),
+        found: format!("{:?}", tensor.shape()),
+    })
+}

@@ -1,5 +1,6 @@
 //! A case, and running it on every executor there is.
 
+use tk_engine::cpu::{Isa, Machine, Plan, Tape};
 use tk_engine::reference::{Precision, Reference};
 use tk_engine::testing::{Checked, Tolerances, check_agreement, check_close, cotangents, fill_all};
 use tk_engine::{
@@ -29,9 +30,21 @@ impl Case {
     }
 }
 
+/// Rates of two groups.
+pub const RATES: [GroupRate; 2] = [
+    GroupRate { learning_rate: 0.01, weight_decay: 0.1 },
+    GroupRate { learning_rate: 0.03, weight_decay: 0.0 },
+];
+
 /// A reference executor that would train everything.
 pub fn reference(graph: &Graph, parameters: &Parameters, precision: Precision) -> Result<Reference> {
     Reference::new(graph, parameters, &TrainSpec::everything(graph, Optimizer::ADAMW), precision)
+}
+
+/// What the CPU executors run on: the best instruction set, and the portable one.
+fn machines() -> [(&'static str, Machine); 2] {
+    let best = Machine::new(2);
+    [("portable", best.with_isa(Isa::Portable)), ("best", best)]
 }
 
 /// Every executor that trains, by name, for one graph.
@@ -39,22 +52,38 @@ pub fn trainers(
     graph: &Graph,
     parameters: &Parameters,
     spec: &TrainSpec,
-) -> Vec<(&'static str, Box<dyn Training>)> {
-    vec![("reference, f32", Box::new(Reference::new(graph, parameters, spec, Precision::F32).unwrap()))]
+) -> Vec<(String, Box<dyn Training>)> {
+    let single = Reference::new(graph, parameters, spec, Precision::F32).unwrap();
+    let mut trainers: Vec<(String, Box<dyn Training>)> = vec![("reference, f32".into(), Box::new(single))];
+    for (isa, machine) in machines() {
+        let tape = Tape::new(&machine, graph, parameters, spec).unwrap();
+        trainers.push((format!("tape, {isa}"), Box::new(tape)));
+    }
+    trainers
 }
 
 /// Every executor that runs, by name, for one graph.
-pub fn runners(graph: &Graph, parameters: &Parameters) -> Vec<(&'static str, Box<dyn Inference>)> {
-    vec![("reference, f32", Box::new(reference(graph, parameters, Precision::F32).unwrap()))]
+pub fn runners(graph: &Graph, parameters: &Parameters) -> Vec<(String, Box<dyn Inference>)> {
+    let single = reference(graph, parameters, Precision::F32).unwrap();
+    let mut runners: Vec<(String, Box<dyn Inference>)> = vec![("reference, f32".into(), Box::new(single))];
+    for (isa, machine) in machines() {
+        let plan = Plan::new(&machine, graph, parameters).unwrap();
+        runners.push((format!("plan, {isa}"), Box::new(plan)));
+    }
+    runners
 }
 
 /// Two training steps on every executor, against the f64 reference.
 pub fn trains_alike(case: &Case, tolerances: Tolerances) {
-    let (parameters, spec) = (case.parameters(), case.spec());
-    let rates = [GroupRate { learning_rate: 0.01, weight_decay: 0.1 }];
-    for (executor, mut found) in trainers(&case.graph, &parameters, &spec) {
-        let mut expected = Reference::new(&case.graph, &parameters, &spec, Precision::F64).unwrap();
-        let checked = check_agreement(&mut *found, &mut expected, &case.inputs, &rates, tolerances);
+    trains_alike_as(case, &case.spec(), tolerances);
+}
+
+/// The same, as a specification says.
+pub fn trains_alike_as(case: &Case, spec: &TrainSpec, tolerances: Tolerances) {
+    let parameters = case.parameters();
+    for (executor, mut found) in trainers(&case.graph, &parameters, spec) {
+        let mut expected = Reference::new(&case.graph, &parameters, spec, Precision::F64).unwrap();
+        let checked = check_agreement(&mut *found, &mut expected, &case.inputs, &RATES, tolerances);
         checked.unwrap_or_else(|error| panic!("{}, {executor}: {error}", case.name));
     }
 }

@@ -4,8 +4,11 @@
 mod executors;
 
 mod bert;
+mod blocks;
+mod conformance;
 mod operators;
 mod operators_check;
+mod promises;
 mod pyramid;
 mod torch;
 mod torch_expected;
