@@ -3,16 +3,26 @@
 use std::collections::HashSet;
 
 use super::{
-    Activation, Convolution, Graph, GraphError, Init, InputSpec, Kind, Node, Op, ParameterSpec, Stage, Value,
+    Activation, Convolution, Dimension, Graph, GraphError, Init, InputSpec, Kind, Node, Op, ParameterSpec,
+    SliceRange, Stage, Value,
 };
 
 /// A graph in the making. Every node belongs to the stage that was begun last.
 #[derive(Clone, Debug, Default)]
 pub struct GraphBuilder {
     graph: Graph,
-    /// The size of each value's last axis; 0 where it is unknown.
-    channels: Vec<usize>,
+    /// What is known of each value's shape before sizes are.
+    extents: Vec<Extent>,
     stage: Option<String>,
+}
+
+/// What is known of a shape before sizes are; 0 where it is not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extent {
+    /// The count of axes.
+    rank: usize,
+    /// The size of the last one.
+    channels: usize,
 }
 
 /// A two-dimensional convolution's settings, as layers are described in papers.
@@ -89,10 +99,10 @@ impl GraphBuilder {
                 }
                 ref op => op.clone(),
             };
-            let channels = builder.channels_after(&op, &inputs);
+            let extent = builder.extent_after(&op, &inputs);
             renumbered[position] = Some(Value(builder.graph.nodes.len() as u32));
             builder.graph.nodes.push(Node { name: node.name.clone(), op, inputs, stage: node.stage });
-            builder.channels.push(channels);
+            builder.extents.push(extent);
         }
         for stage in &mut builder.graph.stages {
             if let Some(value) = renumbered[stage.output.index()] {
@@ -116,7 +126,7 @@ impl GraphBuilder {
 
     /// The size of a value's last axis (0 where only bind can tell).
     pub fn channels(&self, value: Value) -> usize {
-        self.channels[value.index()]
+        self.extents[value.index()].channels
     }
 
     /// The result of a finished stage, by name.
@@ -129,8 +139,8 @@ impl GraphBuilder {
 
     /// Adds a node.
     pub fn add(&mut self, name: &str, op: Op, inputs: &[Value]) -> Value {
-        let channels = self.channels_after(&op, inputs);
-        self.channels.push(channels);
+        let extent = self.extent_after(&op, inputs);
+        self.extents.push(extent);
         self.graph.nodes.push(Node {
             name: name.to_owned(),
             op,
@@ -144,9 +154,7 @@ impl GraphBuilder {
     pub fn input(&mut self, name: &str, rank: usize, channels: Option<usize>) -> Value {
         let index = self.graph.inputs.len();
         self.graph.inputs.push(InputSpec { name: name.to_owned(), rank: Some(rank), channels });
-        let value = self.add(name, Op::Input(index), &[]);
-        self.channels[value.index()] = channels.unwrap_or(0);
-        value
+        self.add(name, Op::Input(index), &[])
     }
 
     /// Adds a parameter, or returns its node when one of this name is there already: that is how parameters are shared.
@@ -231,24 +239,51 @@ impl GraphBuilder {
         Ok(self.graph)
     }
 
-    /// The size of the last axis after an operator, as far as it is known without sizes.
-    fn channels_after(&self, op: &Op, inputs: &[Value]) -> usize {
-        let of = |position: usize| inputs.get(position).map_or(0, |&value| self.channels[value.index()]);
-        match op {
+    /// What an operator makes of extents, as far as it is known without sizes.
+    fn extent_after(&self, op: &Op, inputs: &[Value]) -> Extent {
+        let of = |position: usize| {
+            inputs.get(position).map_or_else(Extent::default, |&value| self.extents[value.index()])
+        };
+        let is_last = |axis: usize| axis + 1 == of(0).rank;
+        let rank = match op {
+            Op::Input(index) => self.graph.inputs[*index].rank.unwrap_or(0),
+            Op::Parameter(index) => self.graph.parameters[*index].shape.len(),
+            Op::GlobalAveragePool => 2,
+            Op::Gather if of(0).rank > 0 => of(0).rank + 1,
+            Op::Reshape(shape) => shape.len(),
+            Op::Add | Op::Multiply | Op::Divide => of(0).rank.max(of(1).rank),
+            _ => of(0).rank,
+        };
+        let channels = match op {
             Op::Input(index) => self.graph.inputs[*index].channels.unwrap_or(0),
             Op::Parameter(index) => self.graph.parameters[*index].shape.last().copied().unwrap_or(0),
             Op::Convolution(_) | Op::Linear => inputs.get(1).map_or(0, |&weight| self.rows(weight)),
-            Op::Concat { .. } => (0..inputs.len()).map(of).sum(),
-            Op::Gather => of(1),
-            Op::MatMul { transpose_right: false } => of(1),
-            Op::MatMul { transpose_right: true } | Op::Permute(_) => 0,
-            Op::Reshape(shape) => match shape.last() {
-                Some(super::Dimension::Size(size)) => *size,
+            Op::Concat { .. } | Op::Reduce { .. } | Op::Slice { .. } if rank == 0 => 0,
+            Op::Concat { axis } if is_last(*axis) => {
+                let sizes = (0..inputs.len()).map(|position| of(position).channels);
+                if sizes.clone().all(|size| size > 0) { sizes.sum() } else { 0 }
+            }
+            Op::Reduce { axes, .. } if axes.iter().any(|&axis| is_last(axis)) => 1,
+            Op::Slice { axis, range } if is_last(*axis) => match range {
+                SliceRange::Fixed { length, .. } => *length,
+                SliceRange::Like { .. } => 0,
+            },
+            Op::Gather => of(1).channels,
+            Op::MatMul { transpose_right: false } => of(1).channels,
+            Op::MatMul { transpose_right: true } => 0,
+            Op::Permute(order) => match order.last() {
+                Some(&axis) if is_last(axis) => of(0).channels,
                 _ => 0,
             },
-            Op::Add | Op::Multiply | Op::Divide => of(0).max(of(1)),
-            _ => of(0),
-        }
+            Op::Reshape(shape) => match shape.last() {
+                Some(Dimension::Size(size)) => *size,
+                Some(Dimension::Same(axis)) if is_last(*axis) => of(0).channels,
+                _ => 0,
+            },
+            Op::Add | Op::Multiply | Op::Divide => of(0).channels.max(of(1).channels),
+            _ => of(0).channels,
+        };
+        Extent { rank, channels }
     }
 
     /// The first axis of a weight: that of the parameter it is made from.
@@ -309,6 +344,7 @@ fn unique<'a>(what: &'static str, names: impl Iterator<Item = &'a String>) -> Re
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::super::Reduction;
     use super::*;
 
     fn two_stages() -> Graph {
@@ -346,6 +382,30 @@ mod tests {
         let replaced = b.finish(&[("logits", logits)]).unwrap();
         assert_eq!(replaced.parameters()[1].shape, [2, 8]);
         assert_eq!(replaced.nodes().len(), graph.nodes().len());
+    }
+
+    #[test]
+    fn channels_are_known_as_far_as_they_can_be() {
+        let mut b = GraphBuilder::new();
+        b.begin_stage("stem");
+        let x = b.input("tokens", 3, Some(6));
+        let token = b.parameter("token", &[1, 1, 6], Kind::Weight, Init::Zeros);
+        let cases = [
+            (Op::Concat { axis: 1 }, vec![x, token], 6),
+            (Op::Concat { axis: 2 }, vec![x, x], 12),
+            (Op::Reduce { reduction: Reduction::Sum, axes: vec![2] }, vec![x], 1),
+            (Op::Reduce { reduction: Reduction::Sum, axes: vec![1] }, vec![x], 6),
+            (Op::Slice { axis: 1, range: SliceRange::Fixed { start: 0, length: 1 } }, vec![x], 6),
+            (Op::Slice { axis: 2, range: SliceRange::Fixed { start: 0, length: 2 } }, vec![x], 2),
+            (Op::Permute(vec![1, 0, 2]), vec![x], 6),
+            (Op::Permute(vec![0, 2, 1]), vec![x], 0),
+            (Op::Reshape(vec![Dimension::Rest, Dimension::Same(2)]), vec![x], 6),
+            (Op::Reshape(vec![Dimension::Same(0), Dimension::Rest]), vec![x], 0),
+        ];
+        for (index, (op, inputs, expected)) in cases.into_iter().enumerate() {
+            let y = b.add(&index.to_string(), op.clone(), &inputs);
+            assert_eq!(b.channels(y), expected, "{op:?}");
+        }
     }
 
     #[test]

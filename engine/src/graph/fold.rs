@@ -28,13 +28,6 @@ impl Graph {
             let [gamma, beta, mean, variance] = statistics.as_slice() else { continue };
             let scale: Vec<f64> = gamma.iter().zip(variance).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
 
-            let weight_name = &self.parameters[weight].name;
-            let tensor = parameters.get(weight_name)?;
-            let row = tensor.len() / scale.len().max(1);
-            let scaled =
-                tensor.to_f64().iter().enumerate().map(|(at, w)| (w * scale[at / row]) as f32).collect();
-            values.set(weight_name, Tensor::new(tensor.shape(), scaled)?);
-
             let old_bias = match self.node(conv).inputs.get(2) {
                 Some(bias) => match self.node(*bias).op {
                     Op::Parameter(index) => Some(self.parameters[index].name.clone()),
@@ -42,6 +35,13 @@ impl Graph {
                 },
                 None => None,
             };
+            let weight_name = &self.parameters[weight].name;
+            let tensor = parameters.get(weight_name)?;
+            let row = tensor.len() / scale.len().max(1);
+            let scaled =
+                tensor.to_f64().iter().enumerate().map(|(at, w)| (w * scale[at / row]) as f32).collect();
+            values.set(weight_name, Tensor::new(tensor.shape(), scaled)?);
+
             let start = match &old_bias {
                 Some(name) => parameters.get(name)?.to_f64(),
                 None => vec![0.0; scale.len()],
@@ -157,5 +157,23 @@ mod tests {
         assert_eq!(values.get("conv.weight").unwrap().to_f32(), [3.0, 5.0]);
         assert_eq!(values.get("conv.folded_bias").unwrap().to_f32(), [-3.0, -1.0]);
         folded.check().unwrap();
+    }
+
+    #[test]
+    fn a_norm_after_a_computed_bias_stays_and_so_does_the_weight() {
+        let mut b = GraphBuilder::new();
+        b.begin_stage("stem");
+        let x = b.input("pixels", 4, Some(1));
+        let weight = b.parameter("conv.weight", &[2, 1, 1, 1], Kind::Weight, Init::Ones);
+        let bias = b.parameter("conv.bias", &[2], Kind::Bias, Init::Ones);
+        let doubled = b.add("doubled", Op::Affine { scale: 2.0, shift: 0.0 }, &[bias]);
+        let y = b.add("conv", Op::Convolution(Conv2d::same(2, 1).walk), &[x, weight, doubled]);
+        let z = b.batch_norm("bn", y, 1.0);
+        b.end_stage(z);
+        let graph = b.finish(&[("z", z)]).unwrap();
+        let parameters = Parameters::initial(&graph, 0);
+        let (folded, values) = graph.fold_batch_norm(&parameters).unwrap();
+        assert_eq!(folded, graph);
+        assert_eq!(values, parameters);
     }
 }
