@@ -67,6 +67,17 @@ impl Failure {
     }
 }
 
+impl From<clap::Error> for Failure {
+    /// The first paragraph of what the parser says, which names the argument and the values that it takes.
+    fn from(error: clap::Error) -> Self {
+        let text = error.render().to_string();
+        let paragraph: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).collect();
+        let message = paragraph.join(" ");
+        Self::usage(message.trim_start_matches("error: "))
+            .help("`--help` after the command says what it takes")
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = match error.kind() {

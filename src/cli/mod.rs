@@ -45,8 +45,11 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // `--help` and `--version` arrive here too, and are no failure.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+            if !error.use_stderr() {
+                let _ = error.print();
+                return ExitCode::SUCCESS;
+            }
+            return finish(Err(Failure::from(error)));
         }
     };
     let Some(command) = arguments.command else {

@@ -27,7 +27,7 @@ pub struct Outlook {
     pub model: String,
     /// What will be done.
     pub plan: String,
-    /// Stages: name, numbers in parameters, those that train.
+    /// Stages: name, numbers in parameters (running statistics apart), those that train.
     pub stages: Vec<(String, usize, usize)>,
     /// Numbers in all parameters, and those that train.
     pub parameters: [usize; 2],
@@ -72,6 +72,7 @@ pub(crate) fn look(prepared: &Prepared, data: &Dataset, parts: &Parts<'_>) -> Re
     let numbers = |wanted: usize, only_trained: bool| -> usize {
         let specs = graph.parameters().iter().enumerate();
         specs
+            .filter(|(_, spec)| spec.kind.is_trainable())
             .filter(|(index, _)| stages[*index] == wanted && (!only_trained || plan.trained[*index]))
             .map(|(_, spec)| spec.shape.iter().product::<usize>())
             .sum()

@@ -13,6 +13,7 @@ use tk_transfer::audit::AuditReport;
 use tk_transfer::data::Quarantine;
 use tk_transfer::fit::Record;
 use tk_transfer::metrics::Interval;
+use tk_transfer::probe::Probe;
 
 use super::evaluate::Scored;
 use super::fit::Prepared;
@@ -210,7 +211,14 @@ fn summarise(
     scored: Option<&Scored>,
     tested: Option<&Scored>,
 ) -> Summary {
-    let (total, trained) = prepared.plan.counts(&prepared.model.graph);
+    let (mut total, mut trained) = prepared.plan.counts(&prepared.model.graph);
+    if let Some(Probe::Mlp(mlp)) = &outcome.probe {
+        // It takes the place of the linear head that the plan knows.
+        total -= trained;
+        trained =
+            [&mlp.hidden, &mlp.output].iter().map(|layer| layer.weight().len() + layer.bias().len()).sum();
+        total += trained;
+    }
     let validated = match gathered.validation {
         Some(_) => scored.map_or(0, Scored::samples),
         None => 0,

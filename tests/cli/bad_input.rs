@@ -4,16 +4,18 @@ use std::path::Path;
 
 use crate::support::{Place, assert_one_error};
 
-/// A PNG that says it has so many pixels a side, and holds none.
+/// A PNG that says it has so many pixels a side, and brings next to none.
 fn huge_png(side: u32) -> Vec<u8> {
+    let size = [side.to_be_bytes(), side.to_be_bytes()].concat();
+    let header = [&b"IHDR"[..], &size, &[8, 2, 0, 0, 0]].concat();
+    // A zlib stream that begins.
+    let data = [&b"IDAT"[..], &[0x78, 0x01, 0x63, 0x00, 0x00]].concat();
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-    let mut header = b"IHDR".to_vec();
-    header.extend(side.to_be_bytes());
-    header.extend(side.to_be_bytes());
-    header.extend([8, 2, 0, 0, 0]);
-    bytes.extend(13u32.to_be_bytes());
-    bytes.extend(&header);
-    bytes.extend(crc32(&header).to_be_bytes());
+    for chunk in [header, data, b"IEND".to_vec()] {
+        bytes.extend((chunk.len() as u32 - 4).to_be_bytes());
+        bytes.extend(&chunk);
+        bytes.extend(crc32(&chunk).to_be_bytes());
+    }
     bytes
 }
 
