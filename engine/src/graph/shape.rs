@@ -60,8 +60,9 @@ fn infer(node: &Node, read: &[&[usize]]) -> Result<Shape, ShapeError> {
                 matches!((x.len(), weight.len()), (4, 4) | (3, 3)),
                 "[batch, height, width, in] or [batch, length, in]",
             )?;
-            let fits =
-                walk.groups > 0 && x[x.len() - 1] == weight[1] * walk.groups && weight[0] % walk.groups == 0;
+            let fits = walk.groups > 0
+                && x[x.len() - 1] == weight[1] * walk.groups
+                && weight[0].is_multiple_of(walk.groups);
             need(fits, "as many channels as the weight takes")?;
             need(read.get(2).is_none_or(|bias| **bias == [weight[0]]), "a bias of the output's channels")?;
             let mut shape = vec![x[0]];

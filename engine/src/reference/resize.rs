@@ -18,6 +18,8 @@ pub(super) fn resize_like(x: &Tensor, like: &Tensor, interpolation: Interpolatio
     }
 }
 
+/// In whole numbers. PyTorch multiplies by a ratio rounded to f32, which for one pair of sizes in a hundred (2 to 82) lands a pixel off
+/// at some place.
 fn nearest(x: &Tensor, size: usize, new_size: usize) -> Result<Tensor> {
     let positions: Vec<u32> = (0..new_size).map(|at| (at * size / new_size) as u32).collect();
     Tensor::new(positions, x.device())

@@ -86,10 +86,10 @@ mod tests {
     fn numbers_are_those_of_the_twin() {
         let cases: [(&str, &[usize], Kind, [f32; 2]); 6] = [
             ("layer1.0.conv1.weight", &[8, 4, 3, 3], Kind::Weight, [0.164_754_64, -0.310_856_13]),
-            ("fc.weight", &[5, 7], Kind::Weight, [0.308_856_34, 0.140_108_09]),
+            ("fc.weight", &[5, 7], Kind::Weight, [0.308_856_34, 0.140_108_1]),
             ("bn1.weight", &[6], Kind::NormWeight, [0.918_866_34, 0.506_679_06]),
             ("bn1.bias", &[6], Kind::NormBias, [0.020_287_916, -0.005_739_349_4]),
-            ("bn1.running_mean", &[6], Kind::RunningMean, [0.080_279_604, 0.085_732_97]),
+            ("bn1.running_mean", &[6], Kind::RunningMean, [0.080_279_6, 0.085_732_97]),
             ("bn1.running_var", &[6], Kind::RunningVariance, [0.781_180_6, 1.262_339_4]),
         ];
         for (name, shape, kind, expected) in cases {

@@ -41,10 +41,10 @@ pub fn reference(graph: &Graph, parameters: &Parameters, precision: Precision) -
     Reference::new(graph, parameters, &TrainSpec::everything(graph, Optimizer::ADAMW), precision)
 }
 
-/// What the CPU executors run on: the best instruction set, and the portable one.
-fn machines() -> [(&'static str, Machine); 2] {
+/// What the CPU executors run on: two threads, with every instruction set of this processor.
+fn machines() -> Vec<Machine> {
     let best = Machine::new(2);
-    [("portable", best.with_isa(Isa::Portable)), ("best", best)]
+    Isa::ALL.into_iter().filter(|isa| isa.is_available()).map(|isa| best.with_isa(isa)).collect()
 }
 
 /// Every executor that trains, by name, for one graph.
@@ -55,9 +55,9 @@ pub fn trainers(
 ) -> Vec<(String, Box<dyn Training>)> {
     let single = Reference::new(graph, parameters, spec, Precision::F32).unwrap();
     let mut trainers: Vec<(String, Box<dyn Training>)> = vec![("reference, f32".into(), Box::new(single))];
-    for (isa, machine) in machines() {
+    for machine in machines() {
         let tape = Tape::new(&machine, graph, parameters, spec).unwrap();
-        trainers.push((format!("tape, {isa}"), Box::new(tape)));
+        trainers.push((format!("tape, {:?}", machine.isa), Box::new(tape)));
     }
     trainers
 }
@@ -66,9 +66,9 @@ pub fn trainers(
 pub fn runners(graph: &Graph, parameters: &Parameters) -> Vec<(String, Box<dyn Inference>)> {
     let single = reference(graph, parameters, Precision::F32).unwrap();
     let mut runners: Vec<(String, Box<dyn Inference>)> = vec![("reference, f32".into(), Box::new(single))];
-    for (isa, machine) in machines() {
+    for machine in machines() {
         let plan = Plan::new(&machine, graph, parameters).unwrap();
-        runners.push((format!("plan, {isa}"), Box::new(plan)));
+        runners.push((format!("plan, {:?}", machine.isa), Box::new(plan)));
     }
     runners
 }

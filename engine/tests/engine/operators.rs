@@ -67,7 +67,8 @@ fn convolutions() -> Vec<Case> {
         cases.push(case(&format!("convolution, {name}"), &shape, |b, x| b.conv2d("op", x, conv)));
     }
     // name, input, weight, horizontal stride, padding, dilation, groups
-    let lines: [(&str, [usize; 3], [usize; 3], usize, [usize; 2], usize, usize); 3] = [
+    type Line = (&'static str, [usize; 3], [usize; 3], usize, [usize; 2], usize, usize);
+    let lines: [Line; 3] = [
         ("one axis", [2, 9, 3], [4, 3, 3], 2, [1, 0], 1, 1),
         ("one axis, two groups", [1, 8, 4], [6, 2, 4], 1, [2, 1], 2, 2),
         ("one axis, depthwise", [2, 7, 3], [3, 1, 3], 1, [1, 1], 1, 3),
@@ -80,13 +81,15 @@ fn convolutions() -> Vec<Case> {
             dilation: [3, dilation],
             groups,
         };
-        cases.push(case(&format!("convolution, {name}"), &shape, |b, x| {
-            let weight = parameter(b, "op.weight", &weight);
-            let bias =
-                b.parameter("op.bias", &[4.max(6 * usize::from(groups == 2))], Kind::Bias, Init::Zeros);
-            let inputs = if groups == 3 { vec![x, weight] } else { vec![x, weight, bias] };
-            b.add("op", Op::Convolution(walk), &inputs)
-        }));
+        for biased in [false, true] {
+            cases.push(case(&format!("convolution, {name}, biased: {biased}"), &shape, |b, x| {
+                let mut inputs = vec![x, parameter(b, "op.weight", &weight)];
+                if biased {
+                    inputs.push(b.parameter("op.bias", &weight[..1], Kind::Bias, Init::Zeros));
+                }
+                b.add("op", Op::Convolution(walk), &inputs)
+            }));
+        }
     }
     cases.push(case("linear", &[3, 4], |b, x| b.linear("op", x, 5)));
     cases.push(case("linear without bias, three axes", &[2, 3, 4], |b, x| {

@@ -148,7 +148,7 @@ fn a_sample_does_not_depend_on_its_companions() {
     let graph = network();
     let batch = pictures(7);
     for (executor, mut runner) in runners(&graph, &fill_all(&graph).unwrap()) {
-        let together = runner.run(&[batch.clone()]).unwrap();
+        let together = runner.run(std::slice::from_ref(&batch)).unwrap();
         for sample in 0..7 {
             let alone = runner.run(&[batch.rows(sample, sample + 1).unwrap()]).unwrap();
             let row = together[0].rows(sample, sample + 1).unwrap();
@@ -190,22 +190,25 @@ fn misuse_is_refused() {
     for (executor, mut trainer) in trainers(&graph, &parameters, &spec) {
         let outputs = trainer.forward(&[pictures(3)], &key(0, 3)).unwrap();
         let wrong = Tensor::zeros(&[3, 5]);
-        let mut refused = Vec::new();
-        refused.push(trainer.run(&[]).map(drop));
-        refused.push(trainer.run(&[Tensor::zeros(&[1, 21, 18, 4])]).map(drop));
-        refused.push(trainer.run(&[Tensor::zeros(&[0, 21, 18, 3])]).map(drop));
-        refused.push(trainer.backward(&outputs));
-        trainer.forward(&[pictures(3)], &key(0, 3)).unwrap();
-        refused.push(trainer.backward(&[wrong]));
-        trainer.forward(&[pictures(3)], &key(0, 3)).unwrap();
-        refused.push(trainer.backward(&[]));
+        let mut refused = vec![
+            trainer.run(&[]).map(drop),
+            trainer.run(&[Tensor::zeros(&[1, 21, 18, 4])]).map(drop),
+            trainer.run(&[Tensor::zeros(&[0, 21, 18, 3])]).map(drop),
+            trainer.backward(&outputs),
+        ];
+        for gradients in [&[wrong][..], &[]] {
+            trainer.forward(&[pictures(3)], &key(0, 3)).unwrap();
+            refused.push(trainer.backward(gradients));
+        }
         trainer.forward(&[pictures(3)], &key(0, 3)).unwrap();
         trainer.backward(&outputs).unwrap();
-        refused.push(trainer.backward(&outputs));
-        refused.push(trainer.update(&[], 1.0));
-        refused.push(trainer.forward(&[pictures(3)], &key(0, 2)).map(drop));
-        refused.push(trainer.gradient("norm.running_mean").map(drop));
-        refused.push(trainer.gradient("nothing").map(drop));
+        refused.extend([
+            trainer.backward(&outputs),
+            trainer.update(&[], 1.0),
+            trainer.forward(&[pictures(3)], &key(0, 2)).map(drop),
+            trainer.gradient("norm.running_mean").map(drop),
+            trainer.gradient("nothing").map(drop),
+        ]);
         for (number, result) in refused.iter().enumerate() {
             assert!(result.is_err(), "{executor}: misuse {number} was accepted");
         }
