@@ -68,7 +68,8 @@ pub fn train(job: Classify<'_>, data: &Dataset, folder: &Path, work: &Work) -> R
     let cache = environment::cache(work.cache.clone());
     let job = limited(job, &stop, work)?.cache(cache).checkpoint(folder).observe(|event| show.event(event));
     let result = job.fit(data).map_err(Failure::from);
-    show.finish()?;
+    // A reader that went away does not cost the run.
+    let shown = show.finish();
     let mut run = result.map_err(|failure| interrupted(failure, folder))?;
     let root = data.root().display().to_string();
     let next = show::next(&run, folder, &root);
@@ -76,6 +77,7 @@ pub fn train(job: Classify<'_>, data: &Dataset, folder: &Path, work: &Work) -> R
     report.command = std::env::args().map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
     report.next = Some(next);
     run.save(folder)?;
+    shown?;
     if work.json {
         let mut summary = serde_json::json!({ "event": "summary", "run": folder });
         if let (Some(fields), Ok(serde_json::Value::Object(more))) =

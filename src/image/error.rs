@@ -9,6 +9,7 @@ use tk_transfer::adapt::AdaptError;
 use tk_transfer::atomic::WriteError;
 use tk_transfer::fit::FitError;
 use tk_transfer::freeze::FreezeError;
+use tk_transfer::probe::ProbeError;
 
 /// An error of the library. [`Error::kind`] says what it means for the caller.
 #[derive(Debug, thiserror::Error)]
@@ -23,10 +24,10 @@ pub enum Error {
     },
     /// The data cannot be used.
     #[error(transparent)]
-    Data(#[from] tk_image::DataError),
+    Data(Box<tk_image::DataError>),
     /// The data cannot be divided, or too much of it is damaged.
     #[error(transparent)]
-    Division(#[from] tk_transfer::data::DataError),
+    Division(Box<tk_transfer::data::DataError>),
     /// Data that does not fit what it is used with.
     #[error("{0}")]
     Misfit(String),
@@ -35,13 +36,13 @@ pub enum Error {
     Picture(#[from] tk_image::OpenError),
     /// The model cannot be had.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(Box<ModelError>),
     /// The classifier cannot be loaded or saved.
     #[error(transparent)]
-    Classifier(#[from] ClassifierError),
+    Classifier(Box<ClassifierError>),
     /// Adapting stopped.
     #[error(transparent)]
-    Adapt(#[from] AdaptError),
+    Adapt(Box<AdaptError>),
     /// The selection of what is frozen does not fit.
     #[error(transparent)]
     Freeze(#[from] FreezeError),
@@ -107,9 +108,9 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Usage { .. } | Self::Freeze(_) => Kind::Usage,
-            Self::Data(tk_image::DataError::NotAFolder { .. }) => Kind::Usage,
+            Self::Data(error) if matches!(**error, tk_image::DataError::NotAFolder { .. }) => Kind::Usage,
             Self::Data(_) | Self::Division(_) | Self::Misfit(_) | Self::Picture(_) => Kind::Data,
-            Self::Model(ModelError::Architecture(ArchitectureError::Unknown { .. })) => Kind::Usage,
+            Self::Model(error) if is_unknown(error) => Kind::Usage,
             Self::Adapt(error) => adapt_kind(error),
             _ => Kind::Failure,
         }
@@ -120,18 +121,43 @@ impl Error {
         match self {
             Self::Usage { help, .. } => help.clone(),
             Self::Changed { what, .. } => Some(format!("put the {what} back, or start anew with --force")),
-            Self::Model(ModelError::Architecture(_)) => Some("`tk models list` shows all of them".into()),
+            Self::Model(error) if is_unknown(error) => Some("`tk models list` shows all of them".into()),
             Self::Freeze(_) => Some("`tk models show MODEL` prints its stages".into()),
             _ => None,
         }
     }
 }
 
+/// Whether there is no architecture of the name.
+fn is_unknown(error: &ModelError) -> bool {
+    matches!(error, ModelError::Architecture(ArchitectureError::Unknown { .. }))
+}
+
+/// The large ones are boxed, so that results stay small where all goes well.
+macro_rules! boxed {
+    ($($variant:ident($error:ty)),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        }
+    )*};
+}
+
+boxed!(
+    Data(tk_image::DataError),
+    Division(tk_transfer::data::DataError),
+    Model(ModelError),
+    Classifier(ClassifierError),
+    Adapt(AdaptError)
+);
+
 fn adapt_kind(error: &AdaptError) -> Kind {
     match error {
         AdaptError::Interrupted | AdaptError::Fit(FitError::Interrupted { .. }) => Kind::Interrupted,
         AdaptError::Audit(_) | AdaptError::Fit(FitError::Audit(_)) => Kind::Audit,
         AdaptError::Fit(FitError::Freeze(_)) => Kind::Usage,
+        AdaptError::Probe(ProbeError::EmptyClass { .. }) => Kind::Data,
         AdaptError::NothingReadable(_) | AdaptError::Data(_) | AdaptError::Fit(FitError::Empty) => Kind::Data,
         _ => Kind::Failure,
     }

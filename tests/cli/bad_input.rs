@@ -114,7 +114,7 @@ fn a_file_that_may_not_be_read_is_set_aside() {
     let place = Place::new();
     let data = place.draw_few("d", 12);
     let secret = data.join("stars/00.jpg");
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
     std::fs::set_permissions(place.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
     let arguments = ["image-classify", "d", "--size", "48", "--max-bad", "0", "--out", "R"];
     let command = place.command(&arguments);
