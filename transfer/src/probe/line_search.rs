@@ -2,8 +2,8 @@
 //! Optimization, algorithms 3.5 and 3.6), with cubic interpolation.
 //!
 //! Near a minimum the function changes by less than its rounding, and its values no longer tell better from worse. There the
-//! first condition is replaced by the approximate one of Hager and Zhang (2005): the slope decides, as long as the value does not
-//! rise by more than the rounding.
+//! first condition is replaced by the approximate one of Hager and Zhang (2005): the slope decides, as long as the value changes
+//! by no more than the rounding.
 
 use super::minimize::dot;
 
@@ -89,7 +89,7 @@ pub(super) fn search(
 fn is_accepted(start: Place, trial: Place) -> bool {
     let is_lower = trial.value <= start.value + DECREASE * trial.step * start.slope;
     let is_flat = trial.slope.abs() <= -CURVATURE * start.slope;
-    let is_level = trial.value <= start.value + ROUNDING * start.value.abs();
+    let is_level = (trial.value - start.value).abs() <= ROUNDING * start.value.abs();
     let is_approximately_lower = is_level && trial.slope <= (2.0 * DECREASE - 1.0) * start.slope;
     is_flat && (is_lower || is_approximately_lower)
 }
@@ -123,7 +123,7 @@ mod tests {
         let functions: [Function; 4] = [
             |x| ((x - 3.0).powi(2), 2.0 * (x - 3.0)),
             |x| (-x / (x * x + 2.0), (x * x - 2.0) / (x * x + 2.0).powi(2)),
-            |x| ((x - 1.0).powi(4) + x, 4.0 * (x - 1.0).powi(3) + 1.0),
+            |x| ((x - 1.0).powi(4) + 0.9 * x, 4.0 * (x - 1.0).powi(3) + 0.9),
             |x| {
                 (
                     if x < 5.0 { -x - (5.0 - x).ln() } else { f64::NAN },

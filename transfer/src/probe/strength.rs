@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn the_choice_lies_inside_the_grid_and_repeats() {
         let (samples, width, classes) = (120, 60, 3);
-        let (values, labels) = data(samples, width, classes, 0.8);
+        let (values, labels) = data(samples, width, classes, 1.2);
         let folds: Vec<usize> = (0..samples).map(|sample| (sample / 3) % 5).collect();
         let examples = Examples::new(Features::new(&values, width).unwrap(), &labels, classes).unwrap();
         let search = StrengthSearch::for_width(width);
