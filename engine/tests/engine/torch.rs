@@ -9,7 +9,7 @@ use tk_engine::{GraphBuilder, Optimizer, Parameters, StepKey, Tensor, TrainSpec,
 
 use super::torch_expected::{EXPECTED, Expected};
 
-/// As in `torch.py`.
+/// As in `torch_expected.py`.
 const CORNERS: [f32; 9] = [-9.0, -3.0, -1.0, -0.25, 0.0, 0.5, 3.0, 6.0, 9.0];
 
 /// PyTorch's own sums are rounded too, and the stored numbers have 14 digits.

@@ -1,4 +1,4 @@
-//! Made by `torch.py` with PyTorch; do not edit.
+//! Made by `torch_expected.py` with PyTorch; do not edit.
 
 /// A case's outputs, and what is left in each tensor: its gradient, or for running statistics the value after the step.
 pub struct Expected {

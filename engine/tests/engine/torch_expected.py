@@ -1,6 +1,6 @@
 """Makes `torch_expected.rs`: what PyTorch computes, in f64, for the operators of `torch.rs`.
 
-    python torch.py > torch_expected.rs
+    python torch_expected.py > torch_expected.rs
 
 Numbers are those of the engine's `testing::signed`, rounded to f32, by the name CASE.TENSOR. Maps are channels-last here and there; only
 inside a case they are turned for PyTorch.
@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "parity"))
-sys.path.remove(str(Path(__file__).resolve().parent))  # else `import torch` finds this file
 
 import fill  # noqa: E402
 import torch  # noqa: E402
@@ -95,7 +94,7 @@ def rust(values):
     return ", ".join(repr(float(f"{value:.14g}") + 0.0) for value in values.flatten().tolist())
 
 
-print("//! Made by `torch.py` with PyTorch; do not edit.\n")
+print("//! Made by `torch_expected.py` with PyTorch; do not edit.\n")
 print("/// A case's outputs, and what is left in each tensor: its gradient, or for running statistics the value after the step.")
 print("pub struct Expected {\n    pub name: &'static str,\n    pub output: &'static [f64],\n    pub left: &'static [(&'static str, &'static [f64])],\n}\n")
 print("#[rustfmt::skip]\npub const EXPECTED: &[Expected] = &[")
