@@ -1,0 +1,245 @@
+//! Every architecture: parameters named and shaped as timm's, shapes at several sizes, the shared conformance check.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use tk_engine::blocks::replace_head;
+use tk_engine::cpu::{Machine, Plan, Tape};
+use tk_engine::random::fnv1a;
+use tk_engine::testing::{check_graph_on, cotangents, fill_input};
+use tk_engine::{Inference, Optimizer, Parameters, StepKey, Tensor, TrainSpec, Training};
+use tk_image::architectures::{ARCHITECTURES, Architecture, Family, ModelArgs, Settings, find};
+use tk_transfer::checkpoint::{
+    Checkpoint, Need, ParameterRequest, Precision, SaveTensor, Target, load_into, save,
+};
+
+/// `tests/parity/expected/parameters.json`, written by `tests/parity/parameters.py`.
+#[derive(Deserialize)]
+struct Expected {
+    classes: usize,
+    /// Names of parameters, separated by spaces, in torchvision's order, by torchvision's name of the network.
+    torchvision: BTreeMap<String, String>,
+    networks: Vec<Network>,
+}
+
+#[derive(Deserialize)]
+struct Network {
+    name: String,
+    #[serde(default)]
+    model_args: ModelArgs,
+    tensors: usize,
+    numbers: usize,
+    digest: String,
+}
+
+fn expected() -> Expected {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/expected/parameters.json");
+    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
+
+#[test]
+fn parameters_are_named_and_shaped_as_timms() {
+    let expected = expected();
+    for network in &expected.networks {
+        let settings =
+            Settings { model_args: network.model_args.clone(), ..Settings::classes(expected.classes) };
+        let graph = find(&network.name).unwrap().build(&settings).unwrap();
+        let mut lines: Vec<String> = graph
+            .parameters()
+            .iter()
+            .map(|spec| {
+                let axes: Vec<String> = spec.shape.iter().map(usize::to_string).collect();
+                format!("{} {}\n", spec.name, axes.join(","))
+            })
+            .collect();
+        lines.sort_unstable();
+        let numbers: usize = graph.parameters().iter().map(|spec| spec.shape.iter().product::<usize>()).sum();
+        assert_eq!(
+            (lines.len(), numbers, format!("{:016x}", fnv1a(lines.concat().as_bytes()))),
+            (network.tensors, network.numbers, network.digest.clone()),
+            "{}: compare with `parameters.py --list {}`:\n{}",
+            network.name,
+            network.name,
+            lines.concat()
+        );
+    }
+    for architecture in ARCHITECTURES {
+        assert!(expected.networks.iter().any(|network| network.name == architecture.name));
+    }
+}
+
+#[test]
+fn shapes_follow_the_input() {
+    // The side of the last feature map at each side of the picture. VGG halves down, the others up, and its
+    // `pre_logits` takes 6 off, from at least 7.
+    let sides = [(224, 7, 1), (225, 8, 1), (97, 4, 1), (288, 9, 3), (33, 2, 1)];
+    for architecture in ARCHITECTURES {
+        let graph = architecture.build(&Settings::classes(11)).unwrap();
+        let before_pool = graph.stages()[graph.stage("pool").unwrap() - 1].output;
+        for (height, rows, vgg_rows) in sides {
+            for (width, columns, vgg_columns) in sides {
+                let shapes = graph.infer(&[vec![2, height, width, 3]]).unwrap();
+                let map = &shapes[before_pool.index()][1..3];
+                let expected = match architecture.family {
+                    Family::Vgg => [vgg_rows, vgg_columns],
+                    _ => [rows, columns],
+                };
+                assert_eq!(map, expected, "{} at {height}×{width}", architecture.name);
+                assert_eq!(shapes[graph.outputs()[0].1.index()], [2, 11]);
+            }
+        }
+    }
+}
+
+#[test]
+fn stages_end_in_features_and_one_linear_layer() {
+    for architecture in ARCHITECTURES {
+        let settings = Settings { drop_rate: 0.2, ..Settings::classes(6) };
+        let graph = architecture.build(&settings).unwrap();
+        let names: Vec<&str> = graph.stages().iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(names[names.len() - 2..], ["pool", "head"], "{}", architecture.name);
+        let of_head: Vec<&str> = graph
+            .parameters()
+            .iter()
+            .zip(graph.parameter_stages())
+            .filter(|(_, stage)| *stage == names.len() - 1)
+            .map(|(spec, _)| spec.name.as_str())
+            .collect();
+        let head = |part| format!("{}.{part}", architecture.head);
+        assert_eq!(of_head, [head("weight"), head("bias")]);
+        let other = architecture.build(&Settings { classes: 4, ..settings }).unwrap();
+        assert_eq!(replace_head(&graph, 4).unwrap(), other, "{}", architecture.name);
+    }
+}
+
+/// The architecture's operators and wiring with fewer numbers: narrow stages for ResNets, a narrow hidden layer for VGGs. The
+/// deepest ResNets are cut to 16 blocks: filled branches, unlike trained ones, add up to ever larger numbers.
+fn reduced(architecture: &Architecture) -> ModelArgs {
+    let layers = match architecture.name {
+        "resnet101" | "resnet152" => Some(vec![3, 4, 6, 3]),
+        _ => None,
+    };
+    match architecture.family {
+        Family::Resnet => ModelArgs { layers, channels: Some(vec![16, 24, 32, 48]), ..ModelArgs::default() },
+        Family::Vgg => ModelArgs { mlp_ratio: Some(1.0 / 128.0), ..ModelArgs::default() },
+        Family::MobilenetV2 => ModelArgs::default(),
+    }
+}
+
+/// Small pictures, filled by their name. Filled norms (0.5 to 1), unlike trained ones, make numbers smaller with every layer; where no
+/// shortcut makes up for it, pixels are larger than they ever are, so that every stage still spreads its numbers.
+fn pixels(architecture: &Architecture) -> Tensor {
+    let (shape, scale) = match architecture.family {
+        Family::Resnet => ([2, 64, 48, 3], 1.0),
+        Family::MobilenetV2 => ([2, 64, 48, 3], 6.0),
+        Family::Vgg if architecture.name.ends_with("_bn") => ([1, 64, 32, 3], 6.0),
+        Family::Vgg => ([1, 64, 32, 3], 1.0),
+    };
+    let pixels = fill_input("pixels", &shape).unwrap();
+    Tensor::new(&shape, pixels.to_f32().iter().map(|pixel| scale * pixel).collect()).unwrap()
+}
+
+#[test]
+fn every_architecture_conforms() {
+    for architecture in ARCHITECTURES {
+        let settings = Settings { model_args: reduced(architecture), ..Settings::classes(5) };
+        let graph = architecture.build(&settings).unwrap();
+        check_graph_on(&graph, &[pixels(architecture)])
+            .unwrap_or_else(|rule| panic!("{}: {rule}", architecture.name));
+    }
+}
+
+#[test]
+fn every_architecture_runs_and_trains_on_kernels_alone() {
+    let machine = Machine::new(2);
+    for architecture in ARCHITECTURES {
+        let pixels = [pixels(architecture)];
+        let drop_path = if architecture.family == Family::Vgg { 0.0 } else { 0.1 };
+        let model_args = reduced(architecture);
+        let settings = Settings { drop_rate: 0.1, drop_path, model_args, ..Settings::classes(5) };
+        let graph = architecture.build(&settings).unwrap();
+        let parameters = Parameters::initial(&graph, 1);
+
+        let mut plan = Plan::new(&machine, &graph, &parameters).unwrap();
+        plan.run(&pixels).unwrap();
+        assert_eq!(plan.fallbacks(), [""; 0], "{}", architecture.name);
+
+        let spec = TrainSpec::everything(&graph, Optimizer::ADAMW);
+        let mut tape = Tape::new(&machine, &graph, &parameters, &spec).unwrap();
+        let key = StepKey { seed: 1, step: 0, samples: (0..pixels[0].shape()[0] as u64).collect() };
+        let logits = tape.forward(&pixels, &key).unwrap();
+        tape.backward(&cotangents(&logits).unwrap()).unwrap();
+        assert_eq!(tape.fallbacks(), [""; 0], "{}", architecture.name);
+    }
+}
+
+/// A checkpoint with torchvision's names, whose tensors hold their position in torchvision's order. Parameters of a graph
+/// stand in the same order, so that a name mapped to the wrong parameter is noticed.
+#[test]
+fn torchvisions_names_become_timms() {
+    let expected = expected();
+    let networks = [
+        ("vgg11", "vgg11"),
+        ("vgg16", "vgg16"),
+        ("vgg16_bn", "vgg16_bn"),
+        ("mobilenet_v2", "mobilenetv2_100"),
+    ];
+    for (theirs, ours) in networks {
+        let architecture = find(ours).unwrap();
+        let graph = architecture.build(&Settings::classes(3)).unwrap();
+        let names: Vec<&str> = expected.torchvision[theirs].split(' ').collect();
+        let checkpoint = numbered_checkpoint(&names);
+        let parameters: Vec<ParameterRequest> = graph
+            .parameters()
+            .iter()
+            .map(|spec| ParameterRequest { name: spec.name.clone(), shape: vec![1], need: Need::Required })
+            .collect();
+        let target = Target { model: ours, parameters: &parameters, rules: architecture.renames };
+        let loaded = load_into(&target, &checkpoint).unwrap();
+        let expected: Vec<(String, Vec<f32>)> = graph
+            .parameters()
+            .iter()
+            .enumerate()
+            .map(|(position, spec)| (spec.name.clone(), vec![position as f32]))
+            .collect();
+        assert_eq!(loaded.values, expected, "{theirs}");
+
+        // timm's own names pass unchanged.
+        let own: Vec<&str> = graph.parameters().iter().map(|spec| spec.name.as_str()).collect();
+        assert_eq!(load_into(&target, &numbered_checkpoint(&own)).unwrap().values, expected, "{ours}");
+    }
+}
+
+#[test]
+fn torchvisions_flattened_layers_become_vggs_convolutions() {
+    let rules = find("vgg16").unwrap().renames;
+    let values: Vec<f32> = (0..24u8).map(f32::from).collect();
+    let checkpoint =
+        checkpoint(&[SaveTensor { name: "classifier.0.weight", shape: &[2, 12], values: &values }]);
+    let request =
+        |name: &str| ParameterRequest { name: name.into(), shape: vec![2, 3, 2, 2], need: Need::Required };
+    let parameters = [request("pre_logits.fc1.weight")];
+    let loaded = load_into(&Target { model: "vgg16", parameters: &parameters, rules }, &checkpoint).unwrap();
+    assert_eq!(loaded.values, [("pre_logits.fc1.weight".to_owned(), values)]);
+}
+
+fn numbered_checkpoint(names: &[&str]) -> Checkpoint {
+    let values: Vec<f32> = (0..names.len()).map(|position| position as f32).collect();
+    let tensors: Vec<SaveTensor<'_>> = names
+        .iter()
+        .zip(values.chunks(1))
+        .map(|(name, values)| SaveTensor { name, shape: &[1], values })
+        .collect();
+    checkpoint(&tensors)
+}
+
+/// Written and mapped; the mapping outlives the folder.
+fn checkpoint(tensors: &[SaveTensor<'_>]) -> Checkpoint {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    save(&path, tensors, Precision::F32, &BTreeMap::new()).unwrap();
+    Checkpoint::open(&path).unwrap()
+}
