@@ -19,7 +19,9 @@ use tk_transfer::checkpoint::{Precision, SaveTensor, save};
 use tk_transfer::classification::Classification;
 use tk_transfer::data::Strata;
 use tk_transfer::data::split::stratified;
-use tk_transfer::fit::{Event, OptimizerChoice, Phase, Recipe, Run, Schedule, Signals, Source, SourceError, View, fit};
+use tk_transfer::fit::{
+    Event, OptimizerChoice, Phase, Recipe, Run, Schedule, Signals, Source, SourceError, View, fit,
+};
 use tk_transfer::freeze::{BatchNorm, Freeze};
 use tk_transfer::prefix::PrefixStore;
 use tk_transfer::task::Batch;
@@ -34,7 +36,8 @@ fn main() -> Result<()> {
     let [data, out, rest @ ..] = arguments.as_slice() else {
         anyhow::bail!("usage: pretrain_default DATA OUT [EPOCHS]");
     };
-    let epochs: usize = rest.first().map_or(Ok(90), |text| text.parse()).context("EPOCHS is a whole number")?;
+    let epochs: usize =
+        rest.first().map_or(Ok(90), |text| text.parse()).context("EPOCHS is a whole number")?;
     let out = PathBuf::from(out);
     std::fs::create_dir_all(&out)?;
 
@@ -49,7 +52,15 @@ fn main() -> Result<()> {
     let store = PictureStore::new(4 << 30);
     let source = |samples: &[usize], side: u32, crop: f64| {
         let preprocess = Preprocess { crop_fraction: crop, ..Preprocess::imagenet(side) };
-        Photographs::new(&dataset, samples.to_vec(), preprocess, augment(), SEED, &store, machine.pool.clone())
+        Photographs::new(
+            &dataset,
+            samples.to_vec(),
+            preprocess,
+            augment(),
+            SEED,
+            &store,
+            machine.pool.clone(),
+        )
     };
     let training = Growing {
         steps: SIZES

@@ -1,6 +1,6 @@
-//! How long probes take on features made by formula: `probe_speed [SAMPLES] [WIDTH] [CLASSES] [STRENGTH] [DUMP]`.
+//! How long probes take on features made by formula: `probe_speed [SAMPLES] [WIDTH] [CLASSES] [STRENGTH] [DUMP|-] [THREADS]`.
 //!
-//! With a folder as last argument the standardised features and the labels are written there (little-endian f32 and u32), to fit
+//! With a folder for DUMP the standardised features and the labels are written there (little-endian f32 and u32), to fit
 //! the same problem with another tool.
 
 use std::error::Error;
@@ -24,11 +24,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let (values, labels) = features(samples, width, classes);
     let features = Features::new(&values, width)?;
-    let machine = Machine::new(0);
+    let machine = Machine::new(number(5, 0.0)? as usize);
     let start = Instant::now();
     let standard = Standardizer::fit(features).apply(features);
     println!("standardised in {:.2} s", start.elapsed().as_secs_f64());
-    if let Some(folder) = arguments.get(4) {
+    if let Some(folder) = arguments.get(4).filter(|folder| *folder != "-") {
         fs::write(
             format!("{folder}/features.f32"),
             standard.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>(),
@@ -50,9 +50,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             .zip(&labels)
             .filter(|(row, label)| row.iter().all(|value| *value <= row[**label]));
         println!(
-            "tolerance {tolerance:e}: {:.2} s, {} iterations, objective {:.9}, accuracy {:.5}",
+            "tolerance {tolerance:e}: {:.2} s, {} iterations, {} evaluations, objective {:.9}, accuracy {:.5}",
             start.elapsed().as_secs_f64(),
             fit.iterations,
+            fit.evaluations,
             fit.objective,
             right.count() as f64 / samples as f64
         );
@@ -95,7 +96,7 @@ fn features(samples: usize, width: usize, classes: usize) -> (Vec<f32>, Vec<usiz
         let centres = Stream::new(3, &["class".into(), label.into()]);
         let mut row: Vec<f32> = (0..width).map(|_| (0.3 * own.normal()) as f32).collect();
         for hidden in 0..HIDDEN {
-            let value = (own.normal() + 1.2 * (centres.unit_at(hidden as u64) * 2.0 - 1.0)) as f32;
+            let value = (own.normal() + 0.5 * (centres.unit_at(hidden as u64) * 2.0 - 1.0)) as f32;
             let line = &mixture[hidden * width..][..width];
             row.iter_mut().zip(line).for_each(|(sum, &factor)| *sum += value * factor);
         }

@@ -1,14 +1,14 @@
 //! The CPU executor: kernels of our own, dispatched at run time, below a plan for frozen graphs and a tape for training ones.
 
 pub mod buffer;
+mod compile;
 pub mod isa;
 pub mod kernels;
-mod workspace;
-mod steps;
-mod compile;
 mod plan;
-mod tape;
 pub mod pool;
+mod steps;
+mod tape;
+mod workspace;
 
 pub use buffer::Buffer;
 pub use isa::Isa;

@@ -205,7 +205,8 @@ impl Workspace {
             let value = Value::at(position);
             if let (Op::Parameter(index), Some(buffer)) = (&node.op, &self.values[position]) {
                 add(&buffer[..graph.parameters()[*index].shape.iter().product()]);
-                let mut copies: Vec<&PackedCopy> = self.packed.iter().filter(|copy| copy.weight == value).collect();
+                let mut copies: Vec<&PackedCopy> =
+                    self.packed.iter().filter(|copy| copy.weight == value).collect();
                 copies.sort_by_key(|copy| (copy.direction == Direction::Input, format!("{:?}", copy.shape)));
                 copies.iter().for_each(|copy| add(copy.weights.panels()));
             }

@@ -12,8 +12,8 @@ use serde_json::{Map, Value, json};
 use tk_engine::cpu::{Machine, Plan};
 use tk_engine::{EngineError, Graph, Inference, Parameters, Tensor};
 use tk_transfer::atomic::{WriteError, write_bytes_atomic};
-use tk_transfer::classification::softmax_rows;
 use tk_transfer::checkpoint::{Checkpoint, CheckpointError, Precision, SaveError, SaveTensor, save};
+use tk_transfer::classification::softmax_rows;
 
 use crate::architectures::{Config, ConfigError};
 use crate::data::{Picture, Preprocess};
@@ -124,7 +124,12 @@ impl Classifier {
     ///
     /// # Errors
     /// When the graph cannot be compiled.
-    pub fn new(model: Model, classes: Vec<String>, head: HeadForm, machine: &Machine) -> Result<Self, ClassifierError> {
+    pub fn new(
+        model: Model,
+        classes: Vec<String>,
+        head: HeadForm,
+        machine: &Machine,
+    ) -> Result<Self, ClassifierError> {
         let plan = Mutex::new(Plan::new(machine, &model.graph, &model.parameters)?);
         Ok(Self { model, classes, head, machine: machine.clone(), plan, features: Mutex::default() })
     }
@@ -139,9 +144,13 @@ impl Classifier {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => HeadForm::Linear,
             Err(error) => return Err(fail(format!("transfer.json: {error}"))),
             Ok(text) => {
-                let stored: Stored = serde_json::from_str(&text).map_err(|error| fail(format!("transfer.json: {error}")))?;
+                let stored: Stored =
+                    serde_json::from_str(&text).map_err(|error| fail(format!("transfer.json: {error}")))?;
                 if stored.format != FORMAT {
-                    return Err(fail(format!("transfer.json has format {}, this version reads {FORMAT}", stored.format)));
+                    return Err(fail(format!(
+                        "transfer.json has format {}, this version reads {FORMAT}",
+                        stored.format
+                    )));
                 }
                 stored.head
             }
@@ -151,9 +160,11 @@ impl Classifier {
             HeadForm::Linear => Model::open(&origin, crate::model::Head::Published)?,
             HeadForm::Mlp { hidden } => {
                 // The head's layers are read by hand: no published network has them.
-                let text = std::fs::read_to_string(folder.join("config.json")).map_err(|error| fail(format!("config.json: {error}")))?;
+                let text = std::fs::read_to_string(folder.join("config.json"))
+                    .map_err(|error| fail(format!("config.json: {error}")))?;
                 let classes = Config::from_json(&text)?.num_classes;
-                let mut model = Model::open(&origin, crate::model::Head::New { classes, seed: 0 })?.with_hidden_layer(hidden)?;
+                let mut model = Model::open(&origin, crate::model::Head::New { classes, seed: 0 })?
+                    .with_hidden_layer(hidden)?;
                 let checkpoint = Checkpoint::open(folder.join("model.safetensors"))?;
                 for spec in model.graph.parameters().to_vec() {
                     model.parameters.set(&spec.name, Tensor::new(&spec.shape, checkpoint.f32(&spec.name)?)?);
@@ -174,7 +185,10 @@ impl Classifier {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: &Path, details: &Details, card: &str) -> Result<(), ClassifierError> {
-        let fail = |error: serde_json::Error| ClassifierError::NotARun { path: folder.display().to_string(), reason: error.to_string() };
+        let fail = |error: serde_json::Error| ClassifierError::NotARun {
+            path: folder.display().to_string(),
+            reason: error.to_string(),
+        };
         let model = &self.model;
         let mut tensors = Vec::new();
         for spec in model.graph.parameters() {
@@ -182,7 +196,8 @@ impl Classifier {
             tensors.push(SaveTensor { name: &spec.name, shape: &spec.shape, values });
         }
         save(&folder.join("model.safetensors"), &tensors, Precision::F32, &BTreeMap::new())?;
-        let mut config = Config::new(model.architecture, &model.settings, &model.preprocess, self.classes.clone())?;
+        let mut config =
+            Config::new(model.architecture, &model.settings, &model.preprocess, self.classes.clone())?;
         let id2label: Map<String, Value> =
             self.classes.iter().enumerate().map(|(class, name)| (class.to_string(), json!(name))).collect();
         config.other.insert("id2label".into(), Value::Object(id2label));
@@ -227,7 +242,10 @@ impl Classifier {
     pub fn predict_all(&self, pictures: &[Picture]) -> Result<Vec<Prediction>, ClassifierError> {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = self.run(&mut plan, pictures)?;
-        Ok(rows.into_iter().map(|logits| Prediction { probabilities: softmax_rows(&logits, logits.len()), logits }).collect())
+        Ok(rows
+            .into_iter()
+            .map(|logits| Prediction { probabilities: softmax_rows(&logits, logits.len()), logits })
+            .collect())
     }
 
     /// The features of pictures: what the backbone leaves before the head.
@@ -238,7 +256,12 @@ impl Classifier {
         let mut plan = self.features.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = match &mut *plan {
             Some(plan) => plan,
-            empty => empty.insert(features_plan(&self.machine, &self.model.graph, self.model.features_stage(), &self.model.parameters)?),
+            empty => empty.insert(features_plan(
+                &self.machine,
+                &self.model.graph,
+                self.model.features_stage(),
+                &self.model.parameters,
+            )?),
         };
         self.run(plan, pictures)
     }
@@ -263,6 +286,11 @@ impl Classifier {
 }
 
 /// The plan of a backbone up to a stage.
-fn features_plan(machine: &Machine, graph: &Graph, stage: usize, parameters: &Parameters) -> Result<Plan, EngineError> {
+fn features_plan(
+    machine: &Machine,
+    graph: &Graph,
+    stage: usize,
+    parameters: &Parameters,
+) -> Result<Plan, EngineError> {
     Plan::new(machine, &graph.cut(stage)?.prefix, parameters)
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use tk_engine::{EngineError, Graph, GraphBuilder, Parameters, Tensor};
-use tk_transfer::checkpoint::{Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into};
+use tk_transfer::checkpoint::{
+    Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into,
+};
 
 use crate::architectures::{Architecture, ArchitectureError, Config, ConfigError, Settings, find};
 use crate::data::Preprocess;
@@ -112,7 +114,9 @@ impl Model {
             }
             Origin::Folder(folder) => {
                 let (config, weights) = folder_files(folder)?;
-                let name = folder.file_name().map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
+                let name = folder
+                    .file_name()
+                    .map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
                 Self::from_parts(name, &config, &Checkpoint::open(&weights)?, head)
             }
             Origin::File { architecture, path } => {
@@ -122,9 +126,18 @@ impl Model {
                 let found = find(architecture)?;
                 let checkpoint = Checkpoint::open(path)?;
                 // The head's own size, where it can be told, so that a published classifier keeps it.
-                let classes = checkpoint.info(&format!("{}.weight", found.head)).map_or(1000, |info| info.shape[0]);
+                let classes =
+                    checkpoint.info(&format!("{}.weight", found.head)).map_or(1000, |info| info.shape[0]);
                 let preprocess = found.preset.preprocess.clone();
-                Self::load(architecture.clone(), found, Settings::classes(classes), preprocess, None, &checkpoint, head)
+                Self::load(
+                    architecture.clone(),
+                    found,
+                    Settings::classes(classes),
+                    preprocess,
+                    None,
+                    &checkpoint,
+                    head,
+                )
             }
             Origin::Random(name) => {
                 let architecture = find(name)?;
@@ -137,12 +150,27 @@ impl Model {
                 let parameters = Parameters::initial(&graph, seed);
                 let preprocess = architecture.preset.preprocess.clone();
                 let (name, digest) = (format!("{name} (random weights)"), format!("random {seed}"));
-                Ok(Self { name, architecture, settings, graph, parameters, preprocess, labels: None, report: None, digest })
+                Ok(Self {
+                    name,
+                    architecture,
+                    settings,
+                    graph,
+                    parameters,
+                    preprocess,
+                    labels: None,
+                    report: None,
+                    digest,
+                })
             }
         }
     }
 
-    fn from_parts(name: String, config: &Config, checkpoint: &Checkpoint, head: Head) -> Result<Self, ModelError> {
+    fn from_parts(
+        name: String,
+        config: &Config,
+        checkpoint: &Checkpoint,
+        head: Head,
+    ) -> Result<Self, ModelError> {
         let (architecture, settings) = config.network()?;
         Self::load(name, architecture, settings, config.preprocess()?, config.labels()?, checkpoint, head)
     }
@@ -171,18 +199,35 @@ impl Model {
         let requests: Vec<ParameterRequest> = graph
             .parameters()
             .iter()
-            .map(|spec| ParameterRequest { name: spec.name.clone(), shape: spec.shape.clone(), need: need(&spec.name) })
+            .map(|spec| ParameterRequest {
+                name: spec.name.clone(),
+                shape: spec.shape.clone(),
+                need: need(&spec.name),
+            })
             .collect();
         let target = Target { model: &name, parameters: &requests, rules: architecture.renames };
         let loaded = load_into(&target, checkpoint)?;
         let mut parameters = Parameters::default();
         for (parameter, values) in loaded.values {
-            let shape = graph.parameter(&parameter).map(|index| graph.parameters()[index].shape.clone()).unwrap_or_default();
+            let shape = graph
+                .parameter(&parameter)
+                .map(|index| graph.parameters()[index].shape.clone())
+                .unwrap_or_default();
             parameters.set(&parameter, Tensor::new(&shape, values)?);
         }
         parameters.initialise(&graph, seed);
         let digest = checkpoint.digest().to_hex().to_string();
-        Ok(Self { name, architecture, settings, graph, parameters, preprocess, labels, report: Some(loaded.report), digest })
+        Ok(Self {
+            name,
+            architecture,
+            settings,
+            graph,
+            parameters,
+            preprocess,
+            labels,
+            report: Some(loaded.report),
+            digest,
+        })
     }
 
     /// The position of the last stage of the backbone, whose output is what probes learn from.
@@ -225,9 +270,15 @@ fn folder_files(folder: &Path) -> Result<(Config, PathBuf), ModelError> {
     if !folder.is_dir() {
         return Err(missing("no such folder"));
     }
-    let text = std::fs::read_to_string(folder.join("config.json"))
-        .map_err(|_| missing("it has no readable config.json; a checkpoint alone needs its architecture: ARCHITECTURE=FILE"))?;
+    let text = std::fs::read_to_string(folder.join("config.json")).map_err(|_| {
+        missing(
+            "it has no readable config.json; a checkpoint alone needs its architecture: ARCHITECTURE=FILE",
+        )
+    })?;
     let config = Config::from_json(&text)?;
-    let weights = ["model.safetensors", "pytorch_model.bin"].into_iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    let weights = ["model.safetensors", "pytorch_model.bin"]
+        .into_iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.is_file());
     Ok((config, weights.ok_or_else(|| missing("it has neither model.safetensors nor pytorch_model.bin"))?))
 }

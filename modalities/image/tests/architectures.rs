@@ -147,8 +147,12 @@ fn every_architecture_conforms() {
     for architecture in ARCHITECTURES {
         let settings = Settings { model_args: reduced(architecture), ..Settings::classes(5) };
         let graph = architecture.build(&settings).unwrap();
+        let start = std::time::Instant::now();
         check_graph_on(&graph, &[pixels(architecture)])
             .unwrap_or_else(|rule| panic!("{}: {rule}", architecture.name));
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let f: Vec<&str> = stat.split(' ').collect();
+        eprintln!("TIME {} {:?} cpu {}+{}", architecture.name, start.elapsed(), f[13], f[14]);
     }
 }
 

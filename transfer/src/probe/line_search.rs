@@ -12,9 +12,11 @@ const DECREASE: f64 = 1e-4;
 /// The second condition: the slope has become at most this part of what it was.
 const CURVATURE: f64 = 0.9;
 /// The relative rounding of the function: sums of f32 logits in f64.
-const ROUNDING: f64 = 1e-9;
+pub(super) const ROUNDING: f64 = 1e-9;
 /// Evaluations before giving up.
-const EVALUATIONS: usize = 30;
+const EVALUATIONS: usize = 20;
+/// Evaluations before giving up when no value differs from the start's by more than the rounding.
+const LEVEL_EVALUATIONS: usize = 5;
 
 /// What a search found.
 pub(super) enum Outcome {
@@ -46,6 +48,7 @@ pub(super) fn search(
     // The lower end of the bracket fulfils the first condition and has the lowest value so far.
     let (mut low, mut high) = (start, None::<Place>);
     let mut step = first_step;
+    let mut level_evaluations = 0;
     for _ in 0..EVALUATIONS {
         for ((there, point), direction) in there.iter_mut().zip(point).zip(direction) {
             *there = point + step * direction;
@@ -55,6 +58,10 @@ pub(super) fn search(
         let is_finite = value.is_finite() && trial.slope.is_finite();
         if is_finite && is_accepted(start, trial) {
             return Outcome::Step { point: there, value, gradient };
+        }
+        level_evaluations += usize::from(is_level(start, trial));
+        if level_evaluations == LEVEL_EVALUATIONS {
+            break;
         }
         let is_too_far = !is_finite
             || trial.value > start.value + DECREASE * step * start.slope
@@ -89,9 +96,14 @@ pub(super) fn search(
 fn is_accepted(start: Place, trial: Place) -> bool {
     let is_lower = trial.value <= start.value + DECREASE * trial.step * start.slope;
     let is_flat = trial.slope.abs() <= -CURVATURE * start.slope;
-    let is_level = (trial.value - start.value).abs() <= ROUNDING * start.value.abs();
-    let is_approximately_lower = is_level && trial.slope <= (2.0 * DECREASE - 1.0) * start.slope;
+    let is_approximately_lower =
+        is_level(start, trial) && trial.slope <= (2.0 * DECREASE - 1.0) * start.slope;
     is_flat && (is_lower || is_approximately_lower)
+}
+
+/// Whether rounding may be all that tells the values apart.
+fn is_level(start: Place, trial: Place) -> bool {
+    (trial.value - start.value).abs() <= ROUNDING * start.value.abs()
 }
 
 /// The minimum of the cubic through two places, kept off the ends; the middle where there is none.

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use tk_engine::cpu::Machine;
 
+use super::line_search::ROUNDING;
 use super::minimize::{Minimum, Stop, minimize};
 use super::objective::{Design, Objective};
 use super::{Examples, Linear, ProbeError};
@@ -41,6 +42,8 @@ pub struct LogisticRegression {
     pub gradient: f64,
     /// Iterations taken.
     pub iterations: usize,
+    /// Evaluations of the objective and its gradient: the work.
+    pub evaluations: usize,
     /// Whether the tolerance, or the limit of f32 products, was reached.
     pub is_converged: bool,
 }
@@ -73,6 +76,7 @@ impl LogisticRegression {
             objective: found.value * options.strength * objective.total_weight(),
             gradient: found.gradient,
             iterations: found.iterations,
+            evaluations: found.evaluations,
             is_converged: found.is_converged,
         })
     }
@@ -94,7 +98,7 @@ pub(super) fn solve(objective: &mut Objective<'_>, start: Vec<f64>, options: &Lo
     let stop = Stop {
         iterations: options.max_iterations,
         gradient: options.tolerance,
-        decrease: 1e-4 * options.tolerance,
+        decrease: (1e-4 * options.tolerance).max(ROUNDING),
     };
     minimize(start, stop, |point, gradient| objective.evaluate(point, gradient))
 }

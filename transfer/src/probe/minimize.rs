@@ -1,5 +1,7 @@
 //! Minimising a smooth function: L-BFGS (Nocedal and Wright, Numerical Optimization, algorithms 7.4 and 7.5).
 
+use std::cell::Cell;
+
 use super::line_search::{self, Outcome};
 
 /// Steps whose gradients approximate the curvature.
@@ -24,32 +26,36 @@ pub(super) struct Minimum {
     /// The largest component of the gradient.
     pub gradient: f64,
     pub iterations: usize,
+    pub evaluations: usize,
     /// Whether the gradient or the decrease became small enough.
     pub is_converged: bool,
 }
 
-/// Minimises from a start. `evaluate` returns the value at a point and writes the gradient there.
+/// Minimises from a start. `function` returns the value at a point and writes the gradient there.
 pub(super) fn minimize(
     start: Vec<f64>,
     stop: Stop,
-    mut evaluate: impl FnMut(&[f64], &mut [f64]) -> f64,
+    mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
 ) -> Minimum {
+    let evaluations = Cell::new(0);
+    let mut evaluate = |point: &[f64], gradient: &mut [f64]| {
+        evaluations.set(evaluations.get() + 1);
+        function(point, gradient)
+    };
     let mut gradient = vec![0f64; start.len()];
     let mut value = evaluate(&start, &mut gradient);
     let mut point = start;
     let mut history = History::default();
     let mut small_decreases = 0;
-    for iteration in 0..stop.iterations {
-        let end = |point, gradient: &[f64], is_converged| Minimum {
-            point,
-            value,
-            gradient: largest(gradient),
-            iterations: iteration,
-            is_converged,
-        };
-        if largest(&gradient) <= stop.gradient {
-            return end(point, &gradient, true);
+    let mut iterations = 0;
+    let is_converged = loop {
+        if largest(&gradient) <= stop.gradient || small_decreases == 3 {
+            break true;
         }
+        if iterations == stop.iterations {
+            break false;
+        }
+        iterations += 1;
         let mut direction = history.direction(&gradient);
         if dot(&direction, &gradient) >= 0.0 {
             history = History::default();
@@ -62,7 +68,7 @@ pub(super) fn minimize(
         let Outcome::Step { point: next, value: next_value, gradient: next_gradient } = found else {
             if history.pairs.is_empty() {
                 // Not even along the gradient is there less: the function's rounding has been reached.
-                return end(point, &gradient, true);
+                break true;
             }
             history = History::default();
             continue;
@@ -71,18 +77,9 @@ pub(super) fn minimize(
         let decrease = (value - next_value) / next_value.abs().max(f64::MIN_POSITIVE);
         small_decreases = if decrease < stop.decrease { small_decreases + 1 } else { 0 };
         (point, value, gradient) = (next, next_value, next_gradient);
-        if small_decreases == 3 {
-            return Minimum {
-                point,
-                value,
-                gradient: largest(&gradient),
-                iterations: iteration + 1,
-                is_converged: true,
-            };
-        }
-    }
-    let gradient = largest(&gradient);
-    Minimum { point, value, gradient, iterations: stop.iterations, is_converged: gradient <= stop.gradient }
+    };
+    let (gradient, evaluations) = (largest(&gradient), evaluations.get());
+    Minimum { point, value, gradient, iterations, evaluations, is_converged }
 }
 
 /// The last steps and changes of the gradient, oldest first.

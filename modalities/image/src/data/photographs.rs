@@ -77,7 +77,9 @@ impl Source for Photographs<'_> {
 
     fn identity(&self, sample: usize) -> u64 {
         let digest = &self.dataset.samples()[self.samples[sample]].digest;
-        u64::from_le_bytes([digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]])
+        u64::from_le_bytes([
+            digest[0], digest[1], digest[2], digest[3], digest[4], digest[5], digest[6], digest[7],
+        ])
     }
 
     fn cache_key(&self, sample: usize, view: View) -> Option<String> {
@@ -108,7 +110,8 @@ impl Source for Photographs<'_> {
                 kept.remove(*row);
                 pixels.drain(row * length..(row + 1) * length);
             }
-            let named = failed.into_iter().map(|(row, error)| (self.samples[samples[row]], error.to_string()));
+            let named =
+                failed.into_iter().map(|(row, error)| (self.samples[samples[row]], error.to_string()));
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).extend(named);
         }
         let shape = [kept.len(), height, width, 3];
@@ -117,7 +120,8 @@ impl Source for Photographs<'_> {
     }
 
     fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
-        let classes = samples.iter().map(|&sample| self.dataset.samples()[self.samples[sample]].class as f32).collect();
+        let classes =
+            samples.iter().map(|&sample| self.dataset.samples()[self.samples[sample]].class as f32).collect();
         Ok(vec![Tensor::new(&[samples.len()], classes).map_err(SourceError::new)?])
     }
 }
