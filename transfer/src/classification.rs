@@ -148,7 +148,7 @@ mod tests {
         let logits = Tensor::new(&[2, 3], vec![0.5, -1.0, 2.0, 0.0, 0.3, -0.2]).unwrap();
         let numbers = Tensor::new(&[2], vec![2.0, 0.0]).unwrap();
         let shares = Tensor::new(&[2, 3], vec![0.0, 0.0, 1.0, 1.0, 0.0, 0.0]).unwrap();
-        let a = task().loss(&[logits.clone()], &[numbers], 2.0).unwrap();
+        let a = task().loss(std::slice::from_ref(&logits), &[numbers], 2.0).unwrap();
         let b = task().loss(&[logits], &[shares], 2.0).unwrap();
         assert!((a.value - b.value).abs() < 1e-6);
         for (a, b) in a.gradients[0].to_f32().iter().zip(b.gradients[0].to_f32()) {
@@ -161,7 +161,7 @@ mod tests {
         let logits = Tensor::zeros(&[1, 3]);
         for number in [3.0, -1.0, 0.5] {
             let target = Tensor::new(&[1], vec![number]).unwrap();
-            assert!(task().loss(&[logits.clone()], &[target], 1.0).is_err(), "{number}");
+            assert!(task().loss(std::slice::from_ref(&logits), &[target], 1.0).is_err(), "{number}");
         }
     }
 }

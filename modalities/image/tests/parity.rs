@@ -107,12 +107,12 @@ fn check(name: &str, modules: &[&str]) {
     assert_eq!(modules.len() + 2, staged.outputs().len());
     let spec = spec(&graph);
     let mut reference = Reference::new(&staged, &parameters, &spec, Precision::F64).unwrap();
-    check_outputs(name, modules, &expected, &reference.run(&[input.clone()]).unwrap(), F64);
+    check_outputs(name, modules, &expected, &reference.run(std::slice::from_ref(&input)).unwrap(), F64);
     drop(reference);
     // What a plan writes is what it folds and fuses, so stages are looked at in one plan and logits also in another.
     for graph in [&staged, &graph] {
         let mut plan = Plan::new(&Machine::new(2), graph, &parameters).unwrap();
-        let outputs = plan.run(&[input.clone()]).unwrap();
+        let outputs = plan.run(std::slice::from_ref(&input)).unwrap();
         assert_eq!(plan.fallbacks(), [""; 0], "{name}");
         match outputs.len() {
             1 => check_numbers(name, &outputs[0].to_f64(), &expected.logits, largest(&expected.logits), F32),
@@ -194,7 +194,7 @@ fn check_step(
     let mut training = Reference::new(graph, parameters, spec, Precision::F64).unwrap();
     let batch = input.shape()[0];
     let key = StepKey { seed: 0, step: 0, samples: (0..batch as u64).collect() };
-    let logits = training.forward(&[input.clone()], &key).unwrap().remove(0);
+    let logits = training.forward(std::slice::from_ref(input), &key).unwrap().remove(0);
     check_numbers(name, &logits.to_f64(), &expected.logits, largest(&expected.logits), F64);
     let (loss, gradient) = cross_entropy(&logits);
     check_numbers(&format!("{name} loss"), &[loss], &[expected.loss], 1.0, F64);

@@ -9,7 +9,7 @@ mod outcome;
 
 pub use features::{FeatureSet, adapt_by_probe, extract};
 pub use finetune::{HeadInit, Steering, finetune};
-pub use outcome::{AdaptError, Evaluation, Outcome, Progress, Scoring};
+pub use outcome::{AdaptError, Evaluation, Intervals, Outcome, Progress, Scores, Scoring};
 
 use tk_engine::cpu::Machine;
 use tk_engine::{Graph, Parameters};

@@ -36,6 +36,12 @@ pub struct Outcome {
     pub trained_on: usize,
 }
 
+/// Scores by their fixed names.
+pub type Scores = BTreeMap<String, f64>;
+
+/// The 95 % intervals of scores, by name.
+pub type Intervals = BTreeMap<String, Interval>;
+
 /// Predictions on samples that did not train what predicted them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
@@ -82,10 +88,7 @@ impl Evaluation {
     ///
     /// # Errors
     /// When sizes do not fit.
-    pub fn scores(
-        &self,
-        seed: u64,
-    ) -> Result<(BTreeMap<String, f64>, BTreeMap<String, Interval>), MetricsError> {
+    pub fn scores(&self, seed: u64) -> Result<(Scores, Intervals), MetricsError> {
         let confusion = self.confusion()?;
         let scores = BTreeMap::from([
             ("accuracy".to_owned(), confusion.accuracy()),
