@@ -106,7 +106,7 @@ impl GradientSums {
 /// The gradient of batch-norm's input when it normalises by the batch's own statistics:
 /// `dx = scale·g + slope·(y − mean) + offset` per channel.
 ///
-/// With stored statistics it is `Affine::scale · g`: [`elementwise::scale_channels`](super::elementwise::scale_channels).
+/// With stored statistics it is `Affine::scale · g`: [`elementwise::scale_channels`](crate::cpu::kernels::elementwise::scale_channels).
 #[derive(Clone, Debug)]
 pub struct InputGradient {
     scale: Vec<f32>,

@@ -29,7 +29,7 @@ pub fn concat(machine: &Machine, inputs: &[(&[f32], usize)], y: &mut [f32]) {
     });
 }
 
-/// Backward of [`concat`]: each output gets (or adds) its channels of `dy`. `None` for an input that needs no gradient.
+/// Backward of [`concat()`]: each output gets (or adds) its channels of `dy`. `None` for an input that needs no gradient.
 ///
 /// # Panics
 /// When sizes do not fit.
