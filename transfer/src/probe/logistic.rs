@@ -178,7 +178,8 @@ mod tests {
             (fit(&values, &labels, Some(&weights)), fit(&copied_values, &copied_labels, None));
         assert!((weighted.objective / copied.objective - 1.0).abs() < 1e-7);
         for (a, b) in weighted.layer.weight().iter().zip(copied.layer.weight()) {
-            assert!((a - b).abs() < 1e-4, "{a} {b}");
+            // The minimum is flat: objectives equal to 1e-7 leave weights free to about its square root.
+            assert!((a - b).abs() < 1e-3, "{a} {b}");
         }
     }
 
