@@ -27,6 +27,7 @@ _VGG16 = [*[f"features.{index}" for index in (4, 9, 16, 23, 30)], "pre_logits"]
 _VGG16_BN = [*[f"features.{index}" for index in (6, 13, 23, 33, 43)], "pre_logits"]
 NETWORKS = {
     "resnet18": _RESNET,
+    "resnet18d": _RESNET,
     "resnet50": _RESNET,
     "vgg16": _VGG16,
     "vgg16_bn": _VGG16_BN,
@@ -37,7 +38,11 @@ NETWORKS = {
 # timm's arguments besides the count of classes. VGG's first hidden layer alone has 103 million weights: too many to fill,
 # differentiate and probe in f64 in a test that is run often. A 32nd of its width has the same operators and names.
 _NARROW = {"mlp_ratio": 1 / 32}
-MODEL_ARGS = {"vgg16": _NARROW, "vgg16_bn": _NARROW}
+MODEL_ARGS = {
+    "resnet18d": {"channels": [32, 64, 160, 288], "stem_width": 16},
+    "vgg16": _NARROW,
+    "vgg16_bn": _NARROW,
+}
 
 
 def rounded(value: float) -> float:

@@ -63,6 +63,12 @@ fn resnet18() {
     check("resnet18", &["maxpool", "layer1", "layer2", "layer3", "layer4"]);
 }
 
+/// The deep stem, and shortcuts halved by an average pool.
+#[test]
+fn resnet18d() {
+    check("resnet18d", &["maxpool", "layer1", "layer2", "layer3", "layer4"]);
+}
+
 #[test]
 fn resnet50() {
     check("resnet50", &["maxpool", "layer1", "layer2", "layer3", "layer4"]);
