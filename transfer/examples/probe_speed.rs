@@ -50,10 +50,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             .zip(&labels)
             .filter(|(row, label)| row.iter().all(|value| *value <= row[**label]));
         println!(
-            "tolerance {tolerance:e}: {:.2} s, {} iterations, {} evaluations, objective {:.9}, accuracy {:.5}",
+            "tolerance {tolerance:e}: {:.2} s, {} iterations, {} evaluations, gradient {:.1e}, objective {:.9}, accuracy {:.5}",
             start.elapsed().as_secs_f64(),
             fit.iterations,
             fit.evaluations,
+            fit.gradient,
             fit.objective,
             right.count() as f64 / samples as f64
         );

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tk_engine::cpu::Machine;
 
-use super::product::{Left, add_product};
+use super::product::{Left, add_product, padded, transposed_padded};
 use super::{Features, ProbeError};
 
 /// Rows that a task multiplies at once; a multiple of the six rows of a tile.
@@ -86,27 +86,20 @@ impl Linear {
         if logits.is_empty() {
             return Ok(logits);
         }
-        let transposed = transposed(&self.weight, width);
+        let columns = padded(machine.isa, outputs);
+        let turned = transposed_padded(&self.weight, width, columns);
         machine.pool.for_each_chunk(&mut logits, BLOCK * outputs, |block, logits| {
             let rows = logits.len() / outputs;
-            logits.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(&self.bias));
             let values = &features.values()[block * BLOCK * width..][..rows * width];
-            add_product(machine.isa, Left::plain(values, rows), &transposed, logits);
+            let mut wide = vec![0f32; rows * columns];
+            wide.chunks_exact_mut(columns).for_each(|row| row[..outputs].copy_from_slice(&self.bias));
+            add_product(machine.isa, Left::plain(values, rows), &turned, &mut wide);
+            for (row, wide) in logits.chunks_exact_mut(outputs).zip(wide.chunks_exact(columns)) {
+                row.copy_from_slice(&wide[..outputs]);
+            }
         });
         Ok(logits)
     }
-}
-
-/// `[rows, columns]` as `[columns, rows]`.
-pub(super) fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
-    let rows = values.len() / columns.max(1);
-    let mut turned = vec![0f32; values.len()];
-    for (row, line) in values.chunks_exact(columns.max(1)).enumerate() {
-        for (column, &value) in line.iter().enumerate() {
-            turned[column * rows + row] = value;
-        }
-    }
-    turned
 }
 
 #[cfg(test)]

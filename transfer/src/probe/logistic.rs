@@ -98,7 +98,7 @@ pub(super) fn solve(objective: &mut Objective<'_>, start: Vec<f64>, options: &Lo
     let stop = Stop {
         iterations: options.max_iterations,
         gradient: options.tolerance,
-        decrease: (1e-4 * options.tolerance).max(ROUNDING),
+        decrease: (1e-4 * options.tolerance).max(0.1 * ROUNDING),
     };
     minimize(start, stop, |point, gradient| objective.evaluate(point, gradient))
 }

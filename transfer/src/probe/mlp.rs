@@ -7,9 +7,9 @@ use tk_engine::cpu::Machine;
 use tk_engine::cpu::kernels::optimizer::AdamW;
 use tk_engine::random::Stream;
 
-use super::linear::transposed;
 use super::network::{Batch, Dropout, Network};
 use super::objective::cross_entropy;
+use super::product::transposed_padded;
 use super::{Examples, Features, Linear, ProbeError, Standardizer};
 use crate::data::{Strata, split};
 
@@ -113,8 +113,16 @@ impl Mlp {
                 break;
             }
         }
-        let hidden = Linear::from_parts(transposed(&best.hidden, sizes[1]), best.hidden_bias, sizes[0]);
-        let output = Linear::from_parts(transposed(&best.output, sizes[2]), best.output_bias, sizes[1]);
+        let hidden = Linear::from_parts(
+            transposed_padded(&best.hidden, sizes[1], sizes[0]),
+            best.hidden_bias,
+            sizes[0],
+        );
+        let output = Linear::from_parts(
+            transposed_padded(&best.output, sizes[2], sizes[1]),
+            best.output_bias,
+            sizes[1],
+        );
         let hidden = standardizer.fold_into(&hidden);
         Ok(Self { hidden, output, epoch: best_epoch, held_out_loss: best_loss })
     }

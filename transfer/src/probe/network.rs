@@ -6,9 +6,8 @@ use tk_engine::cpu::kernels::dropout::dropout;
 use tk_engine::cpu::kernels::optimizer::AdamW;
 use tk_engine::random::Stream;
 
-use super::linear::transposed;
 use super::objective::cross_entropy;
-use super::product::{Left, add_product_threaded};
+use super::product::{Left, add_product_threaded, transposed_padded};
 
 /// `logits = relu(x · hidden + hidden bias) · output + output bias`. Weights are stored as products want them.
 #[derive(Clone, Debug)]
@@ -105,7 +104,7 @@ impl Network {
         add_product_threaded(machine, Left::transposed(&kept, width), &slopes, &mut gradient.output);
 
         let mut back = vec![0f32; samples * width];
-        let turned = transposed(&self.output, classes);
+        let turned = transposed_padded(&self.output, classes, width);
         add_product_threaded(machine, Left::plain(&slopes, samples), &turned, &mut back);
         if let Some(Dropout { rate, streams }) = drop {
             let passed = back.clone();

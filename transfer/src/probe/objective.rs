@@ -6,15 +6,17 @@
 
 use std::ops::Range;
 
-use tk_engine::cpu::Machine;
+use tk_engine::cpu::{Isa, Machine};
 
 use super::Features;
-use super::product::{Left, add_product};
+use super::product::{Left, add_product, padded, transposed_padded};
 
-/// Samples of a block: their features fit a second-level cache, and six divides it.
-const BLOCK: usize = 120;
+/// Samples of a block: their features stay in a second-level cache between the two products, and six divides it.
+const BLOCK: usize = 48;
+/// Blocks whose gradients are added in f32.
+const BLOCKS_IN_F32: usize = 5;
 /// Tasks, at most; each holds its own gradient.
-const TASKS: usize = 32;
+const TASKS: usize = 16;
 
 /// Some of the samples, each with a class and a weight.
 #[derive(Clone, Copy)]
@@ -44,13 +46,10 @@ pub(super) struct Objective<'a> {
 struct Partial {
     loss: f64,
     gradient: Vec<f64>,
-    scratch: Scratch,
-}
-
-#[derive(Default)]
-struct Scratch {
-    logits: Vec<f32>,
+    /// The weight's gradient over a few blocks, `[classes, width]`.
     product: Vec<f32>,
+    /// Of one block, `[samples, columns]`; then the gradient of the loss, `[samples, classes]`.
+    logits: Vec<f32>,
 }
 
 impl<'a> Objective<'a> {
@@ -68,7 +67,12 @@ impl<'a> Objective<'a> {
             (0..design.features.width()).map(|feature| one * scale.get(feature).unwrap_or(&1.0)).collect();
         let length = design.point_length();
         let partials = (0..TASKS.min(blocks.len()))
-            .map(|_| Partial { loss: 0.0, gradient: vec![0.0; length], scratch: Scratch::default() })
+            .map(|_| Partial {
+                loss: 0.0,
+                gradient: vec![0.0; length],
+                product: Vec::new(),
+                logits: Vec::new(),
+            })
             .collect();
         Self { design, machine, penalty, total_weight, blocks, partials }
     }
@@ -79,38 +83,23 @@ impl<'a> Objective<'a> {
         let (width, classes) = (design.features.width(), design.classes);
         let (weight, bias) = point.split_at(classes * width);
         let bias: Vec<f32> = bias.iter().map(|&value| value as f32).collect();
-        let columns = padded(classes);
-        let mut turned = vec![0f32; width * columns];
-        for (class, row) in weight.chunks_exact(width).enumerate() {
-            row.iter()
-                .zip(turned.chunks_exact_mut(columns))
-                .for_each(|(&value, line)| line[class] = value as f32);
-        }
+        let columns = padded(self.machine.isa, classes);
+        let weight_f32: Vec<f32> = weight.iter().map(|&value| value as f32).collect();
+        let turned = transposed_padded(&weight_f32, width, columns);
         let (blocks, tasks, isa) = (&self.blocks, self.partials.len(), self.machine.isa);
         self.machine.pool.for_each_chunk(&mut self.partials, 1, |task, partials| {
             for partial in partials {
                 partial.loss = 0.0;
                 partial.gradient.fill(0.0);
-                let share = blocks.len() * task / tasks..blocks.len() * (task + 1) / tasks;
-                for block in &blocks[share] {
-                    let rows = block.len();
-                    let values = &design.features.values()[block.start * width..block.end * width];
-                    let Scratch { logits, product } = &mut partial.scratch;
-                    logits.clear();
-                    logits.resize(rows * columns, 0.0);
-                    for row in logits.chunks_exact_mut(columns) {
-                        row[..classes].copy_from_slice(&bias);
+                let share = &blocks[blocks.len() * task / tasks..blocks.len() * (task + 1) / tasks];
+                for blocks in share.chunks(BLOCKS_IN_F32) {
+                    partial.product.clear();
+                    partial.product.resize(classes * width, 0.0);
+                    for block in blocks {
+                        partial.add_block(design, isa, block.clone(), (&turned, &bias));
                     }
-                    add_product(isa, Left::plain(values, rows), &turned, logits);
-                    partial.loss += design.loss_gradient(block.clone(), columns, logits);
-                    let (weights, biases) = partial.gradient.split_at_mut(classes * width);
-                    for row in logits.chunks_exact(classes) {
-                        biases.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
-                    }
-                    product.clear();
-                    product.resize(classes * width, 0.0);
-                    add_product(isa, Left::transposed(logits, classes), values, product);
-                    weights.iter_mut().zip(&*product).for_each(|(sum, &value)| *sum += f64::from(value));
+                    let sums = partial.gradient.iter_mut().zip(&partial.product);
+                    sums.for_each(|(sum, &value)| *sum += f64::from(value));
                 }
             }
         });
@@ -140,6 +129,34 @@ impl<'a> Objective<'a> {
             }
         }
         loss / self.total_weight + 0.5 * norm
+    }
+}
+
+impl Partial {
+    /// Adds the loss of some samples and its gradient: of the bias to `gradient`, of the weight to `product`. The layer is the
+    /// transposed weight, `[width, columns]`, and the bias.
+    fn add_block(
+        &mut self,
+        design: Design<'_>,
+        isa: Isa,
+        samples: Range<usize>,
+        (turned, bias): (&[f32], &[f32]),
+    ) {
+        let (width, classes) = (design.features.width(), design.classes);
+        let (rows, columns) = (samples.len(), turned.len() / width);
+        let values = &design.features.values()[samples.start * width..samples.end * width];
+        self.logits.clear();
+        self.logits.resize(rows * columns, 0.0);
+        for row in self.logits.chunks_exact_mut(columns) {
+            row[..classes].copy_from_slice(bias);
+        }
+        add_product(isa, Left::plain(values, rows), turned, &mut self.logits);
+        self.loss += design.loss_gradient(samples, columns, &mut self.logits);
+        let biases = &mut self.gradient[classes * width..];
+        for row in self.logits.chunks_exact(classes) {
+            biases.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        add_product(isa, Left::transposed(&self.logits, classes), values, &mut self.product);
     }
 }
 
@@ -188,11 +205,6 @@ pub(super) fn softmax(row: &mut [f32]) -> f64 {
     }
     row.iter_mut().for_each(|value| *value = (f64::from(*value) / sum) as f32);
     sum.ln() + f64::from(highest)
-}
-
-/// Columns of the transposed weight: whole vectors, so that no class is computed alone.
-fn padded(classes: usize) -> usize {
-    classes.next_multiple_of(if classes <= 8 { 8 } else { 16 })
 }
 
 #[cfg(test)]

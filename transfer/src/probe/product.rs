@@ -35,11 +35,6 @@ impl<'a> Left<'a> {
     fn some(&self, start: usize, rows: usize) -> Self {
         Self { values: &self.values[start * self.row_stride..], rows, ..*self }
     }
-
-    #[inline(always)]
-    fn at(&self, row: usize, depth: usize) -> f32 {
-        self.values[row * self.row_stride + depth * self.depth_stride]
-    }
 }
 
 /// `out += left · right` with right `[depth, columns]` and out `[rows, columns]`, in f32.
@@ -56,7 +51,7 @@ pub(super) fn add_product(isa: Isa, left: Left<'_>, right: &[f32], out: &mut [f3
     match isa {
         Isa::Avx512 => isa.vectorize(
             #[inline(always)]
-            || walk::<16, 4, true>(left, right, out, columns),
+            || walk::<16, 2, true>(left, right, out, columns),
         ),
         Isa::Avx2 => isa.vectorize(
             #[inline(always)]
@@ -64,6 +59,20 @@ pub(super) fn add_product(isa: Isa, left: Left<'_>, right: &[f32], out: &mut [f3
         ),
         Isa::Portable => walk::<4, 2, false>(left, right, out, columns),
     }
+}
+
+/// The number of columns, at least `columns`, that are whole vectors: columns beyond them are computed one by one.
+pub(super) fn padded(isa: Isa, columns: usize) -> usize {
+    columns.next_multiple_of(if isa == Isa::Avx512 { 16 } else { 8 })
+}
+
+/// `[rows, width]` as `[width, columns]`, with zeros in the columns past the rows.
+pub(super) fn transposed_padded(values: &[f32], width: usize, columns: usize) -> Vec<f32> {
+    let mut turned = vec![0f32; width * columns];
+    for (column, row) in values.chunks_exact(width).enumerate() {
+        row.iter().zip(turned.chunks_exact_mut(columns)).for_each(|(&value, line)| line[column] = value);
+    }
+    turned
 }
 
 /// [`add_product`] with the rows of the product dealt to threads.
@@ -102,7 +111,7 @@ fn walk<const L: usize, const V: usize, const FUSED: bool>(
     }
 }
 
-/// All rows of one strip, six at a time: six rows of four vectors are 24 accumulators.
+/// All rows of one strip, six at a time: six rows of two vectors are twelve accumulators, which every instruction set can hold.
 #[inline(always)]
 fn strip<const L: usize, const V: usize, const FUSED: bool>(
     left: Left<'_>,
@@ -121,9 +130,10 @@ fn strip<const L: usize, const V: usize, const FUSED: bool>(
     }
 }
 
-/// `R` rows of a strip; returns `R`.
+/// `R` rows of a strip; returns `R`. Needs full optimisation: only when every loop over a constant is unrolled do the sums stay in
+/// registers (with `opt-level = 2` this is fifteen times slower).
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "constant bounds keep the accumulators in registers")]
+#[expect(clippy::needless_range_loop, reason = "constant bounds keep the sums in registers")]
 fn tile<const L: usize, const V: usize, const R: usize, const FUSED: bool>(
     left: Left<'_>,
     right: &[f32],
@@ -132,14 +142,22 @@ fn tile<const L: usize, const V: usize, const R: usize, const FUSED: bool>(
     row: usize,
 ) -> usize {
     let mut sums = [[[0f32; L]; V]; R];
+    let mut factors: [&[f32]; R] = [&[]; R];
+    for r in 0..R {
+        factors[r] = &left.values[(row + r) * left.row_stride..];
+    }
     for (depth, line) in right.chunks_exact(columns).enumerate() {
-        let (vectors, _) = line[column..column + L * V].as_chunks::<L>();
+        let line = &line[column..column + L * V];
+        let mut vectors = [[0f32; L]; V];
+        for v in 0..V {
+            vectors[v].copy_from_slice(&line[v * L..(v + 1) * L]);
+        }
         for r in 0..R {
-            let factor = left.at(row + r, depth);
+            let factor = factors[r][depth * left.depth_stride];
             for v in 0..V {
                 for l in 0..L {
-                    let (sum, value) = (&mut sums[r][v][l], vectors[v][l]);
-                    *sum = if FUSED { factor.mul_add(value, *sum) } else { factor * value + *sum };
+                    let (sum, value) = (sums[r][v][l], vectors[v][l]);
+                    sums[r][v][l] = if FUSED { factor.mul_add(value, sum) } else { factor * value + sum };
                 }
             }
         }
