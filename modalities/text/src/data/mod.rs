@@ -1,0 +1,1 @@
+//! From tables and folders to token numbers in batches.

@@ -1,0 +1,4 @@
+//! Sentences: from files to token numbers, published encoders as graphs, classification.
+
+pub mod architectures;
+pub mod data;
