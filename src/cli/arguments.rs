@@ -167,6 +167,9 @@ pub struct Predict {
     /// Below this probability the label is `unknown`
     #[arg(long, value_name = "P")]
     pub min_score: Option<f32>,
+    /// The logits too; in a .csv file instead of the probabilities
+    #[arg(long)]
+    pub logits: bool,
     /// Threads; 0 is one for each processor
     #[arg(long, default_value_t = 0)]
     pub threads: usize,

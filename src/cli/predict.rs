@@ -1,10 +1,10 @@
 //! `tk predict`: a line for each photograph.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
+use tempfile::NamedTempFile;
 use transferkit::image::{Classifier, Guess};
 
 use super::arguments::Predict;
@@ -44,33 +44,35 @@ pub fn run(arguments: Predict) -> Result<(), Failure> {
     inputs::some_failed(failed, files.len())
 }
 
-/// Where lines go.
+/// Where lines go. A file is written aside and takes its name when it is whole.
 enum Sink {
     Standard,
-    Jsonl(BufWriter<File>, String),
-    Csv(BufWriter<File>, String),
+    Jsonl(BufWriter<NamedTempFile>, PathBuf),
+    Csv(BufWriter<NamedTempFile>, PathBuf),
 }
 
 impl Sink {
     fn open(path: Option<&Path>, classifier: &Classifier) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self::Standard) };
-        let shown = path.display().to_string();
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         let is_csv = match ending.as_deref() {
             Some("csv") => true,
             Some("jsonl") => false,
-            _ => return Err(Failure::usage(format!("-o {shown}: expected a name ending in .jsonl or .csv"))),
+            _ => {
+                let shown = path.display();
+                return Err(Failure::usage(format!("-o {shown}: expected a name ending in .jsonl or .csv")));
+            }
         };
-        let file =
-            File::create(path).map_err(|error| Failure::error(format!("cannot write `{shown}`: {error}")))?;
-        let mut file = BufWriter::new(file);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
+        let mut file = BufWriter::new(file.map_err(|error| unwritable(path, &error))?);
         if !is_csv {
-            return Ok(Self::Jsonl(file, shown));
+            return Ok(Self::Jsonl(file, path.to_owned()));
         }
         let classes: String = classifier.classes().iter().map(|class| format!(",{}", field(class))).collect();
         let header = writeln!(file, "file,label,score{classes},error");
-        header.map_err(|error| Failure::error(format!("cannot write `{shown}`: {error}")))?;
-        Ok(Self::Csv(file, shown))
+        header.map_err(|error| unwritable(path, &error))?;
+        Ok(Self::Csv(file, path.to_owned()))
     }
 
     fn write(
@@ -80,17 +82,15 @@ impl Sink {
         arguments: &Predict,
         classifier: &Classifier,
     ) -> Result<(), Failure> {
-        let failed =
-            |path: &str, error: std::io::Error| Failure::error(format!("cannot write `{path}`: {error}"));
         match self {
             Self::Standard => console::json(&object(file, answer, arguments, classifier)),
             Self::Jsonl(out, path) => writeln!(out, "{}", object(file, answer, arguments, classifier))
-                .map_err(|error| failed(path, error)),
+                .map_err(|error| unwritable(path, &error)),
             Self::Csv(out, path) => {
                 let line = match answer {
                     Ok(guess) => {
-                        let shares: String =
-                            guess.probabilities.iter().map(|share| format!(",{share}")).collect();
+                        let numbers = if arguments.logits { &guess.logits } else { &guess.probabilities };
+                        let shares: String = numbers.iter().map(|share| format!(",{share}")).collect();
                         format!("{},{},{}{shares},", field(file), field(label(guess, arguments)), guess.score)
                     }
                     Err(reason) => {
@@ -98,7 +98,7 @@ impl Sink {
                         format!("{},,{blanks},{}", field(file), field(reason))
                     }
                 };
-                writeln!(out, "{line}").map_err(|error| failed(path, error))
+                writeln!(out, "{line}").map_err(|error| unwritable(path, &error))
             }
         }
     }
@@ -106,11 +106,17 @@ impl Sink {
     fn finish(self) -> Result<(), Failure> {
         match self {
             Self::Standard => Ok(()),
-            Self::Jsonl(mut out, path) | Self::Csv(mut out, path) => {
-                out.flush().map_err(|error| Failure::error(format!("cannot write `{path}`: {error}")))
+            Self::Jsonl(out, path) | Self::Csv(out, path) => {
+                let file = out.into_inner().map_err(|error| unwritable(&path, error.error()))?;
+                file.as_file().sync_all().map_err(|error| unwritable(&path, &error))?;
+                file.persist(&path).map_err(|error| unwritable(&path, &error.error)).map(|_| ())
             }
         }
     }
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::error(format!("cannot write `{}`: {error}", path.display()))
 }
 
 /// The label, or `unknown` where nothing is probable enough.
@@ -135,7 +141,13 @@ fn object(file: &str, answer: &Result<Guess, String>, arguments: &Predict, class
     }
     let shares: Map<String, Value> =
         shares.into_iter().map(|(class, share)| (class.clone(), json!(share))).collect();
-    json!({ "file": file, "label": label(guess, arguments), "score": guess.score, "probabilities": shares })
+    let mut object = json!({ "file": file, "label": label(guess, arguments), "score": guess.score, "probabilities": shares });
+    if arguments.logits {
+        let logits = classifier.classes().iter().zip(&guess.logits);
+        object["logits"] =
+            logits.map(|(class, logit)| (class.clone(), json!(logit))).collect::<Map<_, _>>().into();
+    }
+    object
 }
 
 /// A field of a CSV line, quoted where it must be (RFC 4180).

@@ -4,6 +4,7 @@ use tk_image::data::{Dataset, Report as DataReport, thumbnail};
 use tk_transfer::adapt::Outcome;
 use tk_transfer::data::Quarantined;
 use tk_transfer::metrics::{suspected_labels, worst_mistakes};
+use tk_transfer::probe::CrossValidation;
 
 use super::evaluate::Scored;
 use super::fit::Prepared;
@@ -12,8 +13,8 @@ use super::parts::{Part, Parts};
 use super::run::{Gathered, Summary};
 use super::{Error, ModeName};
 use crate::report::{
-    CacheCount, Calibration, ClassCount, DataPart, Gallery, ModelPart, Note, ParameterCount, Pictured,
-    ReportData, Scores, SettingGroup, StagePart, StageRole,
+    CacheCount, Calibration, Candidate, ClassCount, DataPart, Gallery, ModelPart, Note, ParameterCount,
+    Pictured, ProbePart, ReportData, Scores, SettingGroup, StagePart, StageRole,
 };
 
 /// Pictures of each kind that are shown.
@@ -82,6 +83,7 @@ pub(super) fn report(told: &Told<'_>, summary: &Summary) -> Result<ReportData, E
         model: Some(model_part(prepared)),
         audits: outcome.audits.clone(),
         settings: groups(prepared)?,
+        probe: outcome.choice.as_ref().map(probe_part),
         cache: Some(CacheCount { hits: outcome.cache.0, misses: outcome.cache.1 }),
         ..ReportData::default()
     })
@@ -106,6 +108,17 @@ fn remarks(told: &Told<'_>) -> Vec<String> {
         remarks.push("Fewer than 100 samples were scored: the interval says how little that is.".into());
     }
     remarks
+}
+
+fn probe_part(choice: &CrossValidation) -> ProbePart {
+    let candidates = choice.path.iter();
+    ProbePart {
+        kind: "logistic regression".into(),
+        strength: choice.strength,
+        candidates: candidates
+            .map(|tried| Candidate { strength: tried.strength, folds: tried.folds.clone() })
+            .collect(),
+    }
 }
 
 fn scores(scored: &Scored) -> Result<Scores, Error> {

@@ -37,6 +37,8 @@ fn the_demo_leaves_a_whole_run_that_predicts() {
         assert!(run.join(file).is_file(), "{file}");
     }
     assert!(!run.join("state.safetensors").exists());
+    let page = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(page.contains("class=\"chosen\""), "the strengths that were tried, and which was chosen");
     let summary = json(&run.join("summary.json"));
     assert_eq!(summary["samples"]["train"], 200);
     assert_eq!(summary["scored_on"], "5 folds of 200 photographs");

@@ -36,6 +36,13 @@ fn predictions_go_to_files_and_come_from_lists() {
         assert_eq!(line["probabilities"].as_object().unwrap().len(), 1);
         assert!(line["label"] == "unknown" || line["score"] == 1.0, "{line}");
     }
+    for line in place.ok(&["predict", "R", "d/stars/00.jpg", "--logits"]).out.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let number = |field: &str, class: &str| line[field][class].as_f64().unwrap();
+        let odds = number("probabilities", "stars") / number("probabilities", "rings");
+        let margin = number("logits", "stars") - number("logits", "rings");
+        assert!((odds.ln() - margin).abs() < 1e-4, "{line}");
+    }
     place.ok(&["predict", "R", "d", "-o", "p.csv"]);
     let csv = std::fs::read_to_string(place.path("p.csv")).unwrap();
     assert_eq!(csv.lines().next(), Some("file,label,score,rings,stars,error"));

@@ -71,6 +71,8 @@ pub struct StrengthScore {
     pub accuracy: f64,
     /// The mean of the folds' log-losses.
     pub log_loss: f64,
+    /// The accuracy on each fold.
+    pub folds: Vec<f64>,
 }
 
 /// What cross-validation found.
@@ -122,8 +124,12 @@ pub fn cross_validate(
             scores.push(model.fit(sorted, &options, &mut probabilities[held_out], machine)?);
         }
         let mean = |value: fn(&FoldScore) -> f64| scores.iter().map(value).sum::<f64>() / scores.len() as f64;
-        let score =
-            StrengthScore { strength, accuracy: mean(|s| s.accuracy), log_loss: mean(|s| s.log_loss) };
+        let score = StrengthScore {
+            strength,
+            accuracy: mean(|s| s.accuracy),
+            log_loss: mean(|s| s.log_loss),
+            folds: scores.iter().map(|score| score.accuracy).collect(),
+        };
         let is_better = best.as_ref().is_none_or(|(index, ..)| score.is_better_than(&path[*index]));
         if is_better {
             best = Some((path.len(), scores, probabilities));
@@ -329,7 +335,8 @@ mod tests {
 
     #[test]
     fn equal_scores_choose_the_stronger_penalty() {
-        let score = |strength, accuracy, log_loss| StrengthScore { strength, accuracy, log_loss };
+        let score =
+            |strength, accuracy, log_loss| StrengthScore { strength, accuracy, log_loss, folds: vec![] };
         let first = score(1.0, 0.9, 0.3);
         for (other, is_better) in [
             (score(2.0, 0.9, 0.3), false),
