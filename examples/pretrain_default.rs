@@ -17,8 +17,8 @@ use tk_image::architectures::{ModelArgs, Settings, find};
 use tk_image::data::{Augment, Dataset, Jitter, Level, Photographs, PictureStore, Preprocess};
 use tk_transfer::checkpoint::{Precision, SaveTensor, save};
 use tk_transfer::classification::Classification;
-use tk_transfer::data::Strata;
 use tk_transfer::data::split::stratified;
+use tk_transfer::data::{Labelled, Strata};
 use tk_transfer::fit::{
     Event, OptimizerChoice, Phase, Recipe, Run, Schedule, Signals, Source, SourceError, View, fit,
 };

@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+pub mod classify;
 pub mod image;
 pub mod report;
 

@@ -39,11 +39,59 @@ pub struct ImageClassify {
     /// Draw a small data set and use it
     #[arg(long, conflicts_with = "data")]
     pub demo: bool,
-    /// `small` (the embedded default), ARCHITECTURE=FILE, or a folder with config.json
+    /// What batch-norm does in stages that train
+    #[arg(long, value_parser = ["frozen", "train"])]
+    pub batch_norm: Option<String>,
+    /// How strongly training pictures are varied
+    #[arg(long, value_parser = ["none", "light", "standard", "strong"])]
+    pub augment: Option<String>,
+    /// Side of the model's input in pixels
+    #[arg(long, value_name = "PX")]
+    pub size: Option<i64>,
+    #[command(flatten)]
+    pub train: Train,
+}
+
+#[derive(Debug, Args)]
+pub struct TextClassify {
+    /// A table (.csv, .tsv, .jsonl), a folder of train, val and test tables, or a folder per class of .txt files
+    pub data: PathBuf,
+    /// The text's column; two, joined by a comma, make a pair
+    #[arg(long, value_name = "COL[,COL2]")]
+    pub input: Option<String>,
+    /// The label's column, or name:REGEX for group 1 of the file's name
+    #[arg(long, value_name = "COL")]
+    pub label: Option<String>,
+    /// A column with train, val or test
+    #[arg(long, value_name = "COL")]
+    pub split: Option<String>,
+    /// Samples of one group never straddle a split or fold: a column, name:REGEX or dir
+    #[arg(long, value_name = "COL")]
+    pub group: Option<String>,
+    /// At most so many tokens of each text
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<i64>,
+    /// How tokens become a text's features in features mode; what the model's folder says, else mean
+    #[arg(long, value_parser = ["mean", "cls"])]
+    pub pooling: Option<String>,
+    /// Rank of the low-rank pairs in lora mode
+    #[arg(long, value_name = "N")]
+    pub lora_rank: Option<i64>,
+    /// Low-rank pairs are scaled by this over their rank
+    #[arg(long, value_name = "X")]
+    pub lora_alpha: Option<f64>,
+    #[command(flatten)]
+    pub train: Train,
+}
+
+/// What every command that adapts a model takes.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The model: for photographs `small` (the embedded default), ARCHITECTURE=FILE, or a folder with config.json; for texts a folder
     #[arg(short, long)]
     pub model: Option<String>,
     /// How much is adapted; features if nothing is said
-    #[arg(long, value_parser = ["features", "partial", "full"])]
+    #[arg(long, value_parser = ["features", "partial", "full", "lora"])]
     pub mode: Option<String>,
     /// The head; logreg in features mode, else linear
     #[arg(long, value_parser = ["logreg", "mlp", "linear"])]
@@ -57,9 +105,6 @@ pub struct ImageClassify {
     /// What stays frozen: a stage, 30%, or re:PATTERN (implies partial)
     #[arg(long, value_name = "SPEC")]
     pub freeze: Option<String>,
-    /// What batch-norm does in stages that train
-    #[arg(long, value_parser = ["frozen", "train"])]
-    pub batch_norm: Option<String>,
     /// Passes over the data
     #[arg(long)]
     pub epochs: Option<i64>,
@@ -83,12 +128,6 @@ pub struct ImageClassify {
     /// Batches whose gradients are added up before an update
     #[arg(long)]
     pub accumulate: Option<i64>,
-    /// How strongly training pictures are varied
-    #[arg(long, value_parser = ["none", "light", "standard", "strong"])]
-    pub augment: Option<String>,
-    /// Side of the model's input in pixels
-    #[arg(long, value_name = "PX")]
-    pub size: Option<i64>,
     /// At most so many samples of each part of the data
     #[arg(long, value_name = "N")]
     pub limit: Option<i64>,
@@ -101,7 +140,7 @@ pub struct ImageClassify {
     /// Test: data, 10%, none, or a folder; scored once at the end
     #[arg(long)]
     pub test: Option<String>,
-    /// How many unusable files are borne: 5% or a number
+    /// How many unusable samples are borne: 5% or a number
     #[arg(long, value_name = "LIMIT")]
     pub max_bad: Option<String>,
     /// Settings from a file; any run.toml is one
@@ -113,7 +152,7 @@ pub struct ImageClassify {
     /// Say what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// The run's folder; default runs/DATA-image-classify-MODEL-MODE
+    /// The run's folder; default runs/DATA-TASK-MODEL-MODE
     #[arg(long, value_name = "RUN")]
     pub out: Option<PathBuf>,
     /// Go on with the run in --out, if there is one

@@ -1,6 +1,6 @@
 //! `tk evaluate`: scores, and gates that must hold.
 
-use transferkit::image::{self, Dataset, Scored, Split};
+use transferkit::image::{self, Dataset, Labelled, Scored, Split};
 
 use super::arguments::Evaluate;
 use super::{Failure, console, environment, inputs, show};
@@ -18,7 +18,7 @@ pub fn run(arguments: Evaluate) -> Result<(), Failure> {
     let classifier = inputs::classifier(&arguments.run, &machine)?;
     let data = Dataset::open(&arguments.data).map_err(image::Error::from)?;
     let (positions, part) = part(&data);
-    let (scored, aside) = image::evaluate(&classifier, &data, &positions, &machine.pool)?;
+    let (scored, aside) = image::evaluate(&classifier, &data, &positions, &machine)?;
     if let Some(gate) = gates.iter().find(|gate| !scored.metrics.contains_key(&gate.metric)) {
         let known: Vec<&str> = scored.metrics.keys().map(String::as_str).collect();
         return Err(Failure::usage(format!(

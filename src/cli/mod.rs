@@ -14,6 +14,7 @@ mod show;
 
 mod image_classify;
 mod resume;
+mod train;
 
 mod embed;
 mod evaluate;

@@ -2,20 +2,31 @@
 
 use std::time::Instant;
 
-use transferkit::image::Classify;
+use transferkit::classify::{Classify, Modality};
+use transferkit::image::Photographs;
 
 use super::arguments::Resume;
-use super::{Failure, console, image_classify, run_folder};
+use super::{Failure, console, run_folder, train};
 
 /// Runs the command.
 pub fn run(arguments: Resume) -> Result<(), Failure> {
+    match run_folder::task(&arguments.run)?.as_str() {
+        Photographs::TASK => resume::<Photographs>(arguments),
+        other => Err(Failure::error(format!(
+            "`{}` is a run of task `{other}`, unknown here",
+            arguments.run.display()
+        ))),
+    }
+}
+
+fn resume<M: Modality>(arguments: Resume) -> Result<(), Failure> {
     let began = Instant::now();
     let folder = arguments.run;
-    let job = Classify::resume(&folder)?;
+    let job = Classify::<M>::resume(&folder)?;
     if run_folder::is_complete(&folder) {
         console::note(&format!("`{}` is complete: there is nothing to go on with", folder.display()));
         return console::line(&folder.display().to_string());
     }
-    let data = image_classify::open(job.settings())?;
-    image_classify::train(job.began(began), &data, &folder, &arguments.work)
+    let data = job.open_data()?;
+    train::train(job.began(began), &data, &folder, &arguments.work)
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use transferkit::classify::Settings;
+
 use super::Failure;
 
 /// What to do with a folder that is there already.
@@ -15,9 +17,9 @@ pub enum Existing {
     Replace,
 }
 
-/// The name of a run: `runs/DATA-image-classify-MODEL-MODE`, with a number where that is taken.
-pub fn default_name(data: &str, model: &str, mode: &str) -> PathBuf {
-    let stem = format!("{}-image-classify-{}-{mode}", plain(data), plain(model));
+/// The name of a run: `runs/DATA-WORK`, with a number where that is taken.
+pub fn default_name(data: &str, work: &str) -> PathBuf {
+    let stem = format!("{}-{work}", plain(data));
     let name = |number: usize| match number {
         1 => Path::new("runs").join(&stem),
         _ => Path::new("runs").join(format!("{stem}-{number}")),
@@ -27,11 +29,20 @@ pub fn default_name(data: &str, model: &str, mode: &str) -> PathBuf {
 }
 
 /// The last part of a path, or the architecture of ARCHITECTURE=FILE, in letters that every file system takes.
-fn plain(name: &str) -> String {
+pub fn plain(name: &str) -> String {
     let name = name.split_once('=').map_or(name, |(architecture, _)| architecture);
     let last =
         Path::new(name).file_name().map_or_else(|| "data".into(), |last| last.to_string_lossy().into_owned());
     last.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
+}
+
+/// The task of the run in a folder, as its `run.toml` says it.
+pub fn task(folder: &Path) -> Result<String, Failure> {
+    let shown = folder.display();
+    let text = std::fs::read_to_string(folder.join("run.toml"))
+        .map_err(|error| Failure::error(format!("`{shown}` is no run's folder: run.toml: {error}")))?;
+    let settings = Settings::from_toml(&text, &format!("{shown}/run.toml"))?;
+    Ok(settings.task.unwrap_or_default())
 }
 
 /// Whether a folder holds a run.
@@ -85,7 +96,8 @@ mod tests {
             ("d/", "resnet50=w/a.pth", "runs/d-image-classify-resnet50-full"),
             ("my photos", "./a b/run", "runs/my_photos-image-classify-run-full"),
         ] {
-            assert_eq!(default_name(data, model, "full"), PathBuf::from(expected));
+            let work = format!("image-classify-{}-full", plain(model));
+            assert_eq!(default_name(data, &work), PathBuf::from(expected));
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use transferkit::image::{Event, Run, Scored};
+use transferkit::classify::{Event, Modality, Run, Scored};
 
 use super::{Failure, console};
 
@@ -131,7 +131,7 @@ fn bar(name: &str, total: usize) -> ProgressBar {
 }
 
 /// The closing lines: scores, audit, the next command, and the folder last.
-pub fn close(run: &Run, folder: &Path, data: &str) -> Result<(), Failure> {
+pub fn close<M: Modality>(run: &Run<M>, folder: &Path, data: &str) -> Result<(), Failure> {
     if let Some(scored) = run.validation() {
         console::line(&format!("{}   {}", scores(scored)?, audit(run)))?;
     } else {
@@ -163,7 +163,7 @@ pub fn scores(scored: &Scored) -> Result<String, Failure> {
     Ok(format!("{text}  majority guess {:.2}", scored.majority()))
 }
 
-fn audit(run: &Run) -> String {
+fn audit<M: Modality>(run: &Run<M>) -> String {
     let unchanged: usize = run.audits().iter().map(|report| report.frozen.len()).max().unwrap_or(0);
     let trained: usize = run.audits().iter().map(|report| report.trained.len()).max().unwrap_or(0);
     match unchanged {
@@ -173,14 +173,14 @@ fn audit(run: &Run) -> String {
 }
 
 /// The command that is worth trying next.
-pub fn next(run: &Run, folder: &Path, data: &str) -> String {
+pub fn next<M: Modality>(run: &Run<M>, folder: &Path, data: &str) -> String {
     let settings = run.settings();
     let model = settings.model.as_deref().filter(|model| *model != "small");
     let model = model.map_or_else(String::new, |model| format!(" -m {}", quoted(model)));
     match run.summary().mode.as_str() {
-        "features" => format!("tk image-classify {}{model} --mode partial --unfreeze last:1", quoted(data)),
-        "partial" => format!("tk image-classify {}{model} --mode full", quoted(data)),
-        _ => format!("tk predict {} PHOTO.jpg", quoted(&folder.display().to_string())),
+        "features" => format!("tk {} {}{model} --mode partial --unfreeze last:1", M::TASK, quoted(data)),
+        "partial" => format!("tk {} {}{model} --mode full", M::TASK, quoted(data)),
+        _ => format!("tk predict {} {}", quoted(&folder.display().to_string()), M::EXAMPLE),
     }
 }
 

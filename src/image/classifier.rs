@@ -7,8 +7,10 @@ use tk_engine::cpu::Machine;
 use tk_image::classifier as inner;
 use tk_image::data::Picture;
 use tk_image::model::{Head, Model, Origin};
+use tk_transfer::classification::HeadForm;
 
-use super::{Error, resolve_model};
+use super::resolve_model;
+use crate::classify::Error;
 
 /// A classifier. `Send + Sync`; predicts through `&self`.
 pub struct Classifier {
@@ -57,7 +59,7 @@ impl Classifier {
         let model = Model::open(&origin, Head::Published)?;
         let numbers = || (0..model.settings.classes).map(|class| class.to_string()).collect();
         let classes = model.labels.clone().unwrap_or_else(numbers);
-        Ok(Self { inner: inner::Classifier::new(model, classes, inner::HeadForm::Linear, machine)? })
+        Ok(Self { inner: inner::Classifier::new(model, classes, HeadForm::Linear, machine)? })
     }
 
     pub(super) fn from_inner(inner: inner::Classifier) -> Self {

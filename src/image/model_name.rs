@@ -5,7 +5,7 @@ use std::path::Path;
 use tk_image::architectures::find;
 use tk_image::model::{EMBEDDED, ModelError, Origin};
 
-use super::Error;
+use crate::classify::Error;
 
 /// Where the weights of a model come from, by what it is called: `small`, `ARCHITECTURE=FILE`, or a folder with `config.json`. A bare
 /// word never means a folder of the same name if it is a model's name too.

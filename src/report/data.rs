@@ -84,6 +84,8 @@ pub struct Pictured {
     pub file: String,
     /// A small JPEG without metadata; none where the file cannot be shown.
     pub jpeg: Option<Vec<u8>>,
+    /// The sample itself, where it is text.
+    pub text: Option<String>,
     /// The class that the data give.
     pub label: String,
     /// The class that was predicted or is suggested.

@@ -51,9 +51,10 @@ fn card(pictured: &Pictured, relation: &str) -> Markup {
     html! {
         li {
             div.frame {
-                @match &pictured.jpeg {
-                    Some(jpeg) => img src={ "data:image/jpeg;base64," (STANDARD.encode(jpeg)) } alt=(pictured.file) loading="lazy";,
-                    None => span.quiet { "no picture" },
+                @match (&pictured.jpeg, &pictured.text) {
+                    (_, Some(text)) => p.text { (text) },
+                    (Some(jpeg), None) => img src={ "data:image/jpeg;base64," (STANDARD.encode(jpeg)) } alt=(pictured.file) loading="lazy";,
+                    (None, None) => span.quiet { "no picture" },
                 }
             }
             dl {

@@ -33,6 +33,7 @@ pub(super) fn named(name: &str) -> ReportData {
     let pictured = |probability| Pictured {
         file: format!("val/{name}/8124241_36b290d372.jpg"),
         jpeg: Some(JPEG.to_vec()),
+        text: None,
         label: text(),
         predicted: text(),
         probability,

@@ -2,13 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use tk_engine::cpu::Machine;
 use tk_engine::cpu::kernels::cross_entropy::{CrossEntropy, Targets};
-use tk_engine::graph::{GraphBuilder, Value};
+use tk_engine::graph::{Activation, Graph, GraphBuilder, Value};
 use tk_engine::{EngineError, Result, Tensor};
 
 use crate::metrics::Confusion;
 use crate::task::{LossValue, Meter, Task};
+
+/// The form of a classifier's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum HeadForm {
+    /// One linear layer.
+    Linear,
+    /// One hidden layer with ReLU.
+    Mlp {
+        /// Its width.
+        hidden: usize,
+    },
+}
 
 /// A linear head, softmax cross-entropy, accuracy and macro-F1.
 ///
@@ -23,6 +37,23 @@ pub struct Classification {
     pub label_smoothing: f64,
     /// Where the loss is computed.
     pub machine: Machine,
+}
+
+/// A graph whose linear head, the last stage, is replaced by one hidden layer with ReLU: `HEAD.0`, `HEAD.2`.
+///
+/// # Errors
+/// When the graph cannot be built.
+pub fn with_hidden_layer(graph: &Graph, head: &str, hidden: usize, classes: usize) -> Result<Graph> {
+    let features = graph.stages().len().saturating_sub(2);
+    let mut builder = GraphBuilder::from_stages(graph, features);
+    let stage = graph.stages()[features].name.clone();
+    let mut x = builder.stage_output(&stage)?;
+    builder.begin_stage("head");
+    x = builder.linear(&format!("{head}.0"), x, hidden);
+    x = builder.activation(&format!("{head}.1"), x, Activation::Relu);
+    x = builder.linear(&format!("{head}.2"), x, classes);
+    builder.end_stage(x);
+    Ok(builder.finish(&[("logits", x)])?)
 }
 
 impl Task for Classification {

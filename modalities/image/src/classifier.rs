@@ -13,7 +13,7 @@ use tk_engine::cpu::{Machine, Plan};
 use tk_engine::{EngineError, Graph, Inference, Parameters, Tensor};
 use tk_transfer::atomic::{WriteError, write_bytes_atomic};
 use tk_transfer::checkpoint::{Checkpoint, CheckpointError, Precision, SaveError, SaveTensor, save};
-use tk_transfer::classification::softmax_rows;
+use tk_transfer::classification::{HeadForm, softmax_rows};
 
 use crate::architectures::{Config, ConfigError};
 use crate::data::{Picture, Preprocess};
@@ -24,19 +24,6 @@ const FORMAT: u32 = 1;
 
 /// Pictures that are run at once.
 const BATCH: usize = 16;
-
-/// The form of a classifier's head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "kind")]
-pub enum HeadForm {
-    /// One linear layer.
-    Linear,
-    /// One hidden layer with ReLU.
-    Mlp {
-        /// Its width.
-        hidden: usize,
-    },
-}
 
 /// What only this toolkit knows of a run, beside what other tools read.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

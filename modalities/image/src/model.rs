@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use tk_engine::{EngineError, Graph, GraphBuilder, Parameters, Tensor};
+use tk_engine::{EngineError, Graph, Parameters, Tensor};
 use tk_transfer::checkpoint::{
     Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into,
 };
+use tk_transfer::classification::with_hidden_layer;
 
 use crate::architectures::{Architecture, ArchitectureError, Config, ConfigError, Settings, find};
 use crate::data::Preprocess;
@@ -246,17 +247,8 @@ impl Model {
     /// # Errors
     /// When the graph cannot be built.
     pub fn with_hidden_layer(mut self, hidden: usize) -> Result<Self, ModelError> {
-        let features = self.features_stage();
         let head = self.architecture.head;
-        let mut builder = GraphBuilder::from_stages(&self.graph, features);
-        let stage = self.graph.stages()[features].name.clone();
-        let mut x = builder.stage_output(&stage).map_err(EngineError::from)?;
-        builder.begin_stage("head");
-        x = builder.linear(&format!("{head}.0"), x, hidden);
-        x = builder.activation(&format!("{head}.1"), x, tk_engine::graph::Activation::Relu);
-        x = builder.linear(&format!("{head}.2"), x, self.settings.classes);
-        builder.end_stage(x);
-        self.graph = builder.finish(&[("logits", x)]).map_err(EngineError::from)?;
+        self.graph = with_hidden_layer(&self.graph, head, hidden, self.settings.classes)?;
         for name in ["weight", "bias"] {
             self.parameters.remove(&format!("{head}.{name}"));
         }

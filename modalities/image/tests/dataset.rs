@@ -6,6 +6,7 @@ use std::path::Path;
 use image::{ImageFormat, Rgb, RgbImage};
 use tempfile::TempDir;
 use tk_image::data::{DataError, Dataset, DecodeError, Format, Report, Split};
+use tk_transfer::data::Labelled as _;
 
 /// A small picture whose content depends on `tint`.
 fn picture(tint: u8, format: ImageFormat) -> Vec<u8> {

@@ -37,6 +37,15 @@ pub struct FeatureSet {
 }
 
 impl FeatureSet {
+    /// Puts the samples into the order of their positions.
+    fn sort(&mut self) {
+        let mut order: Vec<usize> = (0..self.samples.len()).collect();
+        order.sort_by_key(|&at| self.samples[at]);
+        self.values =
+            order.iter().flat_map(|&at| &self.values[at * self.width..][..self.width]).copied().collect();
+        self.samples.sort_unstable();
+    }
+
     fn examples(&self, classes: usize) -> Result<Examples<'_>, AdaptError> {
         Ok(Examples::new(Features::new(&self.values, self.width)?, &self.labels, classes)?)
     }
@@ -54,7 +63,9 @@ pub fn extract(
     steering: &Steering<'_>,
 ) -> Result<FeatureSet, AdaptError> {
     let mut set = FeatureSet::default();
-    let all: Vec<usize> = (0..samples.source.len()).collect();
+    let mut all: Vec<usize> = (0..samples.source.len()).collect();
+    all.sort_by_key(|&sample| samples.source.bucket(sample));
+    let mut done = done_before;
     for wanted in all.chunks(AT_ONCE) {
         if steering.cancel.load(Ordering::Relaxed) {
             prefix.flush()?;
@@ -65,12 +76,13 @@ pub fn extract(
             set.width = output.len() / read.len().max(1);
             set.values.extend_from_slice(output.as_f32()?);
         }
-        set.labels.extend(read.iter().map(|&sample| samples.labels[sample]));
         set.samples.extend(read);
-        let done = done_before + wanted.last().map_or(0, |last| last + 1);
+        done += wanted.len();
         (steering.observe)(&Progress::Features { done, total });
     }
     prefix.flush()?;
+    set.sort();
+    set.labels = set.samples.iter().map(|&sample| samples.labels[sample]).collect();
     Ok(set)
 }
 

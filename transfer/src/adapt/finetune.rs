@@ -117,17 +117,25 @@ fn evaluate(job: &Job<'_>, parameters: &Parameters, held: Samples<'_>) -> Result
         probabilities: vec![],
         classes,
     };
-    let all: Vec<usize> = (0..held.source.len()).collect();
-    for samples in all.chunks(32) {
+    let mut all: Vec<usize> = (0..held.source.len()).collect();
+    all.sort_by_key(|&sample| held.source.bucket(sample));
+    let mut rows: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
+    // Chunks of one bucket run unpadded, so that a prediction does not depend on its companions.
+    let buckets = all.chunk_by(|&a, &b| held.source.bucket(a) == held.source.bucket(b));
+    for samples in buckets.flat_map(|bucket| bucket.chunks(32)) {
         let batch = held.source.load(samples, View::Plain).map_err(crate::fit::FitError::from)?;
         if batch.samples.is_empty() {
             continue;
         }
-        for output in plan.run(&batch.inputs)? {
-            evaluation.probabilities.extend(softmax_rows(output.as_f32()?, classes));
+        if let Some(output) = plan.run(&batch.inputs)?.first() {
+            let probabilities = softmax_rows(output.as_f32()?, classes);
+            rows.extend(batch.samples.into_iter().zip(probabilities.chunks(classes).map(<[f32]>::to_vec)));
         }
-        evaluation.labels.extend(batch.samples.iter().map(|&sample| held.labels[sample]));
-        evaluation.samples.extend(batch.samples);
+    }
+    for (sample, probabilities) in rows {
+        evaluation.samples.push(sample);
+        evaluation.labels.push(held.labels[sample]);
+        evaluation.probabilities.extend(probabilities);
     }
     Ok(evaluation)
 }

@@ -22,6 +22,11 @@ pub trait Source: Send + Sync {
     /// view is not worth remembering.
     fn cache_key(&self, sample: usize, view: View) -> Option<String>;
 
+    /// Samples of one bucket can be stacked as they are; stacking others takes padding. By default all are of one bucket.
+    fn bucket(&self, _sample: usize) -> usize {
+        0
+    }
+
     /// The samples of an epoch in their order: by default each once, shuffled.
     fn epoch(&self, seed: u64, epoch: u64) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.len()).collect();
@@ -29,7 +34,7 @@ pub trait Source: Send + Sync {
         order
     }
 
-    /// Loads samples. Those that cannot be read are left out of the batch.
+    /// Loads samples, padded to a common size where they are of several buckets. Those that cannot be read are left out of the batch.
     ///
     /// # Errors
     /// When going on makes no sense.

@@ -97,7 +97,8 @@ impl Prefix {
         Ok(Some(before.clone()))
     }
 
-    /// What the prefix leaves of some samples: the positions of those that could be read, and each output stacked over them.
+    /// What the prefix leaves of some samples: the positions of those that could be read, and each output stacked over them, padded
+    /// with zeros where samples are of several buckets.
     ///
     /// # Errors
     /// When samples cannot be loaded, do not fit the graph, or results cannot be written.
@@ -115,7 +116,12 @@ impl Prefix {
         };
         let missing: Vec<usize> = (0..samples.len()).filter(|&at| found[at].is_none()).collect();
         self.hits.fetch_add((samples.len() - missing.len()) as u64, Ordering::Relaxed);
-        if !missing.is_empty() {
+        // Unpadded: what is remembered of a sample must not depend on its companions.
+        let mut buckets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for at in missing {
+            buckets.entry(source.bucket(samples[at])).or_default().push(at);
+        }
+        for missing in buckets.into_values() {
             let wanted: Vec<usize> = missing.iter().map(|&at| samples[at]).collect();
             let batch = source.load(&wanted, view)?;
             self.misses.fetch_add(batch.samples.len() as u64, Ordering::Relaxed);
@@ -249,16 +255,22 @@ impl Memory {
     }
 }
 
-/// Stacks the results of samples, each `[1, …]`, for each output.
+/// Stacks the results of samples, each `[1, …]`, for each output; smaller ones are padded with zeros at the end of their second axis.
 fn stacked(rows: &[Vec<Tensor>], outputs: usize) -> tk_engine::Result<Vec<Tensor>> {
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
     (0..outputs)
         .map(|output| {
             let mut shape = first[output].shape().to_vec();
             shape[0] = rows.len();
-            let mut data = Vec::with_capacity(shape.iter().product());
-            for row in rows {
+            let longest = rows.iter().filter_map(|row| row[output].shape().get(1)).max();
+            if let (Some(size), Some(&longest)) = (shape.get_mut(1), longest) {
+                *size = longest;
+            }
+            let length: usize = shape[1..].iter().product();
+            let mut data = Vec::with_capacity(rows.len() * length);
+            for (position, row) in rows.iter().enumerate() {
                 data.extend_from_slice(row[output].as_f32()?);
+                data.resize((position + 1) * length, 0.0);
             }
             Tensor::new(&shape, data)
         })
@@ -268,4 +280,24 @@ fn stacked(rows: &[Vec<Tensor>], outputs: usize) -> tk_engine::Result<Vec<Tensor
 /// A lock whose holder never leaves half-changed data behind, so that a panic elsewhere does not matter.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn shorter_results_are_padded_at_their_end() {
+        let row = |length: usize, value: f32| {
+            vec![
+                Tensor::new(&[1, length, 2], vec![value; 2 * length]).unwrap(),
+                Tensor::new(&[1, 1], vec![value]).unwrap(),
+            ]
+        };
+        let stacked = stacked(&[row(1, 1.0), row(3, 2.0)], 2).unwrap();
+        assert_eq!(stacked[0].shape(), [2, 3, 2]);
+        assert_eq!(stacked[0].to_f32(), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]);
+        assert_eq!(stacked[1].to_f32(), [1.0, 2.0]);
+    }
 }

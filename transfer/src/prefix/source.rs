@@ -33,6 +33,10 @@ impl Source for Prefixed<'_> {
         self.inner.cache_key(sample, view)
     }
 
+    fn bucket(&self, sample: usize) -> usize {
+        self.inner.bucket(sample)
+    }
+
     fn epoch(&self, seed: u64, epoch: u64) -> Vec<usize> {
         self.inner.epoch(seed, epoch)
     }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tk_transfer::data::{Labelled, Split};
+
 use crate::data::decode::{DecodeError, Format, Header, MAX_PIXELS, probe, read_file};
 use crate::data::error::DataError;
-use crate::data::folder::{Listing, Split, list_folder};
+use crate::data::folder::{Listing, list_folder};
 use crate::data::loader::{Loader, LoaderOptions};
 use crate::data::picture::Picture;
 use crate::data::quarantine::Quarantine;
@@ -92,30 +94,9 @@ impl Dataset {
         Ok(Self { root, classes: listing.classes, samples, report })
     }
 
-    /// The folder that was opened.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Class names in byte order; a sample's class is an index into them.
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
     /// All usable samples, ordered by path.
     pub fn samples(&self) -> &[Sample] {
         &self.samples
-    }
-
-    /// Whether the folders say which sample belongs to which split.
-    pub fn is_split(&self) -> bool {
-        self.samples.iter().any(|sample| sample.split.is_some())
-    }
-
-    /// Indices of the samples of a split, ascending. Empty where the folders name no such split.
-    pub fn split(&self, split: Split) -> Vec<usize> {
-        let belongs = |(index, sample): (usize, &Sample)| (sample.split == Some(split)).then_some(index);
-        self.samples.iter().enumerate().filter_map(belongs).collect()
     }
 
     /// What was found when the data set was opened.
@@ -136,9 +117,39 @@ impl Dataset {
     pub fn load(&self, sample: &Sample) -> Result<Picture, DecodeError> {
         Picture::from_bytes(&read_file(&self.path(sample))?)
     }
+}
 
-    /// A BLAKE3 digest of every sample's path, class, split and content: equal exactly when the data are.
-    pub fn digest(&self) -> [u8; 32] {
+impl Labelled for Dataset {
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn class(&self, sample: usize) -> usize {
+        self.samples[sample].class
+    }
+
+    fn name(&self, sample: usize) -> String {
+        self.samples[sample].name()
+    }
+
+    fn content(&self, sample: usize) -> [u8; 32] {
+        self.samples[sample].digest
+    }
+
+    fn split_of(&self, sample: usize) -> Option<Split> {
+        self.samples[sample].split
+    }
+
+    /// A BLAKE3 digest of every sample's path, class, split and content.
+    fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         let mut add = |bytes: &[u8]| {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -151,6 +162,14 @@ impl Dataset {
             add(&sample.digest);
         }
         *hasher.finalize().as_bytes()
+    }
+
+    fn summary(&self) -> String {
+        self.report.summary()
+    }
+
+    fn set_aside(&self) -> Vec<(String, String)> {
+        self.report.quarantine.iter().map(|(file, reason)| (file.to_owned(), reason.to_owned())).collect()
     }
 }
 

@@ -230,6 +230,8 @@ fn contrasting(other: Color, stream: &mut Stream) -> Color {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use tk_transfer::data::Labelled;
+
     use super::*;
     use crate::data::dataset::Dataset;
 

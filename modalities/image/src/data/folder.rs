@@ -5,23 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use tk_transfer::data::Split;
 
 use crate::data::error::DataError;
 use crate::data::quarantine::Quarantine;
 use crate::data::tree::{Tree, display};
-
-/// A part of a data set that its folders name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// `train`: learnt from.
-    Train,
-    /// `val`, `valid`, `validation` or `dev`: measured on while choosing.
-    Validation,
-    /// `test`: measured on once.
-    Test,
-}
 
 /// The files of a data set by name.
 pub(crate) struct Listing {
@@ -85,31 +73,10 @@ pub(crate) fn list_folder(root: &Path) -> Result<Listing, DataError> {
     Ok(Listing { classes, folders, files, ignored, unreadable: tree.unreadable })
 }
 
-impl Split {
-    /// The split that a folder's name stands for, whatever the case of its letters.
-    pub fn from_folder_name(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "train" => Some(Self::Train),
-            "val" | "valid" | "validation" | "dev" => Some(Self::Validation),
-            "test" => Some(Self::Test),
-            _ => None,
-        }
-    }
-
-    /// The short name: `train`, `val` or `test`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "val",
-            Self::Test => "test",
-        }
-    }
-}
-
 /// The first-level folders that are splits, in path order; none when the first level is classes. Folders named like splits are splits
 /// when at least one of them holds folders, for else they may be classes of vehicles or exams.
 fn split_folders<'a>(tree: &'a Tree, ignored: &mut Quarantine) -> Result<Vec<(&'a Path, Split)>, DataError> {
-    let named = |path: &'a Path| Some((path, Split::from_folder_name(path.to_str()?)?));
+    let named = |path: &'a Path| Some((path, Split::from_name(path.to_str()?)?));
     let named: Vec<(&Path, Split)> = tree.children(Path::new("")).filter_map(named).collect();
     let has_folders = |path: &Path| tree.children(path).next().is_some();
     let Some(&(first, _)) = named.iter().find(|(path, _)| has_folders(path)) else { return Ok(Vec::new()) };

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use tk_transfer::data::Split;
 
 use crate::data::dataset::Sample;
 use crate::data::decode::Format;
-use crate::data::folder::Split;
 use crate::data::quarantine::Quarantine;
 
 /// Counts and oddities of a data set. Plain data in a fixed order.

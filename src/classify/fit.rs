@@ -7,73 +7,67 @@ use std::time::Instant;
 
 use tk_engine::Tensor;
 use tk_engine::cpu::Machine;
-use tk_image::classifier::{self as inner, HeadForm};
-use tk_image::data::{Augment, Dataset, Level};
-use tk_image::model::{Head as ModelHead, Model};
-use tk_transfer::adapt::{
-    self, Job, Outcome, Progress, Samples, Steering, Validation, adapt_by_probe, finetune,
-};
-use tk_transfer::data::{Digest, Limit, Quarantine};
+use tk_image::data::Level;
+use tk_transfer::adapt::{self, Outcome, Progress, Samples, Steering, Validation, adapt_by_probe, finetune};
+use tk_transfer::classification::{HeadForm, with_hidden_layer};
+use tk_transfer::data::{Digest, Labelled, Limit, Quarantine};
 use tk_transfer::freeze::FreezePlan;
 use tk_transfer::probe::{Probe, ProbeKind};
 
+use super::division::{Choice, Division, Part, Parts};
 use super::evaluate::{Scored, evaluate};
 use super::event::Translator;
+use super::job::Classify;
+use super::modality::{Look, Modality, Network};
 use super::outlook::{data_line, look};
-use super::parts::{Choice, Division, Part, Parts};
 use super::preset::{Method, Preset, mode_and_head};
 use super::run::{Gathered, Run};
 use super::settings::Provenance;
-use super::sources::{Look, Shelf, set_aside};
-use super::{Classifier, Classify, Error, Event, Head, HeadInit, Settings, record, resolve_model};
+use super::shelf::{Shelf, set_aside};
+use super::{Error, Event, Head, HeadInit, Settings, record};
 
 /// Everything that is decided before work begins.
-pub(crate) struct Prepared {
+pub(crate) struct Prepared<M: Modality> {
     pub machine: Machine,
-    pub model: Model,
+    pub model: M::Model,
     pub preset: Preset,
     pub plan: FreezePlan,
-    pub division: Division,
+    pub division: Division<M>,
     pub settings: Settings,
     pub max_bad: Limit,
 }
 
-impl Prepared {
+impl<M: Modality> Prepared<M> {
     pub fn seed(&self) -> u64 {
         self.settings.seed.unwrap_or(0)
     }
 
     /// The model in one line.
     pub fn model_line(&self) -> String {
-        let [height, width] = self.model.preprocess.input_size;
-        let loaded =
-            self.model.report.as_ref().map_or_else(|| "random weights".to_owned(), ToString::to_string);
-        let (name, architecture) = (&self.model.name, self.model.architecture.name);
-        format!("{name} ({architecture}, {width}×{height} pixels)   {loaded}")
+        let model = &self.model;
+        let loaded = model.report().map_or_else(|| "random weights".to_owned(), ToString::to_string);
+        format!("{} ({}, {})   {loaded}", model.name(), model.architecture(), model.input())
     }
 }
 
 /// Opens the model and decides everything; the settings that come out say all of it.
-pub(crate) fn prepare(job: &Classify<'_>, data: &Dataset) -> Result<Prepared, Error> {
+pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> Result<Prepared<M>, Error> {
     let mut settings = job.settings.clone();
+    settings.check_task(M::TASK, M::FOREIGN)?;
     let (mode, head) = mode_and_head(&settings)?;
-    let name = settings.model.get_or_insert_with(|| tk_image::model::EMBEDDED.to_owned()).clone();
     let classes = data.classes().len();
     let seed = settings.seed.unwrap_or(0);
-    let mut model = Model::open(&resolve_model(&name)?, ModelHead::New { classes, seed })?;
-    settings.model = Some(absolute_model(&name));
-    if let Some(size) = settings.size {
-        model.preprocess.input_size = [size, size];
-        model.preprocess.check().map_err(|error| Error::usage(format!("--size {size}: {error}")))?;
-    }
-    settings.size = Some(model.preprocess.input_size[0]);
-    let preset = Preset::resolve(&mut settings, &model.graph)?;
+    let mut model = M::open_model(&mut settings, mode, head, classes)?;
+    settings.model = settings.model.as_deref().map(absolute_model);
+    let preset = Preset::resolve::<M>(&mut settings, model.graph())?;
     if head == Head::Mlp && matches!(preset.method, Method::Train { .. }) {
-        model = model.with_hidden_layer(settings.hidden.unwrap_or(1))?;
-        model.parameters.initialise(&model.graph, seed);
+        model = with_hidden_head(model, settings.hidden.unwrap_or(1), classes)?;
+        let (graph, mut parameters) = (model.graph().clone(), model.parameters().clone());
+        parameters.initialise(&graph, seed);
+        model = model.with(graph, parameters);
     }
     let (freeze, batch_norm) = preset.freeze();
-    let plan = freeze.resolve(&model.graph, &model.name, batch_norm)?;
+    let plan = freeze.resolve(model.graph(), model.name(), batch_norm)?;
     let division = Division::new(&settings, data, mode, matches!(preset.method, Method::Probe))?;
     division.record(&mut settings);
     for path in [&mut settings.val, &mut settings.test].into_iter().flatten() {
@@ -85,7 +79,7 @@ pub(crate) fn prepare(job: &Classify<'_>, data: &Dataset) -> Result<Prepared, Er
     let max_bad = settings.max_bad.as_deref().map_or(Ok(Limit::default()), str::parse);
     let max_bad =
         max_bad.map_err(|error: tk_transfer::data::DataError| Error::usage(format!("--max-bad: {error}")))?;
-    let found = Provenance::new(hex(&data.digest()), model.digest.clone());
+    let found = Provenance::new(hex(&data.digest()), model.digest().to_owned());
     if let Some(begun) = &settings.provenance {
         for (what, before, after) in
             [("data", &begun.data, &found.data), ("weights", &begun.weights, &found.weights)]
@@ -101,21 +95,22 @@ pub(crate) fn prepare(job: &Classify<'_>, data: &Dataset) -> Result<Prepared, Er
 }
 
 /// Does a job.
-pub(crate) fn fit(job: &Classify<'_>, data: &Dataset) -> Result<Run, Error> {
+pub(crate) fn fit<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> Result<Run<M>, Error> {
     let began = job.began.unwrap_or_else(Instant::now);
     let prepared = prepare(job, data)?;
     let Prepared { machine, settings, .. } = &prepared;
     let seed = prepared.seed();
     let mut quarantine = Quarantine::default();
-    for (file, reason) in data.report().quarantine.iter() {
-        quarantine.add(file, reason);
-        (job.observe)(&Event::SetAside { file: file.to_owned(), reason: reason.to_owned() });
+    for (file, reason) in data.set_aside() {
+        quarantine.add(file.clone(), reason.clone());
+        (job.observe)(&Event::SetAside { file, reason });
     }
-    let files = data.samples().len() + quarantine.len();
+    let files = data.len() + quarantine.len();
     quarantine.check(prepared.max_bad, files)?;
     let parts = prepared.division.parts(data, settings.limit, seed)?;
     if parts.training.positions.is_empty() {
-        return Err(Error::Misfit(format!("`{}` has no training photographs", data.root().display())));
+        let (root, samples) = (data.root().display(), M::SAMPLES);
+        return Err(Error::Misfit(format!("`{root}` has no training {samples}")));
     }
     announce(job, &prepared, data, &parts)?;
     if let Some(folder) = &job.checkpoint {
@@ -124,7 +119,7 @@ pub(crate) fn fit(job: &Classify<'_>, data: &Dataset) -> Result<Run, Error> {
         record::write_settings(folder, settings)?;
     }
     let Parts { training, validation, test, repeated } = parts;
-    let (mut training, mut validation) = (Shelf::new(training), validation.map(Shelf::new));
+    let (mut training, mut validation) = (Shelf::<M>::new(training), validation.map(Shelf::<M>::new));
     if matches!(prepared.preset.method, Method::Train { .. }) {
         training.leave_out_unreadable(&machine.pool, job.cancel, &mut quarantine)?;
         if let Some(shelf) = &mut validation {
@@ -136,13 +131,12 @@ pub(crate) fn fit(job: &Classify<'_>, data: &Dataset) -> Result<Run, Error> {
     let (outcome, scored) = adapt(job, &prepared, &training, validation.as_ref(), &mut quarantine)?;
     quarantine.check(prepared.max_bad, files)?;
     let (model, head) = adapted(&prepared, &outcome)?;
-    let classifier = inner::Classifier::new(model, data.classes().to_vec(), head, machine)?;
-    let classifier = Classifier::from_inner(classifier);
+    let classifier = M::classifier(model, data.classes().to_vec(), head, machine)?;
     let evaluating = Instant::now();
     let tested = match &test {
         None => None,
         Some(Part { dataset, positions }) => {
-            let (scored, bad) = evaluate(&classifier, dataset, positions, &machine.pool)?;
+            let (scored, bad) = evaluate::<M>(&classifier, dataset, positions, &machine.pool)?;
             quarantine.merge(bad);
             Some(scored)
         }
@@ -167,8 +161,13 @@ pub(crate) fn fit(job: &Classify<'_>, data: &Dataset) -> Result<Run, Error> {
 }
 
 /// Tells what the data, the model and the plan are.
-fn announce(job: &Classify<'_>, prepared: &Prepared, data: &Dataset, parts: &Parts<'_>) -> Result<(), Error> {
-    let count = |part: &Option<Part<'_>>| part.as_ref().map_or(0, |part| part.positions.len());
+fn announce<M: Modality>(
+    job: &Classify<'_, M>,
+    prepared: &Prepared<M>,
+    data: &M::Dataset,
+    parts: &Parts<'_, M::Dataset>,
+) -> Result<(), Error> {
+    let count = |part: &Option<Part<'_, M::Dataset>>| part.as_ref().map_or(0, |part| part.positions.len());
     (job.observe)(&Event::Data {
         summary: data_line(data, parts, &prepared.division.validation),
         train: parts.training.positions.len(),
@@ -177,9 +176,9 @@ fn announce(job: &Classify<'_>, prepared: &Prepared, data: &Dataset, parts: &Par
     });
     let model = &prepared.model;
     (job.observe)(&Event::Model {
-        name: model.name.clone(),
+        name: model.name().to_owned(),
         loaded: prepared.model_line(),
-        input: model.preprocess.input_size,
+        input: model.input(),
     });
     let outlook = look(prepared, data, parts)?;
     let [parameters, trained] = outlook.parameters;
@@ -188,11 +187,11 @@ fn announce(job: &Classify<'_>, prepared: &Prepared, data: &Dataset, parts: &Par
 }
 
 /// Runs the pipeline that all modalities share.
-fn adapt(
-    job: &Classify<'_>,
-    prepared: &Prepared,
-    training: &Shelf<'_>,
-    validation: Option<&Shelf<'_>>,
+fn adapt<M: Modality>(
+    job: &Classify<'_, M>,
+    prepared: &Prepared<M>,
+    training: &Shelf<'_, M>,
+    validation: Option<&Shelf<'_, M>>,
     quarantine: &mut Quarantine,
 ) -> Result<(Outcome, Option<Scored>), Error> {
     let (model, machine) = (&prepared.model, &prepared.machine);
@@ -200,30 +199,28 @@ fn adapt(
         Method::Probe => Level::None,
         Method::Train { augment, .. } => *augment,
     };
-    let pixels = Look {
-        preprocess: &model.preprocess,
-        augment: Augment::from(augment),
-        seed: prepared.seed(),
-        pool: &machine.pool,
-    };
-    let source = training.photographs(&pixels);
-    let held = validation.map(|shelf| shelf.photographs(&pixels));
+    let look = Look { model, augment, seed: prepared.seed(), pool: &machine.pool };
+    let source = training.source(&look)?;
+    let held = validation.map(|shelf| shelf.source(&look)).transpose()?;
+    let groups = training.part().groups();
     let labels = training.part().labels();
     let held_labels = validation.map(|shelf| shelf.part().labels()).unwrap_or_default();
     let classes = training.part().dataset.classes();
     let graded = match (&prepared.division.validation, &held) {
         (Choice::Folds(folds), _) => Validation::Folds(*folds),
-        (_, Some(source)) => Validation::Held(Samples { source, labels: &held_labels, groups: None }),
+        (_, Some(source)) => {
+            Validation::Held(Samples { source: source.as_ref(), labels: &held_labels, groups: None })
+        }
         _ => Validation::None,
     };
-    let work = Job {
+    let work = adapt::Job {
         machine,
-        graph: &model.graph,
-        parameters: &model.parameters,
-        head: model.architecture.head,
-        model: &model.name,
+        graph: model.graph(),
+        parameters: model.parameters(),
+        head: model.head(),
+        model: model.name(),
         classes,
-        training: Samples { source: &source, labels: &labels, groups: None },
+        training: Samples { source: source.as_ref(), labels: &labels, groups: groups.as_deref() },
         validation: graded,
         store: &job.cache,
         seed: prepared.seed(),
@@ -261,48 +258,58 @@ fn adapt(
         return Err(error);
     }
     let outcome = outcome?;
-    set_aside(&source, training.part(), quarantine);
+    set_aside(source.as_ref(), training.part(), quarantine);
     if let (Some(source), Some(shelf)) = (&held, validation) {
-        set_aside(source, shelf.part(), quarantine);
+        set_aside(source.as_ref(), shelf.part(), quarantine);
     }
     let scored = match &outcome.evaluation {
         None => None,
         Some(evaluation) if evaluation.samples.is_empty() => None,
         Some(evaluation) => {
             let part = validation.map_or(training.part(), Shelf::part);
-            let name = |&sample: &usize| part.dataset.samples()[part.positions[sample]].name();
+            let name = |&sample: &usize| part.dataset.name(part.positions[sample]);
             let files = evaluation.samples.iter().map(name).collect();
-            Some(Scored::new(classes, files, evaluation.clone(), prepared.seed())?)
+            Some(Scored::new::<M>(classes, files, evaluation.clone(), prepared.seed())?)
         }
     };
     Ok((outcome, scored))
 }
 
 /// The model with what was learned, and the form of its head.
-fn adapted(prepared: &Prepared, outcome: &Outcome) -> Result<(Model, HeadForm), Error> {
-    let mut model = prepared.model.clone();
-    model.parameters = outcome.parameters.clone();
+fn adapted<M: Modality>(prepared: &Prepared<M>, outcome: &Outcome) -> Result<(M::Model, HeadForm), Error> {
+    let model = prepared.model.clone();
+    let graph = model.graph().clone();
+    let mut model = model.with(graph, outcome.parameters.clone());
     if prepared.preset.head != Head::Mlp {
         return Ok((model, HeadForm::Linear));
     }
     let hidden = prepared.settings.hidden.unwrap_or(1);
     if let Some(Probe::Mlp(mlp)) = &outcome.probe {
-        let head = model.architecture.head;
-        model = model.with_hidden_layer(hidden)?;
+        let head = model.head().to_owned();
+        model = with_hidden_head(model, hidden, mlp.output.outputs())?;
+        let mut parameters = model.parameters().clone();
         for (name, layer) in [("0", &mlp.hidden), ("2", &mlp.output)] {
             let shape = [layer.outputs(), layer.features()];
-            model
-                .parameters
-                .set(&format!("{head}.{name}.weight"), Tensor::new(&shape, layer.weight().to_vec())?);
-            model
-                .parameters
-                .set(&format!("{head}.{name}.bias"), Tensor::new(&shape[..1], layer.bias().to_vec())?);
+            parameters.set(&format!("{head}.{name}.weight"), Tensor::new(&shape, layer.weight().to_vec())?);
+            parameters.set(&format!("{head}.{name}.bias"), Tensor::new(&shape[..1], layer.bias().to_vec())?);
         }
+        let graph = model.graph().clone();
+        model = model.with(graph, parameters);
     }
     Ok((model, HeadForm::Mlp { hidden }))
 }
 
-fn probe_kind(prepared: &Prepared) -> ProbeKind {
+/// The model with a hidden layer in place of its linear head; the values are the caller's to set.
+fn with_hidden_head<N: Network>(model: N, hidden: usize, classes: usize) -> Result<N, Error> {
+    let graph = with_hidden_layer(model.graph(), model.head(), hidden, classes)?;
+    let mut parameters = model.parameters().clone();
+    for name in ["weight", "bias"] {
+        parameters.remove(&format!("{}.{name}", model.head()));
+    }
+    Ok(model.with(graph, parameters))
+}
+
+fn probe_kind<M: Modality>(prepared: &Prepared<M>) -> ProbeKind {
     match prepared.preset.head {
         Head::Mlp => ProbeKind::Hidden { hidden: prepared.settings.hidden.unwrap_or(1) },
         Head::Logreg | Head::Linear => ProbeKind::Logistic,
@@ -310,7 +317,7 @@ fn probe_kind(prepared: &Prepared) -> ProbeKind {
 }
 
 /// What tells a run from others: a state of another run must not be gone on with.
-fn identity(prepared: &Prepared) -> Result<String, Error> {
+fn identity<M: Modality>(prepared: &Prepared<M>) -> Result<String, Error> {
     // Paths say where things lie, the digests within say what they are.
     let settings = Settings { data: None, model: None, ..prepared.settings.clone() };
     let text = format!("{}\n{}", settings.to_toml()?, prepared.machine.isa.name());

@@ -24,7 +24,8 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), Error> {
 pub(crate) fn write_settings(folder: &Path, settings: &Settings) -> Result<(), Error> {
     let text = format!(
         "# What this run was asked to do, and what was decided where nothing was said. It is itself a configuration:\n\
-         # tk image-classify --config run.toml\n\n{}",
+         # tk {} --config run.toml\n\n{}",
+        settings.task.as_deref().unwrap_or_default(),
         settings.to_toml()?
     );
     Ok(write_bytes_atomic(&folder.join("run.toml"), text.as_bytes())?)

@@ -5,7 +5,7 @@ use tk_image::data::Level;
 use tk_transfer::fit::{OptimizerChoice, Phase, Recipe, Schedule};
 use tk_transfer::freeze::{BatchNorm, Freeze};
 
-use super::settings::TASK;
+use super::modality::Modality;
 use super::{Error, Head, HeadInit, ModeName, Settings};
 
 /// Settings that only training by gradient descent looks at.
@@ -35,6 +35,9 @@ const HIDDEN: usize = 128;
 
 /// Views of a picture that are remembered when a frozen prefix is.
 const VIEWS: u64 = 4;
+
+/// The parameters of low-rank pairs.
+const LOW_RANK: &str = r"re:\.lora_[AB]\.weight$";
 
 /// Below this many samples a batch's own statistics are too rough for batch-norm.
 const LEAST_BATCH_FOR_STATISTICS: usize = 16;
@@ -76,7 +79,7 @@ pub(crate) fn mode_and_head(settings: &Settings) -> Result<(ModeName, Head), Err
 
 impl Preset {
     /// Decides everything for a model's graph, and writes it into the settings, which then say all of it.
-    pub fn resolve(settings: &mut Settings, graph: &Graph) -> Result<Self, Error> {
+    pub fn resolve<M: Modality>(settings: &mut Settings, graph: &Graph) -> Result<Self, Error> {
         let (mode, head) = mode_and_head(settings)?;
         let is_probe = mode == ModeName::Features && head != Head::Linear;
         let given = settings.to_table()?;
@@ -86,10 +89,16 @@ impl Preset {
                 "add --mode partial or --mode full, or take --head linear",
             ));
         }
+        if mode != ModeName::Lora && (settings.lora_rank.is_some() || settings.lora_alpha.is_some()) {
+            return Err(Error::usage_with(
+                "`lora-rank` and `lora-alpha` are of lora mode",
+                "add --mode lora",
+            ));
+        }
         if head != Head::Mlp && settings.hidden.is_some() {
             return Err(Error::usage_with("`hidden` is the width of an mlp head", "add --head mlp"));
         }
-        settings.task = Some(TASK.into());
+        settings.task = Some(M::TASK.into());
         settings.mode = Some(mode);
         settings.head = Some(head);
         if head == Head::Mlp {
@@ -98,7 +107,7 @@ impl Preset {
         }
         settings.seed.get_or_insert(0);
         settings.max_bad.get_or_insert_with(|| "5%".into());
-        let method = if is_probe { Method::Probe } else { training(settings, graph, mode, head)? };
+        let method = if is_probe { Method::Probe } else { training::<M>(settings, graph, mode, head)? };
         Ok(Self { mode, head, method })
     }
 
@@ -119,7 +128,12 @@ impl Preset {
     }
 }
 
-fn training(settings: &mut Settings, graph: &Graph, mode: ModeName, head: Head) -> Result<Method, Error> {
+fn training<M: Modality>(
+    settings: &mut Settings,
+    graph: &Graph,
+    mode: ModeName,
+    head: Head,
+) -> Result<Method, Error> {
     let is_last_only = mode == ModeName::Features;
     let head_init = *settings.head_init.get_or_insert(match head {
         Head::Linear if !is_last_only => HeadInit::Probe,
@@ -131,12 +145,9 @@ fn training(settings: &mut Settings, graph: &Graph, mode: ModeName, head: Head) 
         ));
     }
     let freeze = freeze(settings, mode)?;
-    let epochs = *settings.epochs.get_or_insert(match mode {
-        ModeName::Features => 30,
-        ModeName::Partial => 12,
-        ModeName::Full => 15,
-    });
-    let batch = *settings.batch.get_or_insert(32);
+    let defaults = M::defaults(mode);
+    let epochs = *settings.epochs.get_or_insert(defaults.epochs);
+    let batch = *settings.batch.get_or_insert(defaults.batch);
     let accumulate = *settings.accumulate.get_or_insert(1);
     for (key, count) in [("epochs", epochs), ("batch", batch), ("accumulate", accumulate)] {
         at_least_one(key, count)?;
@@ -148,13 +159,13 @@ fn training(settings: &mut Settings, graph: &Graph, mode: ModeName, head: Head) 
         });
     let optimizer = *settings.optimizer.get_or_insert(OptimizerChoice::AdamW);
     let rate = match optimizer {
-        OptimizerChoice::AdamW => 1e-3,
-        OptimizerChoice::Sgd => 1e-2,
+        OptimizerChoice::AdamW => defaults.learning_rate,
+        OptimizerChoice::Sgd => 10.0 * defaults.learning_rate,
     };
     let learning_rate =
-        *settings.learning_rate.get_or_insert_with(|| rounded(rate * (batch * accumulate) as f64 / 256.0));
+        *settings.learning_rate.get_or_insert_with(|| rounded(rate * (batch * accumulate) as f64 / 32.0));
     let weight_decay = *settings.weight_decay.get_or_insert(0.01);
-    let schedule = *settings.schedule.get_or_insert(Schedule::OneCycle);
+    let schedule = *settings.schedule.get_or_insert(defaults.schedule);
     if schedule == Schedule::OneCycle && settings.warmup.is_some() {
         return Err(Error::usage(
             "`warmup` has no effect with the one-cycle schedule, which has its own; say --schedule cosine",
@@ -162,14 +173,18 @@ fn training(settings: &mut Settings, graph: &Graph, mode: ModeName, head: Head) 
     }
     let warmup = match schedule {
         Schedule::OneCycle => 0.0,
-        _ => *settings.warmup.get_or_insert(0.0),
+        _ => *settings.warmup.get_or_insert(defaults.warmup),
     };
-    let layer_decay = *settings.layer_decay.get_or_insert_with(|| decay_to_a_hundredth(graph));
-    let augment = *settings.augment.get_or_insert(match mode {
-        ModeName::Features => Level::None,
-        ModeName::Partial => Level::Light,
-        ModeName::Full => Level::Standard,
-    });
+    let decay = || defaults.layer_decay.unwrap_or_else(|| decay_to_a_hundredth(graph));
+    let layer_decay = *settings.layer_decay.get_or_insert_with(decay);
+    if let (None, Some(norm)) = (settings.clip, defaults.clip) {
+        settings.clip = Some(norm);
+    }
+    // What the task does not vary stays unsaid.
+    let augment = match M::FOREIGN.contains(&"augment") {
+        true => Level::None,
+        false => *settings.augment.get_or_insert(defaults.augment),
+    };
     let is_cached = !matches!(freeze, Freeze::Nothing);
     let views = match (augment, is_cached) {
         (Level::None, _) => {
@@ -227,6 +242,11 @@ fn freeze(settings: &mut Settings, mode: ModeName) -> Result<Freeze, Error> {
                 "features mode freezes the whole backbone, so --freeze and --unfreeze have no effect";
             Err(Error::usage_with(message, "say --mode partial"))
         }
+        (ModeName::Lora, None, None) => Ok(Freeze::AllBut(LOW_RANK.parse()?)),
+        (ModeName::Lora, ..) => Err(Error::usage_with(
+            "lora mode trains low-rank pairs and the head, so --freeze and --unfreeze have no effect",
+            "say --mode partial",
+        )),
         (ModeName::Full, None, None) => Ok(Freeze::Nothing),
         (ModeName::Full, Some(_), None) => Err(Error::usage_with(
             "in full mode everything trains, so --unfreeze has no effect",
@@ -275,7 +295,7 @@ mod tests {
 
     fn resolve(text: &str) -> Result<(Preset, Settings), Error> {
         let mut settings = Settings::from_toml(text, "test")?;
-        Ok((Preset::resolve(&mut settings, &graph())?, settings))
+        Ok((Preset::resolve::<crate::image::Photographs>(&mut settings, &graph())?, settings))
     }
 
     #[test]
@@ -324,7 +344,7 @@ mod tests {
         ] {
             let error = resolve(text).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
-            assert_eq!(error.kind(), crate::image::Kind::Usage);
+            assert_eq!(error.kind(), super::super::Kind::Usage);
         }
     }
 }

@@ -5,11 +5,12 @@ use std::time::Instant;
 use serde::Serialize;
 use tk_engine::cpu::Plan;
 use tk_engine::graph::Op;
-use tk_engine::{Graph, Inference, Tensor};
-use tk_image::data::Dataset;
+use tk_engine::{Graph, Inference};
+use tk_transfer::data::Labelled;
 
+use super::division::{Choice, Part, Parts};
 use super::fit::Prepared;
-use super::parts::{Choice, Parts};
+use super::modality::{Modality, Network};
 use super::preset::Method;
 use super::{Error, Head, Settings};
 
@@ -39,16 +40,20 @@ pub struct Outlook {
     pub settings: Settings,
 }
 
-/// Looks ahead; runs the model on four blank pictures to see how fast it is.
-pub(crate) fn look(prepared: &Prepared, data: &Dataset, parts: &Parts<'_>) -> Result<Outlook, Error> {
+/// Looks ahead; runs the model on four blank samples to see how fast it is.
+pub(crate) fn look<M: Modality>(
+    prepared: &Prepared<M>,
+    data: &M::Dataset,
+    parts: &Parts<'_, M::Dataset>,
+) -> Result<Outlook, Error> {
     let (model, plan) = (&prepared.model, &prepared.plan);
-    let graph = &model.graph;
-    let [height, width] = model.preprocess.input_size.map(|side| side as usize);
-    let rate = images_per_second(prepared, [4, height, width, 3])?;
-    let shapes = graph.infer(&[vec![1, height, width, 3]]).map_err(tk_engine::EngineError::from)?;
+    let graph = model.graph();
+    let rate = samples_per_second(prepared)?;
+    let blank: Vec<Vec<usize>> = model.blank(1).iter().map(|input| input.shape().to_vec()).collect();
+    let shapes = graph.infer(&blank).map_err(tk_engine::EngineError::from)?;
     let (total, trained) = plan.counts(graph);
     let train = parts.training.positions.len();
-    let count = |part: &Option<super::parts::Part<'_>>| part.as_ref().map_or(0, |part| part.positions.len());
+    let count = |part: &Option<Part<'_, M::Dataset>>| part.as_ref().map_or(0, |part| part.positions.len());
     let (validation, test) = (count(&parts.validation), count(&parts.test));
     let live = live_share(graph, &shapes, &plan.live);
     let once = (train + validation + test) as f64 / rate;
@@ -96,8 +101,8 @@ pub(crate) fn look(prepared: &Prepared, data: &Dataset, parts: &Parts<'_>) -> Re
 }
 
 /// The data in one line, with how it is divided where its folders do not say.
-pub(crate) fn data_line(data: &Dataset, parts: &Parts<'_>, validation: &Choice) -> String {
-    let mut line = data.report().summary();
+pub(crate) fn data_line<D: Labelled>(data: &D, parts: &Parts<'_, D>, validation: &Choice) -> String {
+    let mut line = data.summary();
     match (validation, &parts.validation) {
         (Choice::Folds(folds), _) => line.push_str(&format!("; scored by {folds} folds")),
         (Choice::Share(_), Some(part)) => {
@@ -111,14 +116,14 @@ pub(crate) fn data_line(data: &Dataset, parts: &Parts<'_>, validation: &Choice) 
     }
     if parts.repeated > 0 {
         line.push_str(&format!(
-            "; {} held-out files are byte for byte among the training files",
+            "; {} held-out samples are byte for byte among the training samples",
             parts.repeated
         ));
     }
     line
 }
 
-fn plan_line(prepared: &Prepared, total: usize, trained: usize, seconds: f64) -> String {
+fn plan_line<M: Modality>(prepared: &Prepared<M>, total: usize, trained: usize, seconds: f64) -> String {
     let about = format!("about {}", duration(seconds));
     match &prepared.preset.method {
         Method::Probe => {
@@ -129,7 +134,7 @@ fn plan_line(prepared: &Prepared, total: usize, trained: usize, seconds: f64) ->
             let frozen = 100.0 * (total - trained) as f64 / total.max(1) as f64;
             let epochs: usize = recipe.phases.iter().map(|phase| phase.epochs).sum();
             let live =
-                prepared.model.graph.stages().iter().zip(&prepared.plan.live).filter(|(_, live)| **live);
+                prepared.model.graph().stages().iter().zip(&prepared.plan.live).filter(|(_, live)| **live);
             let names: Vec<&str> = live.map(|(stage, _)| stage.name.as_str()).collect();
             let rate = recipe.phases.first().map_or(0.0, |phase| phase.learning_rate);
             let batch = recipe.batch * recipe.accumulate;
@@ -150,14 +155,16 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-fn images_per_second(prepared: &Prepared, shape: [usize; 4]) -> Result<f64, Error> {
-    let mut plan = Plan::new(&prepared.machine, &prepared.model.graph, &prepared.model.parameters)?;
-    let blank = [Tensor::zeros(&shape)];
+fn samples_per_second<M: Modality>(prepared: &Prepared<M>) -> Result<f64, Error> {
+    const SAMPLES: usize = 4;
+    let model = &prepared.model;
+    let mut plan = Plan::new(&prepared.machine, model.graph(), model.parameters())?;
+    let blank = model.blank(SAMPLES);
     // The first run binds buffers; the second is timed.
     plan.run(&blank)?;
     let began = Instant::now();
     plan.run(&blank)?;
-    Ok(shape[0] as f64 / began.elapsed().as_secs_f64().max(1e-9))
+    Ok(SAMPLES as f64 / began.elapsed().as_secs_f64().max(1e-9))
 }
 
 /// The share of the multiplications that lies in stages that train.

@@ -1,26 +1,25 @@
-//! Scores of a classifier on photographs whose classes are known.
+//! Scores of a classifier on samples whose classes are known.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tk_engine::cpu::Pool;
-use tk_image::data::{Dataset, Loader, LoaderOptions, Picture};
 use tk_transfer::adapt::{Evaluation, Scoring};
-use tk_transfer::data::Quarantine;
+use tk_transfer::data::{Labelled, Quarantine};
 use tk_transfer::metrics::Interval;
 
-use super::{Classifier, Error};
-
-/// Pictures that are predicted at once.
-const AT_ONCE: usize = 32;
+use super::Error;
+use super::modality::Modality;
 
 /// Predictions beside the truth, and how good they are.
 #[derive(Clone, Debug)]
 pub struct Scored {
     /// The classes' names.
     pub classes: Vec<String>,
-    /// The files, relative to their data.
+    /// What the samples are called, such as files relative to their data.
     pub files: Vec<String>,
+    /// What several samples are called.
+    samples: &'static str,
     pub(super) evaluation: Evaluation,
     /// Scores by their fixed names.
     pub metrics: BTreeMap<String, f64>,
@@ -44,14 +43,14 @@ pub struct ClassLine {
 }
 
 impl Scored {
-    pub(super) fn new(
+    pub(super) fn new<M: Modality>(
         classes: &[String],
         files: Vec<String>,
         evaluation: Evaluation,
         seed: u64,
     ) -> Result<Self, Error> {
         let (metrics, intervals) = evaluation.scores(seed)?;
-        Ok(Self { classes: classes.to_vec(), files, evaluation, metrics, intervals })
+        Ok(Self { classes: classes.to_vec(), files, samples: M::SAMPLES, evaluation, metrics, intervals })
     }
 
     /// The number of samples.
@@ -62,8 +61,8 @@ impl Scored {
     /// Where the predictions come from, in words.
     pub fn scored_on(&self) -> String {
         match self.evaluation.scoring {
-            Scoring::Held => format!("{} photographs held out", self.samples()),
-            Scoring::Folds(folds) => format!("{folds} folds of {} photographs", self.samples()),
+            Scoring::Held => format!("{} {} held out", self.samples(), self.samples),
+            Scoring::Folds(folds) => format!("{folds} folds of {} {}", self.samples(), self.samples),
         }
     }
 
@@ -103,16 +102,18 @@ impl Scored {
 ///
 /// # Errors
 /// When the data has a class that the classifier does not know, or nothing can be read.
-pub fn evaluate(
-    classifier: &Classifier,
-    data: &Dataset,
+pub fn evaluate<M: Modality>(
+    classifier: &M::Classifier,
+    data: &M::Dataset,
     positions: &[usize],
     pool: &Pool,
 ) -> Result<(Scored, Quarantine), Error> {
+    let known = M::classes(classifier);
+    let root = data.root().display();
     let mut class_of = Vec::with_capacity(data.classes().len());
     for class in data.classes() {
-        let Some(position) = classifier.classes().iter().position(|known| known == class) else {
-            let (root, known) = (data.root().display(), classifier.classes().join(", "));
+        let Some(position) = known.iter().position(|known| known == class) else {
+            let known = known.join(", ");
             return Err(Error::Misfit(format!("`{root}` has the class `{class}`, the model knows {known}")));
         };
         class_of.push(position);
@@ -122,43 +123,20 @@ pub fn evaluate(
         samples: Vec::new(),
         labels: Vec::new(),
         probabilities: Vec::new(),
-        classes: classifier.classes().len(),
+        classes: known.len(),
     };
-    let mut quarantine = Quarantine::default();
-    let mut pictures: Vec<Picture> = Vec::new();
-    let mut files = Vec::new();
-    let mut flush = |pictures: &mut Vec<Picture>| -> Result<(), Error> {
-        for guess in classifier.predict_all(pictures)? {
-            evaluation.probabilities.extend(guess.probabilities);
+    let (mut quarantine, mut files) = (Quarantine::default(), Vec::new());
+    M::probabilities(classifier, data, positions, pool, &mut |sample, answer| match answer {
+        Ok(probabilities) => {
+            evaluation.probabilities.extend(probabilities);
+            evaluation.labels.push(class_of[data.class(sample)]);
+            evaluation.samples.push(sample);
+            files.push(data.name(sample));
         }
-        pictures.clear();
-        Ok(())
-    };
-    let mut labels = Vec::new();
-    let mut samples = Vec::new();
-    let paths: Vec<_> = positions.iter().map(|&position| data.path(&data.samples()[position])).collect();
-    let loader = Loader::new((0..paths.len()).collect(), LoaderOptions::new(pool.threads()), move |index| {
-        Picture::open(&paths[index])
-    });
-    for (index, picture) in loader {
-        let sample = &data.samples()[positions[index]];
-        match picture {
-            Ok(picture) => {
-                pictures.push(picture);
-                labels.push(class_of[sample.class]);
-                samples.push(positions[index]);
-                files.push(sample.name());
-            }
-            Err(error) => quarantine.add(sample.name(), error.reason.to_string()),
-        }
-        if pictures.len() == AT_ONCE {
-            flush(&mut pictures)?;
-        }
+        Err(reason) => quarantine.add(data.name(sample), reason),
+    })?;
+    if evaluation.labels.is_empty() {
+        return Err(Error::Misfit(format!("none of the {} in `{root}` can be read", M::SAMPLES)));
     }
-    flush(&mut pictures)?;
-    if labels.is_empty() {
-        return Err(Error::Misfit(format!("no photograph in `{}` can be read", data.root().display())));
-    }
-    (evaluation.labels, evaluation.samples) = (labels, samples);
-    Ok((Scored::new(classifier.classes(), files, evaluation, 0)?, quarantine))
+    Ok((Scored::new::<M>(known, files, evaluation, 0)?, quarantine))
 }

@@ -7,9 +7,6 @@ use tk_transfer::freeze::BatchNorm;
 
 use super::{Error, Head, HeadInit, ModeName};
 
-/// The name of the task in `run.toml`.
-pub(crate) const TASK: &str = "image-classify";
-
 /// The version of `run.toml`; others are refused.
 const FORMAT: u32 = 1;
 
@@ -17,9 +14,9 @@ const FORMAT: u32 = 1;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// The task, `image-classify`.
+    /// The task, such as `image-classify`.
     pub task: Option<String>,
-    /// The folder of photographs.
+    /// The folder or table of samples.
     pub data: Option<String>,
     /// The model: `small`, `ARCHITECTURE=FILE`, or a folder.
     pub model: Option<String>,
@@ -68,6 +65,22 @@ pub struct Settings {
     pub views: Option<u64>,
     /// Side of the model's input in pixels.
     pub size: Option<u32>,
+    /// Columns of the input, joined by a comma; two make a pair.
+    pub input: Option<String>,
+    /// The column of the label, or `name:REGEX`.
+    pub label: Option<String>,
+    /// The column that says train, val or test.
+    pub split: Option<String>,
+    /// What groups samples that must not be torn apart: a column, `name:REGEX` or `dir`.
+    pub group: Option<String>,
+    /// At most so many tokens of each text.
+    pub max_tokens: Option<usize>,
+    /// How a text's tokens become its features: `mean` or `cls`.
+    pub pooling: Option<String>,
+    /// The rank of low-rank pairs in lora mode.
+    pub lora_rank: Option<usize>,
+    /// Low-rank pairs are scaled by this over their rank.
+    pub lora_alpha: Option<f64>,
     /// At most so many samples of each part of the data.
     pub limit: Option<usize>,
     /// The seed of every random choice.
@@ -119,9 +132,6 @@ impl Settings {
     /// As [`Settings::from_toml`].
     pub fn from_table(table: toml::Table, name: &str) -> Result<Self, Error> {
         let settings: Self = table.try_into().map_err(|error| refused(&error, name))?;
-        if let Some(task) = settings.task.as_deref().filter(|task| *task != TASK) {
-            return Err(Error::usage(format!("{name}: task is `{task}`; expected `{TASK}`")));
-        }
         if let Some(provenance) = settings.provenance.as_ref().filter(|found| found.format != FORMAT) {
             let found = provenance.format;
             return Err(Error::usage(format!("{name} has format {found}; this version reads {FORMAT}")));
@@ -135,6 +145,21 @@ impl Settings {
     /// When a value cannot be written as TOML.
     pub fn to_toml(&self) -> Result<String, Error> {
         toml::to_string(self).map_err(|error| Error::usage(format!("settings: {error}")))
+    }
+
+    /// Checks that the settings are of a task: its name, if one is said, and no key that the task does not have.
+    ///
+    /// # Errors
+    /// When they are not.
+    pub(crate) fn check_task(&self, task: &str, foreign: &[&str]) -> Result<(), Error> {
+        if let Some(found) = self.task.as_deref().filter(|found| *found != task) {
+            return Err(Error::usage(format!("the settings are of task `{found}`; expected `{task}`")));
+        }
+        let table = self.to_table()?;
+        match foreign.iter().find(|key| table.contains_key(**key)) {
+            Some(key) => Err(Error::usage(format!("`{key}` is no setting of {task}"))),
+            None => Ok(()),
+        }
     }
 
     /// The same as keys and values.
@@ -187,12 +212,22 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_another_task_are_refused() {
+        for (text, expected) in [
+            ("task = \"text-classify\"", "expected `image-classify`"),
+            ("input = \"a\"", "`input` is no setting"),
+        ] {
+            let error = Settings::from_toml(text, "f.toml").unwrap().check_task("image-classify", &["input"]);
+            assert!(error.unwrap_err().to_string().contains(expected));
+        }
+    }
+
+    #[test]
     fn what_is_unknown_is_refused_in_one_line() {
         for (text, expected) in [
             ("epoch = 3", "unknown field `epoch`"),
             ("mode = \"ful\"", "unknown variant `ful`"),
             ("epochs = \"three\"", "invalid type"),
-            ("task = \"text-classify\"", "expected `image-classify`"),
             ("mode =", "f.toml"),
             ("[provenance]\nformat = 9\nversion = \"\"\ndata = \"\"\nweights = \"\"", "format 9"),
         ] {

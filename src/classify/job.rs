@@ -1,19 +1,20 @@
 //! What is to be done, said in the order in which one thinks of it.
 
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tk_engine::cpu::Machine;
-use tk_image::data::Dataset;
 use tk_transfer::prefix::PrefixStore;
 
+use super::modality::Modality;
 use super::{Error, Event, Head, Mode, Run, Settings, fit, outlook};
 
 pub use super::outlook::Outlook;
 
-/// A job: a model is adapted to photographs.
-pub struct Classify<'a> {
+/// A job: a model is adapted to labelled samples.
+pub struct Classify<'a, M: Modality> {
     pub(super) settings: Settings,
     pub(super) machine: Option<Machine>,
     pub(super) cache: PrefixStore,
@@ -22,13 +23,14 @@ pub struct Classify<'a> {
     pub(super) cancel: &'a AtomicBool,
     pub(super) observe: Box<dyn Fn(&Event) + 'a>,
     pub(super) began: Option<Instant>,
+    modality: PhantomData<M>,
 }
 
 /// What is read when nobody cancels.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-impl<'a> Classify<'a> {
-    /// A job for a model: `small`, `ARCHITECTURE=FILE`, or a folder with `config.json`.
+impl<'a, M: Modality> Classify<'a, M> {
+    /// A job for a model by name: for photographs `small`, `ARCHITECTURE=FILE`, or a folder with `config.json`; for texts a folder.
     pub fn new(model: impl Into<String>) -> Self {
         Self::from_settings(Settings { model: Some(model.into()), ..Settings::default() })
     }
@@ -44,6 +46,7 @@ impl<'a> Classify<'a> {
             cancel: &NEVER,
             observe: Box::new(|_| {}),
             began: None,
+            modality: PhantomData,
         }
     }
 
@@ -154,17 +157,26 @@ impl<'a> Classify<'a> {
     ///
     /// # Errors
     /// As [`Classify::fit`], as far as it can be told before.
-    pub fn outlook(&self, data: &Dataset) -> Result<Outlook, Error> {
+    pub fn outlook(&self, data: &M::Dataset) -> Result<Outlook, Error> {
         let prepared = fit::prepare(self, data)?;
         let parts = prepared.division.parts(data, prepared.settings.limit, prepared.seed())?;
         outlook::look(&prepared, data, &parts)
+    }
+
+    /// Opens the data that the settings name.
+    ///
+    /// # Errors
+    /// When there are none, or they cannot be used.
+    pub fn open_data(&self) -> Result<M::Dataset, Error> {
+        self.settings.check_task(M::TASK, M::FOREIGN)?;
+        M::open_data(Path::new(self.settings.data.as_deref().unwrap_or_default()), &self.settings)
     }
 
     /// Does it.
     ///
     /// # Errors
     /// When settings do not fit together, the model or the data cannot be used, the audit finds a broken promise, or it is cancelled.
-    pub fn fit(&self, data: &Dataset) -> Result<Run, Error> {
+    pub fn fit(&self, data: &M::Dataset) -> Result<Run<M>, Error> {
         fit::fit(self, data)
     }
 }

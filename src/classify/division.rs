@@ -1,13 +1,13 @@
-//! Which photographs train, which validate, which test.
+//! Which samples train, which validate, which test.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use tk_engine::random::Stream;
-use tk_image::data::{Dataset, Split};
-use tk_transfer::data::Strata;
 use tk_transfer::data::split::stratified;
+use tk_transfer::data::{Labelled, Split, Strata};
 
+use super::modality::Modality;
 use super::{Error, ModeName, Settings};
 
 /// Where validation or test samples come from.
@@ -64,32 +64,45 @@ impl Choice {
 }
 
 /// How the data is divided, and the data sets that were opened for it.
-pub(crate) struct Division {
+pub(crate) struct Division<M: Modality> {
     pub validation: Choice,
     pub test: Choice,
-    validation_data: Option<Dataset>,
-    test_data: Option<Dataset>,
+    validation_data: Option<M::Dataset>,
+    test_data: Option<M::Dataset>,
 }
 
 /// Some samples of a data set.
-#[derive(Clone, Debug)]
-pub(crate) struct Part<'a> {
-    pub dataset: &'a Dataset,
+pub struct Part<'a, D> {
+    /// The data set.
+    pub dataset: &'a D,
+    /// Positions in it.
     pub positions: Vec<usize>,
 }
 
+impl<D> Clone for Part<'_, D> {
+    fn clone(&self) -> Self {
+        Self { dataset: self.dataset, positions: self.positions.clone() }
+    }
+}
+
 /// Samples by what they are used for.
-pub(crate) struct Parts<'a> {
-    pub training: Part<'a>,
-    pub validation: Option<Part<'a>>,
-    pub test: Option<Part<'a>>,
+pub(crate) struct Parts<'a, D> {
+    pub training: Part<'a, D>,
+    pub validation: Option<Part<'a, D>>,
+    pub test: Option<Part<'a, D>>,
     /// Validation and test samples that are byte for byte among the training samples.
     pub repeated: usize,
 }
 
-impl Part<'_> {
+impl<D: Labelled> Part<'_, D> {
+    /// The class of each sample.
     pub fn labels(&self) -> Vec<usize> {
-        self.positions.iter().map(|&position| self.dataset.samples()[position].class).collect()
+        self.positions.iter().map(|&position| self.dataset.class(position)).collect()
+    }
+
+    /// The group of each sample, where the data have groups.
+    pub(crate) fn groups(&self) -> Option<Vec<String>> {
+        self.positions.iter().map(|&position| self.dataset.group(position).map(str::to_owned)).collect()
     }
 
     /// At most `limit` samples, evenly by class, drawn by the seed.
@@ -97,7 +110,7 @@ impl Part<'_> {
         let Some(limit) = limit.filter(|limit| *limit < self.positions.len()) else { return self };
         let mut by_class = vec![Vec::new(); self.dataset.classes().len()];
         for &position in &self.positions {
-            by_class[self.dataset.samples()[position].class].push(position);
+            by_class[self.dataset.class(position)].push(position);
         }
         for (class, positions) in by_class.iter_mut().enumerate() {
             Stream::new(seed, &["limit".into(), class.into()]).shuffle(positions);
@@ -110,9 +123,14 @@ impl Part<'_> {
     }
 }
 
-impl Division {
+impl<M: Modality> Division<M> {
     /// Follows settings and, where they say nothing, the data: its own validation samples; else in features mode 5 folds, else 20 %.
-    pub fn new(settings: &Settings, data: &Dataset, mode: ModeName, with_folds: bool) -> Result<Self, Error> {
+    pub fn new(
+        settings: &Settings,
+        data: &M::Dataset,
+        mode: ModeName,
+        with_folds: bool,
+    ) -> Result<Self, Error> {
         let has = |split: Split| !data.split(split).is_empty();
         let validation = match settings.val.as_deref() {
             Some(text) => Choice::parse(text, "val")?,
@@ -137,17 +155,19 @@ impl Division {
             }
             (Choice::Data, _) if !has(Split::Validation) => {
                 return refuse(format!(
-                    "--val data: `{}` has no folder val/, valid/ or dev/",
+                    "--val data: `{}` names no validation samples (val, valid or dev)",
                     data.root().display()
                 ));
             }
             (_, Choice::Data) if !has(Split::Test) => {
-                return refuse(format!("--test data: `{}` has no folder test/", data.root().display()));
+                return refuse(format!("--test data: `{}` names no test samples", data.root().display()));
             }
             _ => {}
         }
         let open = |choice: &Choice| match choice {
-            Choice::Folder(folder) => same_classes(Dataset::open(folder)?, data).map(Some),
+            Choice::Folder(folder) => {
+                same_classes(M::open_data(Path::new(folder), settings)?, data).map(Some)
+            }
             _ => Ok(None),
         };
         let (validation_data, test_data) = (open(&validation)?, open(&test)?);
@@ -163,19 +183,17 @@ impl Division {
     /// The parts of the data.
     pub fn parts<'a>(
         &'a self,
-        data: &'a Dataset,
+        data: &'a M::Dataset,
         limit: Option<usize>,
         seed: u64,
-    ) -> Result<Parts<'a>, Error> {
+    ) -> Result<Parts<'a, M::Dataset>, Error> {
         let mut positions = match data.is_split() {
             true => data.split(Split::Train),
-            false => (0..data.samples().len()).collect(),
+            false => (0..data.len()).collect(),
         };
         let own = |split| Some(Part { dataset: data, positions: data.split(split) });
-        let whole = |dataset: &'a Option<Dataset>| {
-            dataset
-                .as_ref()
-                .map(|dataset| Part { dataset, positions: (0..dataset.samples().len()).collect() })
+        let whole = |dataset: &'a Option<M::Dataset>| {
+            dataset.as_ref().map(|dataset| Part { dataset, positions: (0..dataset.len()).collect() })
         };
         let test = match self.test {
             Choice::Data => own(Split::Test),
@@ -187,11 +205,11 @@ impl Division {
             Choice::Share(share) => Some(held_out(data, &mut positions, share, seed)?),
             _ => whole(&self.validation_data),
         };
-        let limited = |part: Part<'a>| part.limited(limit, seed);
+        let limited = |part: Part<'a, M::Dataset>| part.limited(limit, seed);
         let training = limited(Part { dataset: data, positions });
         let (validation, test) = (validation.map(limited), test.map(limited));
-        let digests = |part: &Part<'_>| -> Vec<[u8; 32]> {
-            part.positions.iter().map(|&position| part.dataset.samples()[position].digest).collect()
+        let digests = |part: &Part<'_, M::Dataset>| -> Vec<[u8; 32]> {
+            part.positions.iter().map(|&position| part.dataset.content(position)).collect()
         };
         let known: BTreeSet<[u8; 32]> = digests(&training).into_iter().collect();
         let others = validation.iter().chain(&test).flat_map(digests);
@@ -201,15 +219,17 @@ impl Division {
 }
 
 /// Takes a share of the samples out, by class.
-fn held_out<'a>(
-    data: &'a Dataset,
+fn held_out<'a, D: Labelled>(
+    data: &'a D,
     positions: &mut Vec<usize>,
     share: f64,
     seed: u64,
-) -> Result<Part<'a>, Error> {
-    let labels: Vec<usize> = positions.iter().map(|&position| data.samples()[position].class).collect();
-    let ids: Vec<String> = positions.iter().map(|&position| data.samples()[position].name()).collect();
-    let strata = Strata { classes: data.classes(), labels: &labels, groups: None, ids: Some(&ids) };
+) -> Result<Part<'a, D>, Error> {
+    let labels: Vec<usize> = positions.iter().map(|&position| data.class(position)).collect();
+    let ids: Vec<String> = positions.iter().map(|&position| data.name(position)).collect();
+    let groups = Part { dataset: data, positions: positions.clone() }.groups();
+    let strata =
+        Strata { classes: data.classes(), labels: &labels, groups: groups.as_deref(), ids: Some(&ids) };
     let is_held = stratified(&strata, share, seed)?;
     let side = |wanted: bool| -> Vec<usize> {
         positions
@@ -225,7 +245,7 @@ fn held_out<'a>(
 }
 
 /// A data set of its own must have the same classes, for a class is known by its position.
-fn same_classes(other: Dataset, data: &Dataset) -> Result<Dataset, Error> {
+fn same_classes<D: Labelled>(other: D, data: &D) -> Result<D, Error> {
     match other.classes() == data.classes() {
         true => Ok(other),
         false => Err(Error::Misfit(format!(
@@ -257,9 +277,10 @@ mod tests {
     fn shares_and_limits_keep_every_class_and_do_not_overlap() {
         let folder = tempfile::tempdir().unwrap();
         tk_image::data::draw_demo(folder.path(), 0).unwrap();
-        let data = Dataset::open(folder.path()).unwrap();
+        let data = tk_image::data::Dataset::open(folder.path()).unwrap();
         let settings = Settings { test: Some("10%".into()), ..Settings::default() };
-        let division = Division::new(&settings, &data, ModeName::Full, false).unwrap();
+        let division =
+            Division::<crate::image::Photographs>::new(&settings, &data, ModeName::Full, false).unwrap();
         let parts = division.parts(&data, None, 3).unwrap();
         let (validation, test) = (parts.validation.unwrap(), parts.test.unwrap());
         let mut all =

@@ -5,25 +5,24 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use tk_image::classifier::Details;
-use tk_image::data::Dataset;
 use tk_transfer::adapt::Outcome;
 use tk_transfer::atomic::write_bytes_atomic;
 use tk_transfer::audit::AuditReport;
-use tk_transfer::data::Quarantine;
+use tk_transfer::data::{Labelled, Quarantine};
 use tk_transfer::fit::Record;
 use tk_transfer::metrics::Interval;
 use tk_transfer::probe::Probe;
 
+use super::division::Part;
 use super::evaluate::Scored;
 use super::fit::Prepared;
-use super::parts::Part;
-use super::{Classifier, Error, Settings, card, page, record};
+use super::modality::{Modality, Network};
+use super::{Error, Settings, card, page, record};
 use crate::report::ReportData;
 
 /// A finished run.
-pub struct Run {
-    classifier: Classifier,
+pub struct Run<M: Modality> {
+    classifier: M::Classifier,
     settings: Settings,
     summary: Summary,
     scored: Option<Scored>,
@@ -72,23 +71,23 @@ pub struct Summary {
 }
 
 /// What a finished run is told from.
-pub(super) struct Gathered<'a> {
-    pub data: &'a Dataset,
-    pub training: &'a Part<'a>,
-    pub validation: Option<&'a Part<'a>>,
-    pub test: Option<&'a Part<'a>>,
+pub(super) struct Gathered<'a, M: Modality> {
+    pub data: &'a M::Dataset,
+    pub training: &'a Part<'a, M::Dataset>,
+    pub validation: Option<&'a Part<'a, M::Dataset>>,
+    pub test: Option<&'a Part<'a, M::Dataset>>,
     pub repeated: usize,
     pub quarantine: Quarantine,
     pub seconds: BTreeMap<String, f64>,
     pub began: Instant,
 }
 
-impl Run {
+impl<M: Modality> Run<M> {
     pub(super) fn new(
-        prepared: &Prepared,
-        gathered: Gathered<'_>,
+        prepared: &Prepared<M>,
+        gathered: Gathered<'_, M>,
         outcome: Outcome,
-        classifier: Classifier,
+        classifier: M::Classifier,
         scored: Option<Scored>,
         tested: Option<Scored>,
     ) -> Result<Self, Error> {
@@ -117,12 +116,12 @@ impl Run {
     }
 
     /// The classifier.
-    pub fn model(&self) -> &Classifier {
+    pub fn model(&self) -> &M::Classifier {
         &self.classifier
     }
 
     /// The classifier, without the rest.
-    pub fn into_model(self) -> Classifier {
+    pub fn into_model(self) -> M::Classifier {
         self.classifier
     }
 
@@ -175,7 +174,7 @@ impl Run {
         let folder = folder.as_ref();
         record::make_folder(folder)?;
         record::write_settings(folder, &self.settings)?;
-        self.classifier.inner().save(folder, &self.details(folder)?, &card::text(self))?;
+        M::save(&self.classifier, folder, self.details(folder)?, &card::text(self))?;
         record::write_metrics(folder, &self.records)?;
         record::write_json(&folder.join("freeze.json"), &self.audits)?;
         if !self.quarantine.is_empty() {
@@ -193,25 +192,25 @@ impl Run {
     }
 
     /// What only this toolkit knows of the run.
-    fn details(&self, folder: &Path) -> Result<Details, Error> {
+    fn details(&self, folder: &Path) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
         let fail =
             |error: serde_json::Error| Error::Folder { path: folder.to_owned(), reason: error.to_string() };
         let mut fields = serde_json::Map::new();
         fields.insert("settings".into(), serde_json::to_value(&self.settings).map_err(fail)?);
         fields.insert("metrics".into(), serde_json::to_value(&self.summary.metrics).map_err(fail)?);
         fields.insert("test".into(), serde_json::to_value(&self.summary.test).map_err(fail)?);
-        Ok(Details { fields })
+        Ok(fields)
     }
 }
 
-fn summarise(
-    prepared: &Prepared,
-    gathered: &Gathered<'_>,
+fn summarise<M: Modality>(
+    prepared: &Prepared<M>,
+    gathered: &Gathered<'_, M>,
     outcome: &Outcome,
     scored: Option<&Scored>,
     tested: Option<&Scored>,
 ) -> Summary {
-    let (mut total, mut trained) = prepared.plan.counts(&prepared.model.graph);
+    let (mut total, mut trained) = prepared.plan.counts(prepared.model.graph());
     if let Some(Probe::Mlp(mlp)) = &outcome.probe {
         // It takes the place of the linear head that the plan knows.
         total -= trained;
@@ -226,8 +225,8 @@ fn summarise(
     let named =
         |pairs: &[(&str, usize)]| pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
     Summary {
-        task: super::settings::TASK.to_owned(),
-        model: prepared.model.name.clone(),
+        task: M::TASK.to_owned(),
+        model: prepared.model.name().to_owned(),
         mode: prepared.preset.mode.name().to_owned(),
         head: prepared.preset.head.name().to_owned(),
         classes: gathered.data.classes().to_vec(),

@@ -1,35 +1,64 @@
 //! What `report.html` tells of a run, gathered.
 
-use tk_image::data::{Dataset, Report as DataReport, thumbnail};
 use tk_transfer::adapt::Outcome;
-use tk_transfer::data::Quarantined;
+use tk_transfer::data::{Labelled, Quarantined};
 use tk_transfer::metrics::{suspected_labels, worst_mistakes};
 use tk_transfer::probe::CrossValidation;
 
+use super::division::{Part, Parts};
 use super::evaluate::Scored;
 use super::fit::Prepared;
+use super::modality::{Modality, Network};
 use super::outlook::data_line;
-use super::parts::{Part, Parts};
 use super::run::{Gathered, Summary};
 use super::{Error, ModeName};
 use crate::report::{
-    CacheCount, Calibration, Candidate, ClassCount, DataPart, Gallery, ModelPart, Note, ParameterCount,
-    Pictured, ProbePart, ReportData, Scores, SettingGroup, StagePart, StageRole,
+    CacheCount, Calibration, Candidate, ClassCount, DataPart, Gallery, ModelPart, ParameterCount, Pictured,
+    ProbePart, ReportData, Scores, SettingGroup, StagePart, StageRole,
 };
 
 /// Pictures of each kind that are shown.
 const SHOWN: usize = 12;
-
-/// The longer side of a shown picture in pixels.
-const THUMBNAIL: u32 = 160;
 
 /// Bins of confidence in the diagram.
 const BINS: usize = 10;
 
 /// Settings by what they have in common, in the order in which they are read.
 const GROUPS: [(&str, &[&str]); 3] = [
-    ("Data", &["data", "val", "test", "limit", "max-bad", "size", "augment", "views"]),
-    ("Model", &["model", "mode", "head", "hidden", "head-init", "unfreeze", "freeze", "batch-norm"]),
+    (
+        "Data",
+        &[
+            "data",
+            "input",
+            "label",
+            "split",
+            "group",
+            "val",
+            "test",
+            "limit",
+            "max-bad",
+            "size",
+            "augment",
+            "views",
+            "max-tokens",
+        ],
+    ),
+    (
+        "Model",
+        &[
+            "model",
+            "mode",
+            "head",
+            "hidden",
+            "head-init",
+            "unfreeze",
+            "freeze",
+            "batch-norm",
+            "pooling",
+            "lora-rank",
+            "lora-alpha",
+        ],
+    ),
     (
         "Training",
         &[
@@ -51,20 +80,20 @@ const GROUPS: [(&str, &[&str]); 3] = [
 ];
 
 /// What there is to tell.
-pub(super) struct Told<'a> {
-    pub prepared: &'a Prepared,
-    pub gathered: &'a Gathered<'a>,
+pub(super) struct Told<'a, M: Modality> {
+    pub prepared: &'a Prepared<M>,
+    pub gathered: &'a Gathered<'a, M>,
     pub outcome: &'a Outcome,
     pub scored: Option<&'a Scored>,
     pub tested: Option<&'a Scored>,
 }
 
 /// The report of a run. The command and what to do next are added by those who know them.
-pub(super) fn report(told: &Told<'_>, summary: &Summary) -> Result<ReportData, Error> {
+pub(super) fn report<M: Modality>(told: &Told<'_, M>, summary: &Summary) -> Result<ReportData, Error> {
     let Told { prepared, gathered, outcome, scored, tested } = told;
     let judged = gathered.validation.unwrap_or(gathered.training);
     let (mistakes, suspects) = match scored {
-        Some(scored) => galleries(scored, judged)?,
+        Some(scored) => galleries::<M>(scored, judged)?,
         None => Default::default(),
     };
     let name =
@@ -90,18 +119,12 @@ pub(super) fn report(told: &Told<'_>, summary: &Summary) -> Result<ReportData, E
 }
 
 /// What a reader must know before believing the score.
-fn remarks(told: &Told<'_>) -> Vec<String> {
+fn remarks<M: Modality>(told: &Told<'_, M>) -> Vec<String> {
     let mut remarks = Vec::new();
     let repeated = told.gathered.repeated;
     if repeated > 0 {
         remarks.push(format!(
-            "{repeated} held-out files are byte for byte among the training files: the score flatters."
-        ));
-    }
-    let across = told.gathered.data.report().duplicates_across_classes.len();
-    if across > 0 {
-        remarks.push(format!(
-            "{across} files lie under more than one class: at least one label of each is wrong."
+            "{repeated} held-out samples are byte for byte among the training samples: the score flatters."
         ));
     }
     if told.scored.is_some_and(|scored| scored.samples() < 100) {
@@ -133,20 +156,20 @@ fn scores(scored: &Scored) -> Result<Scores, Error> {
 }
 
 /// The worst mistakes, and the labels that are probably wrong.
-fn galleries(scored: &Scored, part: &Part<'_>) -> Result<(Gallery, Gallery), Error> {
+fn galleries<M: Modality>(scored: &Scored, part: &Part<'_, M::Dataset>) -> Result<(Gallery, Gallery), Error> {
     let predictions = scored.evaluation.predictions()?;
     let class = |class: usize| scored.classes.get(class).cloned().unwrap_or_default();
+    let picture = |sample: usize| {
+        let position = part.positions.get(*scored.evaluation.samples.get(sample)?)?;
+        Some(M::picture(part.dataset, *position))
+    };
     let shown = |sample: usize, label: usize, predicted: usize, probabilities: [f32; 2]| Pictured {
         file: scored.files.get(sample).cloned().unwrap_or_default(),
-        jpeg: scored
-            .evaluation
-            .samples
-            .get(sample)
-            .and_then(|&at| small(part.dataset, part.positions.get(at)?)),
         label: class(label),
         predicted: class(predicted),
         probability: f64::from(probabilities[0]),
         label_probability: f64::from(probabilities[1]),
+        ..picture(sample).unwrap_or_default()
     };
     let mistakes = worst_mistakes(&predictions, predictions.samples());
     let pictures = mistakes.iter().take(SHOWN);
@@ -160,14 +183,10 @@ fn galleries(scored: &Scored, part: &Part<'_>) -> Result<(Gallery, Gallery), Err
     Ok((worst, Gallery { pictures: pictures.collect(), total: suspects.len() }))
 }
 
-fn small(data: &Dataset, position: &usize) -> Option<Vec<u8>> {
-    thumbnail(&data.load(data.samples().get(*position)?).ok()?, THUMBNAIL).ok()
-}
-
-fn data_part(told: &Told<'_>) -> DataPart {
+fn data_part<M: Modality>(told: &Told<'_, M>) -> DataPart {
     let gathered = told.gathered;
     let parts = [("train", Some(gathered.training)), ("val", gathered.validation), ("test", gathered.test)];
-    let parts: Vec<(&str, &Part<'_>)> =
+    let parts: Vec<(&str, &Part<'_, M::Dataset>)> =
         parts.into_iter().filter_map(|(name, part)| Some((name, part?))).collect();
     let counts: Vec<Vec<usize>> = parts
         .iter()
@@ -192,55 +211,19 @@ fn data_part(told: &Told<'_>) -> DataPart {
         summary: data_line(gathered.data, &divided, &told.prepared.division.validation),
         splits: parts.iter().map(|(name, _)| (*name).to_owned()).collect(),
         classes: classes.collect(),
-        notes: notes(gathered.data.report()),
+        notes: M::notes(gathered.data),
         quarantine: quarantine
             .map(|(id, reason)| Quarantined { id: id.into(), reason: reason.into() })
             .collect(),
     }
 }
 
-/// What is odd about the data.
-fn notes(report: &DataReport) -> Vec<Note> {
-    let mut notes = Vec::new();
-    let mut note = |title: String, text: &str, items: Vec<String>| {
-        if !items.is_empty() {
-            notes.push(Note { title, text: text.into(), items });
-        }
-    };
-    let unlike: Vec<String> =
-        report.unlike.iter().map(|(path, format)| format!("{path} ({})", format.name())).collect();
-    note(format!("{} unlike the rest", unlike.len()), "Their format is rare here. They were kept.", unlike);
-    for (groups, title, text) in [
-        (
-            &report.duplicates_across_splits,
-            "identical in more than one split",
-            "Scores on them are too good.",
-        ),
-        (
-            &report.duplicates_across_classes,
-            "identical under different classes",
-            "At least one label is wrong.",
-        ),
-        (&report.duplicates_within_split, "identical within one split", "They count twice."),
-    ] {
-        let items: Vec<String> = groups.iter().map(|group| group.paths.join(" = ")).collect();
-        note(format!("{} {title}", items.len()), text, items);
-    }
-    let absent: Vec<String> =
-        report.absent.iter().map(|(class, split)| format!("{class} in {}", split.name())).collect();
-    note(format!("{} classes absent from a split", absent.len()), "What is absent is not measured.", absent);
-    let ignored: Vec<String> =
-        report.ignored.iter().map(|(path, reason)| format!("{path}: {reason}")).collect();
-    note(format!("{} left out", ignored.len()), "Because of where they stand.", ignored);
-    notes
-}
-
-fn model_part(prepared: &Prepared) -> ModelPart {
+fn model_part<M: Modality>(prepared: &Prepared<M>) -> ModelPart {
     let (model, plan) = (&prepared.model, &prepared.plan);
-    let (total, trained) = plan.counts(&model.graph);
-    let stages = model.graph.parameter_stages();
+    let (total, trained) = plan.counts(model.graph());
+    let stages = model.graph().parameter_stages();
     let stage = |(index, stage): (usize, &tk_engine::graph::Stage)| {
-        let specs = model.graph.parameters().iter().zip(&stages).filter(|(_, at)| **at == index);
+        let specs = model.graph().parameters().iter().zip(&stages).filter(|(_, at)| **at == index);
         StagePart {
             name: stage.name.clone(),
             role: match (plan.live[index], plan.boundary.is_some_and(|boundary| index <= boundary)) {
@@ -252,18 +235,16 @@ fn model_part(prepared: &Prepared) -> ModelPart {
         }
     };
     ModelPart {
-        name: model.name.clone(),
-        architecture: model.architecture.name.to_owned(),
-        remark: (model.name == tk_image::model::EMBEDDED && prepared.preset.mode == ModeName::Features).then(
-            || "The embedded default is small; larger published weights are usually better.".to_owned(),
-        ),
+        name: model.name().to_owned(),
+        architecture: model.architecture().to_owned(),
+        remark: model.remark().filter(|_| prepared.preset.mode == ModeName::Features).map(str::to_owned),
         parameters: ParameterCount { total, trained, frozen: total - trained },
-        load: model.report.clone(),
-        stages: model.graph.stages().iter().enumerate().map(stage).collect(),
+        load: model.report().cloned(),
+        stages: model.graph().stages().iter().enumerate().map(stage).collect(),
     }
 }
 
-fn groups(prepared: &Prepared) -> Result<Vec<SettingGroup>, Error> {
+fn groups<M: Modality>(prepared: &Prepared<M>) -> Result<Vec<SettingGroup>, Error> {
     let table = prepared.settings.to_table()?;
     let entry = |key: &&str| {
         let value = table.get(*key)?;

@@ -1,17 +1,21 @@
 //! `README.md` of a run: the model card that other tools show.
 
 use super::Run;
+use super::modality::Modality;
 
 /// The card's text.
-pub(super) fn text(run: &Run) -> String {
+pub(super) fn text<M: Modality>(run: &Run<M>) -> String {
+    let [front, usage] = M::card();
     let summary = run.summary();
-    let mut text = String::from(
-        "---\nlibrary_name: timm\npipeline_tag: image-classification\ntags:\n- transferkit\n---\n",
-    );
+    let mut text = format!("---\n{front}\ntags:\n- transferkit\n---\n");
     text.push_str(&format!("# Classifier of {}\n\n", summary.classes.join(", ")));
     text.push_str(&format!(
-        "`{}` adapted to {} photographs in {} mode with a {} head.\n\n",
-        summary.model, summary.samples["train"], summary.mode, summary.head
+        "`{}` adapted to {} {} in {} mode with a {} head.\n\n",
+        summary.model,
+        summary.samples["train"],
+        M::SAMPLES,
+        summary.mode,
+        summary.head
     ));
     let scores = [(run.validation(), "Validation"), (run.test(), "Test")];
     for (scored, name) in scores.into_iter().filter_map(|(scored, name)| Some((scored?, name))) {
@@ -27,11 +31,12 @@ pub(super) fn text(run: &Run) -> String {
         }
         text.push_str(&format!("| always the commonest class | {:.3} | |\n\n", scored.majority()));
     }
-    text.push_str(
-        "## Limits\n\nIt knows the classes above and nothing else: a photograph of anything else still gets one of them. \
-         The scores hold for photographs like those it was measured on.\n\n## Use\n\n\
-         `tk predict FOLDER photo.jpg`, or with a linear head `timm.create_model(\"local-dir:FOLDER\", pretrained=True)`. \
-         `report.html` tells how it came about.\n",
-    );
+    let samples = M::SAMPLES;
+    text.push_str(&format!(
+        "## Limits\n\nIt knows the classes above and nothing else: anything else still gets one of them. \
+         The scores hold for {samples} like those it was measured on.\n\n## Use\n\n\
+         `tk predict FOLDER {}`, or with a linear head {usage}. `report.html` tells how it came about.\n",
+        M::EXAMPLE
+    ));
     text
 }

@@ -27,8 +27,8 @@ pub enum Event {
         name: String,
         /// What was loaded of it, in one line.
         loaded: String,
-        /// Height and width of its input in pixels.
-        input: [u32; 2],
+        /// Its input in words, such as `160×160 pixels`.
+        input: String,
     },
     /// What will be done.
     Plan {

@@ -18,6 +18,8 @@ pub enum ModeName {
     Partial,
     /// Every stage trains, earlier ones more slowly.
     Full,
+    /// The backbone is frozen but for low-rank pairs beside its linear layers (arXiv 2106.09685).
+    Lora,
 }
 
 impl ModeName {
@@ -27,6 +29,7 @@ impl ModeName {
             Self::Features => "features",
             Self::Partial => "partial",
             Self::Full => "full",
+            Self::Lora => "lora",
         }
     }
 }
@@ -88,6 +91,13 @@ impl Mode {
     /// Everything trains.
     pub fn full() -> Self {
         Self::new(ModeName::Full)
+    }
+
+    /// Low-rank pairs of this rank train.
+    pub fn lora(rank: usize) -> Self {
+        let mut mode = Self::new(ModeName::Lora);
+        mode.settings.lora_rank = Some(rank);
+        mode
     }
 
     /// Passes over the data.

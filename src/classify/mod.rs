@@ -1,0 +1,34 @@
+//! Classification, whatever the samples are: labelled samples and a pretrained model in, a classifier out.
+//!
+//! [`Classify`] says what is to be done, [`Run`] is what came of it. [`Settings`] is the same as data: what `run.toml` holds. A kind of
+//! sample is a [`Modality`]; the facades `image` and `text` name them.
+
+mod error;
+mod event;
+mod modality;
+mod mode;
+mod settings;
+
+mod division;
+mod preset;
+mod shelf;
+
+mod card;
+mod fit;
+mod job;
+mod outlook;
+mod page;
+mod record;
+mod run;
+
+mod evaluate;
+
+pub use division::Part;
+pub use error::{Error, Kind};
+pub use evaluate::{ClassLine, Scored, evaluate};
+pub use event::Event;
+pub use job::{Classify, Outlook};
+pub use modality::{Defaults, Loading, Look, Modality, Network};
+pub use mode::{Head, HeadInit, Mode, ModeName};
+pub use run::{Run, Summary};
+pub use settings::{Provenance, Settings};

@@ -1,0 +1,228 @@
+//! What every command that adapts a model does: settings, the run's folder, training, saving, showing.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use tk_transfer::data::Labelled;
+use tk_transfer::prefix::PrefixStore;
+use toml::{Table, Value};
+use transferkit::classify::{Classify, Modality, Outlook, Settings};
+
+use super::arguments::{Train, Work};
+use super::run_folder::{self, Existing};
+use super::show::{self, Show, quoted};
+use super::{Failure, console, environment};
+
+/// Runs a command on the data that settings name.
+pub fn run<M: Modality>(arguments: &Train, settings: Settings) -> Result<(), Failure> {
+    let began = Instant::now();
+    if arguments.dry_run {
+        return dry_run::<M>(arguments, settings);
+    }
+    let Some(folder) = place::<M>(arguments, &settings, Check::Whole)? else { return Ok(()) };
+    let job = Classify::<M>::from_settings(settings).began(began);
+    let data = job.open_data()?;
+    train(job, &data, &folder, &arguments.work)
+}
+
+/// What is checked before an old run is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// That data, model and settings are usable: what would fail anyway shall not cost the old run.
+    Whole,
+    /// Nothing: the data do not exist yet.
+    Nothing,
+}
+
+/// The folder where a run goes, made free where that was asked for; `None` when the run there is complete and was to be resumed.
+pub fn place<M: Modality>(
+    arguments: &Train,
+    settings: &Settings,
+    check: Check,
+) -> Result<Option<PathBuf>, Failure> {
+    let existing = match (arguments.resume, arguments.force) {
+        (true, _) => Existing::Resume,
+        (_, true) => Existing::Replace,
+        _ => Existing::Refuse,
+    };
+    let folder = arguments.out.clone().unwrap_or_else(|| default_folder::<M>(settings));
+    run_folder::check(&folder, existing)?;
+    if existing == Existing::Resume && run_folder::is_complete(&folder) {
+        console::note(&format!("`{}` is complete: there is nothing to go on with", folder.display()));
+        return console::line(&folder.display().to_string()).map(|()| None);
+    }
+    if existing == Existing::Replace && run_folder::holds_run(&folder) {
+        if check == Check::Whole {
+            let job = Classify::<M>::from_settings(settings.clone());
+            job.outlook(&job.open_data()?)?;
+        }
+        run_folder::remove(&folder)?;
+    }
+    Ok(Some(folder))
+}
+
+/// Trains, saves and shows, stopping at signals.
+pub fn train<M: Modality>(
+    job: Classify<'_, M>,
+    data: &M::Dataset,
+    folder: &Path,
+    work: &Work,
+) -> Result<(), Failure> {
+    if !(work.checkpoint_every.is_finite() && work.checkpoint_every >= 0.0) {
+        return Err(Failure::usage("--checkpoint-every takes seconds, at least 0"));
+    }
+    let stop = environment::stop_flag()?;
+    let show = Show::new(work.json);
+    let cache = environment::cache(work.cache.clone());
+    let job = limited(job, &stop, work)?.cache(cache).checkpoint(folder).observe(|event| show.event(event));
+    let result = job.fit(data).map_err(Failure::from);
+    // A reader that went away does not cost the run.
+    let shown = show.finish();
+    let mut run = result.map_err(|failure| interrupted(failure, folder))?;
+    let root = data.root().display().to_string();
+    let next = show::next(&run, folder, &root);
+    let report = run.report_mut();
+    report.command = std::env::args().map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
+    report.next = Some(next);
+    run.save(folder)?;
+    shown?;
+    if work.json {
+        let mut summary = serde_json::json!({ "event": "summary", "run": folder });
+        if let (Some(fields), Ok(serde_json::Value::Object(more))) =
+            (summary.as_object_mut(), serde_json::to_value(run.summary()))
+        {
+            fields.extend(more);
+        }
+        return console::json(&summary);
+    }
+    show::close(&run, folder, &root)
+}
+
+fn limited<'a, M: Modality>(
+    job: Classify<'a, M>,
+    stop: &'a AtomicBool,
+    work: &Work,
+) -> Result<Classify<'a, M>, Failure> {
+    let every = Duration::from_secs_f64(work.checkpoint_every);
+    Ok(job.machine(environment::machine(work.threads)?).cancel(stop).checkpoint_every(every))
+}
+
+fn interrupted(failure: Failure, folder: &Path) -> Failure {
+    match failure.is_interrupted() {
+        true => failure.help(format!("tk resume {} goes on", quoted(&folder.display().to_string()))),
+        false => failure,
+    }
+}
+
+/// Tells what would be done.
+pub fn dry_run<M: Modality>(arguments: &Train, settings: Settings) -> Result<(), Failure> {
+    let machine = environment::machine(arguments.work.threads)?;
+    let job = Classify::<M>::from_settings(settings).machine(machine).cache(PrefixStore::none());
+    let outlook = job.outlook(&job.open_data()?)?;
+    if arguments.work.json {
+        return console::json(&outlook);
+    }
+    let Outlook { data, model, plan, stages, parameters, memory_bytes, .. } = outlook;
+    console::line(&format!("data     {data}\nmodel    {model}\nplan     {plan}"))?;
+    for (name, numbers, trained) in stages {
+        let role = match (numbers, trained) {
+            (0, _) => "no parameters",
+            (_, 0) => "frozen",
+            (numbers, trained) if numbers == trained => "trains",
+            _ => "trains in part",
+        };
+        console::line(&format!("         {name:<16} {numbers:>10}  {role}"))?;
+    }
+    let [total, trained] = parameters;
+    let megabytes = memory_bytes as f64 / 1e6;
+    console::line(&format!(
+        "memory   about {megabytes:.0} MB; {trained} of {total} numbers train; nothing was written"
+    ))
+}
+
+/// Settings by precedence: flags, then `--set`, then `--config`. `own` are the flags that the task alone has.
+pub fn settings(arguments: &Train, data: Option<&Path>, own: Table) -> Result<Settings, Failure> {
+    let mut table = Table::new();
+    if let Some(path) = &arguments.config {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::usage(format!("--config {name}: {error}")))?;
+        let mut settings = Settings::from_toml(&text, &name)?;
+        settings.provenance = None;
+        table = settings.to_table()?;
+    }
+    for pair in &arguments.set {
+        let Some((key, text)) = pair.split_once('=') else {
+            return Err(Failure::usage(format!("--set {pair}: expected KEY=VALUE, such as clip=1.0")));
+        };
+        table.insert(key.trim().to_owned(), value(text.trim()));
+    }
+    table.extend(flags(arguments));
+    table.extend(own);
+    let mut settings = Settings::from_table(table, "settings")?;
+    if let Some(data) = data {
+        settings.data = Some(data.to_str().map(str::to_owned).ok_or_else(|| not_text(data))?);
+    }
+    Ok(settings)
+}
+
+/// The value of a text: a TOML value where it is one, else the text itself.
+fn value(text: &str) -> Value {
+    let parsed: Option<Table> = format!("value = {text}").parse().ok();
+    parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// What was said by flags, under the keys of `run.toml`.
+fn flags(arguments: &Train) -> Table {
+    let texts = [
+        ("model", &arguments.model),
+        ("mode", &arguments.mode),
+        ("head", &arguments.head),
+        ("head-init", &arguments.head_init),
+        ("unfreeze", &arguments.unfreeze),
+        ("freeze", &arguments.freeze),
+        ("schedule", &arguments.schedule),
+        ("val", &arguments.val),
+        ("test", &arguments.test),
+        ("max-bad", &arguments.max_bad),
+    ];
+    let integers = [
+        ("epochs", arguments.epochs),
+        ("batch", arguments.batch),
+        ("accumulate", arguments.accumulate),
+        ("limit", arguments.limit),
+        ("seed", arguments.seed),
+    ];
+    let numbers = [
+        ("lr", arguments.lr),
+        ("weight-decay", arguments.weight_decay),
+        ("warmup", arguments.warmup),
+        ("layer-decay", arguments.layer_decay),
+    ];
+    let mut table = said(&texts, &integers);
+    table.extend(
+        numbers.into_iter().filter_map(|(key, number)| Some((key.to_owned(), Value::Float(number?)))),
+    );
+    table
+}
+
+/// Texts and integers that were said.
+pub fn said(texts: &[(&str, &Option<String>)], integers: &[(&str, Option<i64>)]) -> Table {
+    let texts = texts.iter().filter_map(|(key, text)| Some((*key, Value::String(text.as_ref()?.clone()))));
+    let integers = integers.iter().filter_map(|(key, number)| Some((*key, Value::Integer((*number)?))));
+    texts.chain(integers).map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn default_folder<M: Modality>(settings: &Settings) -> PathBuf {
+    let data = settings.data.as_deref().unwrap_or("demo");
+    let model = settings.model.as_deref().unwrap_or("small");
+    let implied =
+        if settings.unfreeze.is_some() || settings.freeze.is_some() { "partial" } else { "features" };
+    let mode = settings.mode.map_or(implied, |mode| mode.name());
+    run_folder::default_name(data, &format!("{}-{}-{mode}", M::TASK, run_folder::plain(model)))
+}
+
+fn not_text(path: &Path) -> Failure {
+    Failure::usage(format!("`{}` is not UTF-8; rename it", path.display()))
+}

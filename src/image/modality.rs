@@ -1,0 +1,281 @@
+//! Photographs as a modality of classification.
+
+use std::path::Path;
+
+use tk_engine::cpu::{Machine, Pool};
+use tk_engine::{Graph, Parameters, Tensor};
+use tk_image::classifier::{self as inner, Details};
+use tk_image::data::{
+    self, Augment, Dataset, Level, Loader, LoaderOptions, Picture, PictureStore, Report as DataReport,
+    thumbnail,
+};
+use tk_image::model::{EMBEDDED, Head as ModelHead, Model};
+use tk_transfer::checkpoint::LoadReport;
+use tk_transfer::classification::HeadForm;
+use tk_transfer::fit::Schedule;
+
+use super::{Classifier, resolve_model};
+use crate::classify::{Defaults, Error, Head, Loading, Look, Modality, ModeName, Network, Part, Settings};
+use crate::report::{Note, Pictured};
+
+/// Classification of photographs.
+pub enum Photographs {}
+
+/// Decoded photographs of one data set are kept up to so many bytes.
+const STORE_BYTES: usize = 1 << 30;
+
+/// Pictures that are predicted at once.
+const AT_ONCE: usize = 32;
+
+/// The longer side of a shown picture in pixels.
+const THUMBNAIL: u32 = 160;
+
+impl Modality for Photographs {
+    const TASK: &'static str = "image-classify";
+    const SAMPLES: &'static str = "photographs";
+    const FOREIGN: &'static [&'static str] =
+        &["input", "label", "split", "group", "max-tokens", "pooling", "lora-rank", "lora-alpha"];
+    const EXAMPLE: &'static str = "photo.jpg";
+
+    type Dataset = Dataset;
+    type Model = Model;
+    type Store = PictureStore;
+    type Classifier = Classifier;
+
+    fn open_data(path: &Path, _: &Settings) -> Result<Dataset, Error> {
+        if path.is_file() {
+            let shown = path.display().to_string();
+            let word = if shown.contains(char::is_whitespace) { format!("'{shown}'") } else { shown.clone() };
+            return Err(Error::usage_with(
+                format!("`{shown}` is a file; training takes a folder that holds a folder per class"),
+                format!("to classify it: tk predict {EMBEDDED} {word}"),
+            ));
+        }
+        Ok(Dataset::open(path)?)
+    }
+
+    fn open_model(settings: &mut Settings, mode: ModeName, _: Head, classes: usize) -> Result<Model, Error> {
+        if mode == ModeName::Lora {
+            return Err(Error::usage_with("lora mode is for texts so far", "say --mode partial"));
+        }
+        let name = settings.model.get_or_insert_with(|| EMBEDDED.to_owned()).clone();
+        let seed = settings.seed.unwrap_or(0);
+        let mut model = Model::open(&resolve_model(&name)?, ModelHead::New { classes, seed })?;
+        if let Some(size) = settings.size {
+            model.preprocess.input_size = [size, size];
+            model.preprocess.check().map_err(|error| Error::usage(format!("--size {size}: {error}")))?;
+        }
+        settings.size = Some(model.preprocess.input_size[0]);
+        Ok(model)
+    }
+
+    fn defaults(mode: ModeName) -> Defaults {
+        let (epochs, augment) = match mode {
+            ModeName::Features => (30, Level::None),
+            ModeName::Partial => (12, Level::Light),
+            ModeName::Full | ModeName::Lora => (15, Level::Standard),
+        };
+        Defaults {
+            epochs,
+            batch: 32,
+            learning_rate: 1.25e-4,
+            schedule: Schedule::OneCycle,
+            warmup: 0.0,
+            layer_decay: None,
+            clip: None,
+            augment,
+        }
+    }
+
+    fn store() -> PictureStore {
+        PictureStore::new(STORE_BYTES)
+    }
+
+    fn check(data: &Dataset, sample: usize, store: &PictureStore) -> Result<(), String> {
+        let load = || data.load(&data.samples()[sample]);
+        store.get(sample, load).map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    fn source<'a>(
+        part: &Part<'a, Dataset>,
+        store: &'a PictureStore,
+        look: &Look<'a, Self>,
+    ) -> Result<Box<dyn Loading + 'a>, Error> {
+        Ok(Box::new(data::Photographs::new(
+            part.dataset,
+            part.positions.clone(),
+            look.model.preprocess.clone(),
+            Augment::from(look.augment),
+            look.seed,
+            store,
+            look.pool.clone(),
+        )))
+    }
+
+    fn classifier(
+        model: Model,
+        classes: Vec<String>,
+        head: HeadForm,
+        machine: &Machine,
+    ) -> Result<Classifier, Error> {
+        Ok(Classifier::from_inner(inner::Classifier::new(model, classes, head, machine)?))
+    }
+
+    fn save(
+        classifier: &Classifier,
+        folder: &Path,
+        fields: serde_json::Map<String, serde_json::Value>,
+        card: &str,
+    ) -> Result<(), Error> {
+        Ok(classifier.inner().save(folder, &Details { fields }, card)?)
+    }
+
+    fn classes(classifier: &Classifier) -> &[String] {
+        classifier.classes()
+    }
+
+    fn probabilities(
+        classifier: &Classifier,
+        data: &Dataset,
+        samples: &[usize],
+        pool: &Pool,
+        each: &mut dyn FnMut(usize, Result<Vec<f32>, String>),
+    ) -> Result<(), Error> {
+        let paths: Vec<_> = samples.iter().map(|&sample| data.path(&data.samples()[sample])).collect();
+        let (mut known, mut pictures) = (Vec::new(), Vec::new());
+        let mut flush = |known: &mut Vec<usize>, pictures: &mut Vec<Picture>| -> Result<(), Error> {
+            for (sample, guess) in known.drain(..).zip(classifier.predict_all(pictures)?) {
+                each(sample, Ok(guess.probabilities));
+            }
+            pictures.clear();
+            Ok(())
+        };
+        let mut failed = Vec::new();
+        let options = LoaderOptions::new(pool.threads());
+        let loader =
+            Loader::new((0..paths.len()).collect(), options, move |index| Picture::open(&paths[index]));
+        for (index, picture) in loader {
+            match picture {
+                Ok(picture) => {
+                    pictures.push(picture);
+                    known.push(samples[index]);
+                }
+                Err(error) => failed.push((samples[index], error.reason.to_string())),
+            }
+            if pictures.len() == AT_ONCE {
+                flush(&mut known, &mut pictures)?;
+            }
+        }
+        flush(&mut known, &mut pictures)?;
+        failed.into_iter().for_each(|(sample, reason)| each(sample, Err(reason)));
+        Ok(())
+    }
+
+    fn picture(data: &Dataset, sample: usize) -> Pictured {
+        let picture = data.samples().get(sample).and_then(|sample| data.load(sample).ok());
+        let jpeg = picture.and_then(|picture| thumbnail(&picture, THUMBNAIL).ok());
+        Pictured { jpeg, ..Pictured::default() }
+    }
+
+    fn notes(data: &Dataset) -> Vec<Note> {
+        notes(data.report())
+    }
+
+    fn card() -> [&'static str; 2] {
+        [
+            "library_name: timm\npipeline_tag: image-classification",
+            "`timm.create_model(\"local-dir:FOLDER\", pretrained=True)`",
+        ]
+    }
+}
+
+impl Loading for data::Photographs<'_> {
+    fn failed(&self) -> Vec<(usize, String)> {
+        self.failed()
+    }
+}
+
+impl Network for Model {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn architecture(&self) -> &str {
+        self.architecture.name
+    }
+
+    fn input(&self) -> String {
+        let [height, width] = self.preprocess.input_size;
+        format!("{width}×{height} pixels")
+    }
+
+    fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn with(self, graph: Graph, parameters: Parameters) -> Self {
+        Self { graph, parameters, ..self }
+    }
+
+    fn head(&self) -> &str {
+        self.architecture.head
+    }
+
+    fn report(&self) -> Option<&LoadReport> {
+        self.report.as_ref()
+    }
+
+    fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    fn remark(&self) -> Option<&'static str> {
+        (self.name == EMBEDDED)
+            .then_some("The embedded default is small; larger published weights are usually better.")
+    }
+
+    fn blank(&self, samples: usize) -> Vec<Tensor> {
+        let [height, width] = self.preprocess.input_size.map(|side| side as usize);
+        vec![Tensor::zeros(&[samples, height, width, 3])]
+    }
+}
+
+/// What is odd about the data.
+fn notes(report: &DataReport) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let mut note = |title: String, text: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            notes.push(Note { title, text: text.into(), items });
+        }
+    };
+    let unlike: Vec<String> =
+        report.unlike.iter().map(|(path, format)| format!("{path} ({})", format.name())).collect();
+    note(format!("{} unlike the rest", unlike.len()), "Their format is rare here. They were kept.", unlike);
+    for (groups, title, text) in [
+        (
+            &report.duplicates_across_splits,
+            "identical in more than one split",
+            "Scores on them are too good.",
+        ),
+        (
+            &report.duplicates_across_classes,
+            "identical under different classes",
+            "At least one label is wrong.",
+        ),
+        (&report.duplicates_within_split, "identical within one split", "They count twice."),
+    ] {
+        let items: Vec<String> = groups.iter().map(|group| group.paths.join(" = ")).collect();
+        note(format!("{} {title}", items.len()), text, items);
+    }
+    let absent: Vec<String> =
+        report.absent.iter().map(|(class, split)| format!("{class} in {}", split.name())).collect();
+    note(format!("{} classes absent from a split", absent.len()), "What is absent is not measured.", absent);
+    let ignored: Vec<String> =
+        report.ignored.iter().map(|(path, reason)| format!("{path}: {reason}")).collect();
+    note(format!("{} left out", ignored.len()), "Because of where they stand.", ignored);
+    notes
+}
