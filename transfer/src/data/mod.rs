@@ -12,6 +12,8 @@ pub mod sample;
 pub mod split;
 pub mod strata;
 
+pub mod table;
+
 mod assign;
 
 pub use digest::{Digest, data_digest};
