@@ -222,10 +222,12 @@ impl Special<'_> {
             if let (token, Some(id)) = self.find(key, &usual)
                 && added.iter().all(|(other, _)| *other != id)
             {
-                // A mask takes the space before it, as in RoBERTa's training.
-                let lstrip = open == "<" && word == "mask";
+                // RoBERTa's mask takes the space before it, where its configuration says so.
+                let described = self.files.config.get(key);
+                let takes =
+                    |side: &str| described.and_then(|token| token.get(side)?.as_bool()).unwrap_or(false);
                 let value = json!({
-                    "id": id, "content": token, "single_word": false, "lstrip": lstrip, "rstrip": false,
+                    "id": id, "content": token, "single_word": false, "lstrip": takes("lstrip"), "rstrip": takes("rstrip"),
                     "normalized": false, "special": true,
                 });
                 added.push((id, value));
