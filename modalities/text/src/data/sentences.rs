@@ -148,3 +148,105 @@ impl Source for Sentences<'_> {
         Ok(vec![Tensor::new(&[samples.len()], classes).map_err(SourceError::new)?])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    /// A data set of texts `0`, `1`, … with classes in turn, and encodings of these lengths.
+    fn data(lengths: &[usize]) -> (Dataset, Vec<Tokens>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let rows: String = (0..lengths.len()).map(|row| format!("t{row},{}\n", row % 2)).collect();
+        std::fs::write(&path, format!("text,label\n{rows}")).unwrap();
+        let encode = |(row, &length): (usize, &usize)| Tokens {
+            ids: (0..length).map(|at| (10 * row + at + 1) as u32).collect(),
+            types: (0..length).map(|at| u32::from(at > 1)).collect(),
+            ..Tokens::default()
+        };
+        (Dataset::open(path).unwrap(), lengths.iter().enumerate().map(encode).collect())
+    }
+
+    fn layout(fields: &[Field], batch: usize) -> Layout {
+        Layout { fields: fields.to_vec(), pad_id: 7, batch }
+    }
+
+    const ALL: [Field; 4] = [Field::Tokens, Field::TokenTypes, Field::Mask, Field::PoolingWeights];
+
+    #[test]
+    fn batches_are_padded_to_their_longest_text() {
+        let (dataset, tokens) = data(&[9, 1, 4, 2]);
+        let sentences = Sentences::new(&dataset, &tokens, vec![3, 2, 1], layout(&ALL, 2));
+        assert_eq!((sentences.len(), sentences.samples()), (3, &[3, 2, 1][..]));
+        let batch = sentences.load(&[0, 1, 2], View::Plain).unwrap();
+        let m = f32::MIN;
+        let expected: [(&[usize], Vec<f32>); 4] = [
+            (&[3, 4], vec![31., 32., 7., 7., 21., 22., 23., 24., 11., 7., 7., 7.]),
+            (&[3, 4], vec![0., 0., 0., 0., 0., 0., 1., 1., 0., 0., 0., 0.]),
+            (&[3, 1, 1, 4], vec![0., 0., m, m, 0., 0., 0., 0., 0., m, m, m]),
+            (&[3, 1, 4], vec![0.5, 0.5, 0., 0., 0.25, 0.25, 0.25, 0.25, 1., 0., 0., 0.]),
+        ];
+        assert_eq!(batch.inputs.len(), expected.len());
+        for (input, (shape, values)) in batch.inputs.iter().zip(expected) {
+            assert_eq!((input.shape(), input.to_f32()), (shape, values));
+        }
+        assert_eq!((batch.targets[0].to_f32(), batch.samples), (vec![1., 0., 1.], vec![0, 1, 2]));
+
+        // The order of the fields is the graph's, and a shorter batch is a shorter tensor.
+        let sentences =
+            Sentences::new(&dataset, &tokens, vec![3, 2, 1], layout(&[Field::Mask, Field::Tokens], 2));
+        let batch = sentences.load(&[2], View::Augmented(3)).unwrap();
+        let shapes: Vec<&[usize]> = batch.inputs.iter().map(Tensor::shape).collect();
+        assert_eq!(shapes, [&[1, 1, 1, 1][..], &[1, 1]]);
+    }
+
+    #[test]
+    fn keys_are_those_of_content_and_layout() {
+        let (dataset, mut tokens) = data(&[3, 3, 3, 3]);
+        let key = |tokens: &[Tokens], fields: &[Field], sample| {
+            let sentences = Sentences::new(&dataset, tokens, vec![0, 1, 2, 3], layout(fields, 2));
+            assert_eq!(
+                sentences.cache_key(sample, View::Plain),
+                sentences.cache_key(sample, View::Augmented(1))
+            );
+            (sentences.cache_key(sample, View::Plain).unwrap(), sentences.identity(sample))
+        };
+        let (base, identity) = key(&tokens, &ALL, 0);
+        assert_eq!(base.len(), 32);
+        assert_eq!(key(&tokens, &ALL, 0), (base.clone(), identity));
+        let other = key(&tokens, &ALL, 1);
+        assert!(other.0 != base && other.1 != identity);
+        let reordered = key(&tokens, &ALL[1..], 0);
+        assert!(reordered.0 != base && reordered.1 == identity);
+        tokens[0].types[0] = 1;
+        assert_ne!(key(&tokens, &ALL, 0).0, base);
+    }
+
+    #[test]
+    fn an_epoch_has_every_sample_once_in_batches_of_similar_length() {
+        let lengths: Vec<usize> = (0..1003).map(|row| 1 + (row * 37) % 101).collect();
+        let (dataset, tokens) = data(&lengths);
+        let sentences = Sentences::new(&dataset, &tokens, (0..1003).collect(), layout(&ALL, 8));
+        let order = sentences.epoch(5, 2);
+        let mut sorted = order.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..1003).collect::<Vec<_>>());
+        assert_eq!(order, sentences.epoch(5, 2));
+        assert!(order != sentences.epoch(5, 3) && order != sentences.epoch(6, 2));
+        // Padding costs little, and the lengths of batches come in no order.
+        let longest: Vec<usize> =
+            order.chunks(8).map(|batch| batch.iter().map(|&sample| lengths[sample]).max().unwrap()).collect();
+        let padded: usize =
+            longest.iter().zip(order.chunks(8)).map(|(length, batch)| length * batch.len()).sum();
+        let filled: usize = lengths.iter().sum();
+        assert!(padded < filled + filled / 10, "{padded} for {filled}");
+        let rises = longest.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        assert!((30..95).contains(&rises), "{rises} of {}", longest.len());
+        // Fewer samples than a batch, and none.
+        let few = Sentences::new(&dataset, &tokens, vec![5, 6], layout(&ALL, 8));
+        assert_eq!(few.epoch(0, 0).len(), 2);
+        assert!(Sentences::new(&dataset, &tokens, Vec::new(), layout(&ALL, 8)).epoch(0, 0).is_empty());
+    }
+}

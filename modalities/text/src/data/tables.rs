@@ -110,7 +110,7 @@ impl<'a> Chosen<'a> {
                 .find(|&at| Some(at) != label_column)
                 .ok_or_else(|| DataError::NoInput { table: name(), columns: all() })?,
         };
-        let label = match (label, guess.label.filter(|&at| at != input)) {
+        let label = match (label, guess.label) {
             (Some(label), _) => Label::Selected(label),
             (None, Some(column)) => Label::Column(column),
             (None, None) => return Err(DataError::NoLabel { table: name(), columns: all() }),

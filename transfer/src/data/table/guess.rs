@@ -106,7 +106,7 @@ impl Column {
 
     /// Whether values recur, as classes do and texts and numbers of rows do not.
     fn has_classes(&self) -> bool {
-        (2..=MAX_CLASSES).contains(&self.values) && self.values * 2 <= self.rows
+        (2..=MAX_CLASSES).contains(&self.values) && self.values * 2 <= self.rows + 1
     }
 }
 
