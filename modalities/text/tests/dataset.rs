@@ -231,7 +231,8 @@ fn a_digest_is_that_of_the_data() {
 fn what_is_no_data_set_is_an_error_with_the_way_out() {
     let train = "text,label\na,1\nb,0\n";
     // (files, what is opened, what the message says)
-    let cases: [(&[(&str, &str)], &str, &str); 16] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+    let cases: [Case<'_>; 16] = [
         (&[], "no.csv", "no such file or folder: `"),
         (&[], "", "holds no texts; expected a table (.csv, .tsv, .jsonl)"),
         (&[("a.csv", "")], "a.csv", "`a.csv` is empty"),

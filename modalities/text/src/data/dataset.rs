@@ -1,6 +1,6 @@
 //! Texts with classes, from tables or folders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use tk_transfer::data::{DataError as SampleError, Digest, Side, data_digest};
@@ -69,7 +69,9 @@ impl Dataset {
             return Err(DataError::NoSamples { path: root, quarantine });
         }
         let classes = classes(&root, &samples)?;
-        let samples: Vec<Sample> = samples.into_iter().map(|found| sample(found, &classes)).collect();
+        let places: BTreeMap<&str, usize> =
+            classes.iter().enumerate().map(|(place, class)| (class.as_str(), place)).collect();
+        let samples: Vec<Sample> = samples.into_iter().map(|found| sample(found, &places)).collect();
         let report = Report::new(&classes, &samples, quarantine, ignored, columns, divided_by);
         Ok(Self { root, classes, samples, report })
     }
@@ -158,11 +160,11 @@ fn content_digest(text: &str, second: Option<&str>) -> Digest {
     }
 }
 
-fn sample(found: FoundSample, classes: &[String]) -> Sample {
+fn sample(found: FoundSample, classes: &BTreeMap<&str, usize>) -> Sample {
     let FoundSample { name, text, second, label, side, group } = found;
     let digest = content_digest(&text, second.as_deref());
     // Every label is one of the classes, which were made of them.
-    let class = classes.iter().position(|class| *class == label).unwrap_or_default();
+    let class = classes.get(label.as_str()).copied().unwrap_or_default();
     Sample { name, text, second, class, side, group, digest }
 }
 
@@ -197,7 +199,7 @@ fn classes(root: &Path, samples: &[FoundSample]) -> Result<Vec<String>, DataErro
         return Err(DataError::UnknownClass {
             sample: stranger.name.clone(),
             class: stranger.label.clone(),
-            classes: list(trained.into_iter()),
+            classes: list(trained),
         });
     }
     if let (Some(class), 1) = (trained.first(), trained.len()) {

@@ -144,7 +144,7 @@ fn side_folders(files: &[&PathBuf], is_label_selected: bool) -> Result<BTreeMap<
                 .next()
                 .is_some_and(|first| named.iter().any(|(name, _)| first.as_os_str() == name.as_str()))
     };
-    if !is_label_selected && !files.iter().any(|path| is_deep(path)) {
+    if !is_label_selected && !files.iter().any(is_deep) {
         return Ok(BTreeMap::new());
     }
     let mut seen: BTreeMap<Side, &str> = BTreeMap::new();

@@ -270,6 +270,47 @@ mod tests {
     }
 
     #[test]
+    fn nothing_that_a_file_holds_is_a_panic() {
+        let pieces: [&[u8]; 18] = [
+            b"\"",
+            b"\"\"",
+            b",",
+            b";",
+            b"\t",
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b"a",
+            b"1",
+            b"\xff",
+            b"\0",
+            b"{\"a\":1}",
+            b"{",
+            b"[",
+            b"\\",
+            b"text",
+            "\u{e9}".as_bytes(),
+        ];
+        let mut stream = tk_engine::random::Stream::new(1, &["tables".into()]);
+        let (mut tables, mut rows) = (0, 0);
+        for _ in 0..3000 {
+            let bytes: Vec<u8> =
+                (0..stream.below(60)).flat_map(|_| pieces[stream.below(pieces.len())].to_vec()).collect();
+            for name in ["a.csv", "a.tsv", "a.jsonl"] {
+                let Ok(table) = Table::read(Path::new(name), &bytes) else { continue };
+                tables += 1;
+                for row in table.rows() {
+                    rows += 1;
+                    assert_eq!(row.cells.len(), table.columns().len());
+                    assert!(!table.quarantine().contains(&table.row_name(row)));
+                }
+                crate::data::table::guess_columns(&table);
+            }
+        }
+        assert!(tables > 2000 && rows > tables, "{tables} {rows}");
+    }
+
+    #[test]
     fn columns_are_found_by_name_or_number() {
         let table = read("a.csv", b"text,Label,label\na,b,1\n");
         for (wanted, expected) in [("text", 0), ("TEXT", 0), ("label", 2), ("Label", 1), ("2", 1)] {
