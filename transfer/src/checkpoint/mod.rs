@@ -27,6 +27,8 @@ mod rule;
 
 mod save;
 
+pub(crate) use nearest::nearest;
+
 pub use dtype::Dtype;
 pub use error::{CheckpointError, CheckpointProblem};
 pub use load::{Loaded, Need, ParameterRequest, Target, load_into};

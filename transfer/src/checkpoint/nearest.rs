@@ -4,7 +4,7 @@
 const MAX_BYTES: usize = 200;
 
 /// The candidate with the smallest edit distance to `name`, the first of equals; none when all differ in more than a third.
-pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = name.len().min(MAX_BYTES) / 3;
     candidates
         .into_iter()

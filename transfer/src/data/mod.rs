@@ -1,7 +1,7 @@
 //! What is about samples and not about their content: identity, split, folds, groups, quarantine, duplicates, digest.
 //!
-//! Nothing here opens a file. A modality finds samples and reads them; this module decides which of them train and which
-//! judge, and remembers which of them were unusable.
+//! Nothing here but [`table`] opens a file. A modality finds samples and reads them; this module decides which of them train
+//! and which judge, and remembers which of them were unusable.
 
 pub mod digest;
 pub mod duplicates;
@@ -12,6 +12,8 @@ pub mod quarantine;
 pub mod sample;
 pub mod split;
 pub mod strata;
+
+pub mod table;
 
 mod assign;
 

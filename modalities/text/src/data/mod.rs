@@ -1,1 +1,30 @@
 //! From tables and folders to token numbers in batches.
+//!
+//! A [`Dataset`] reads and checks the texts, a [`Tokenizer`] makes numbers of them as the published encoder expects, and
+//! [`Sentences`] are some of the samples as a source of batches.
+
+mod error;
+
+mod columns;
+
+mod folder;
+mod tables;
+
+mod dataset;
+mod report;
+
+mod tokenizer;
+mod tokenizer_error;
+mod tokenizer_files;
+mod tokens;
+
+mod sentences;
+
+pub use columns::Columns;
+pub use dataset::{Dataset, Sample};
+pub use error::DataError;
+pub use report::{ClassCount, Report};
+pub use sentences::{Field, Layout, Sentences};
+pub use tokenizer::Tokenizer;
+pub use tokenizer_error::TokenizerError;
+pub use tokens::{Statistics, Tokens};

@@ -1,0 +1,158 @@
+//! What the columns of a table are for, when nobody says it.
+
+use std::collections::BTreeSet;
+
+use super::names::{INPUTS, LABELS, PAIRS, PATHS, SPLITS, normalise, side_named};
+use super::reader::Table;
+
+/// A column with more distinct values than this has no classes.
+const MAX_CLASSES: usize = 1000;
+
+/// What the columns of a table seem to be for, as their positions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guess {
+    /// The column of texts; where there are paths only, that of paths.
+    pub input: Option<usize>,
+    /// The column that makes pairs of the texts.
+    pub second_input: Option<usize>,
+    /// The column of files.
+    pub path: Option<usize>,
+    /// The column of classes.
+    pub label: Option<usize>,
+    /// The column that says which rows train, validate and test.
+    pub split: Option<usize>,
+    /// One line that says so, such as ``input `text`, label `stars` (5 values)``.
+    pub why: String,
+}
+
+/// Guesses what columns are for: by usual names; else the label is the column with the fewest values and the input the one with the
+/// longest texts.
+pub fn guess_columns(table: &Table) -> Guess {
+    let columns: Vec<Column> = (0..table.columns().len()).map(|at| Column::of(table, at)).collect();
+    let named =
+        |names: &[&str]| names.iter().find_map(|name| columns.iter().position(|column| column.name == *name));
+    let split = named(&SPLITS).filter(|&at| columns.get(at).is_some_and(|column| column.names_sides));
+    let path = named(&PATHS);
+    let pair = PAIRS.iter().find_map(|&(first, second)| named(&[first]).zip(named(&[second])));
+    let named_input = pair.map(|(first, _)| first).or_else(|| named(&INPUTS));
+    let named_label = named(&LABELS).filter(|&at| Some(at) != split);
+
+    let taken = |at: usize| [split, path, named_input, pair.map(|(_, second)| second)].contains(&Some(at));
+    let fewest_values = || {
+        let longest = longest(&columns, |_| true);
+        let candidates = columns.iter().enumerate().filter(|&(at, column)| {
+            !taken(at)
+                && (named_input.is_some() || Some(at) != longest || columns.len() == 1)
+                && column.has_classes()
+        });
+        // Of equals the last: labels usually stand behind what they are for.
+        candidates.rev().min_by_key(|(_, column)| column.values).map(|(at, _)| at)
+    };
+    let label = named_label.or_else(fewest_values);
+    let input = named_input.or_else(|| longest(&columns, |at| !taken(at) && Some(at) != label)).or(path);
+    let second_input = pair.map(|(_, second)| second);
+
+    let name = |at: usize| table.columns().get(at).map_or("", String::as_str);
+    let mut why = match (input, second_input) {
+        (Some(first), Some(second)) => format!("input `{}` with `{}`", name(first), name(second)),
+        (Some(first), None) if named_input.is_some() || path == input => format!("input `{}`", name(first)),
+        (Some(first), None) => format!("input `{}` (the longest texts)", name(first)),
+        (None, _) => "no input column".to_owned(),
+    };
+    match label {
+        Some(at) => {
+            let values = columns.get(at).map_or(0, |column| column.values);
+            let more = if values > MAX_CLASSES { "more than " } else { "" };
+            why.push_str(&format!(", label `{}` ({more}{} values)", name(at), values.min(MAX_CLASSES)));
+        }
+        None => why.push_str(", no label column"),
+    }
+    if let Some(at) = split {
+        why.push_str(&format!(", split `{}`", name(at)));
+    }
+    Guess { input, second_input, path, label, split, why }
+}
+
+/// What the guess looks at in a column.
+struct Column {
+    name: String,
+    /// Distinct values, at most one more than [`MAX_CLASSES`].
+    values: usize,
+    rows: usize,
+    /// Bytes of all its cells.
+    bytes: usize,
+    /// Whether all values are names of parts of a data set.
+    names_sides: bool,
+}
+
+impl Column {
+    fn of(table: &Table, at: usize) -> Self {
+        let cells = || table.rows().iter().map(|row| row.cell(at));
+        let mut values = BTreeSet::new();
+        for cell in cells() {
+            values.insert(cell);
+            if values.len() > MAX_CLASSES {
+                break;
+            }
+        }
+        Self {
+            name: table.columns().get(at).map_or_else(String::new, |name| normalise(name)),
+            values: values.len(),
+            rows: table.rows().len(),
+            bytes: cells().map(str::len).sum(),
+            names_sides: values.iter().all(|value| side_named(value).is_some()),
+        }
+    }
+
+    /// Whether values recur, as classes do and texts and numbers of rows do not.
+    fn has_classes(&self) -> bool {
+        (2..=MAX_CLASSES).contains(&self.values) && self.values * 2 <= self.rows + 1
+    }
+}
+
+/// The column with the longest texts among some.
+fn longest(columns: &[Column], among: impl Fn(usize) -> bool) -> Option<usize> {
+    let candidates = columns.iter().enumerate().filter(|&(at, _)| among(at));
+    candidates.rev().max_by_key(|(_, column)| column.bytes).map(|(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_guessed_by_name_then_by_what_they_hold() {
+        let cases: [(&str, &str); 10] = [
+            ("text,label\ngood,1\nbad,0\n", "input `text`, label `label` (2 values)"),
+            ("id,Review,stars\n1,good,5\n2,bad,1\n3,bad,1\n", "input `Review`, label `stars` (2 values)"),
+            (
+                "a fine film,1\na bad film,0\nwell,1\nno,0\n",
+                "input `1` (the longest texts), label `2` (2 values)",
+            ),
+            (
+                "0,a fine film\n1,a bad film\n0,well\n1,no\n",
+                "input `2` (the longest texts), label `1` (2 values)",
+            ),
+            (
+                "premise,hypothesis,label\na,b,x\nc,d,y\n",
+                "input `premise` with `hypothesis`, label `label` (2 values)",
+            ),
+            (
+                "text,part,label\na,train,x\nb,dev,y\nc,test,x\n",
+                "input `text`, label `label` (2 values), split `part`",
+            ),
+            ("text,part,label\na,left,x\nb,right,y\n", "input `text`, label `label` (2 values)"),
+            ("path,class\na/1.jpg,a\nb/2.jpg,b\n", "input `path`, label `class` (2 values)"),
+            ("text,n\na,10\nb,11\nc,12\n", "input `text`, no label column"),
+            ("text\na\nb\n", "input `text`, no label column"),
+        ];
+        for (text, expected) in cases {
+            let table = Table::read(Path::new("a.csv"), text.as_bytes()).unwrap();
+            assert_eq!(guess_columns(&table).why, expected, "{text}");
+        }
+    }
+}
