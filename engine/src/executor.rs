@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::graph::{Node, Op};
+use crate::graph::{Attention, Node, Op};
 use crate::{EngineError, Graph, Parameters, Result, Tensor};
 
 /// Something that runs a graph.
@@ -127,13 +127,18 @@ impl TrainSpec {
         }
     }
 
-    /// Checks that a step's key names every sample of a batch, where the graph has dropout or drop-path that acts.
+    /// Checks that a step's key names every sample of a batch, where the graph has dropout, attention's included, or drop-path that acts.
     ///
     /// # Errors
     /// When no input has as many samples, along its first axis, as the key names.
     pub fn check_key(&self, graph: &Graph, inputs: &[Tensor], key: &StepKey) -> Result<()> {
         let acts = |node: &Node| {
-            matches!(node.op, Op::Dropout { .. } | Op::DropPath { .. }) && self.dropout[node.stage]
+            let drops = match node.op {
+                Op::Dropout { .. } | Op::DropPath { .. } => true,
+                Op::Attention(Attention { dropout, .. }) => dropout > 0.0,
+                _ => false,
+            };
+            drops && self.dropout[node.stage]
         };
         let mut batches = inputs.iter().filter_map(|input| input.shape().first().copied());
         if !graph.nodes().iter().any(acts) || batches.clone().any(|batch| batch == key.samples.len()) {

@@ -197,7 +197,9 @@ impl Compiler<'_> {
     }
 
     fn fallback(&self, position: usize) -> Box<dyn Step> {
-        Box::new(Fallback { node: self.graph.nodes()[position].clone(), output: Value::at(position) })
+        let node = self.graph.nodes()[position].clone();
+        let drops = self.spec.is_some_and(|spec| spec.dropout[node.stage]);
+        Box::new(Fallback { node, output: Value::at(position), drops })
     }
 }
 

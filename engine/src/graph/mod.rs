@@ -15,8 +15,8 @@ pub use builder::{Conv2d, GraphBuilder};
 pub use cut::{Cut, Source};
 pub use error::{GraphError, ShapeError};
 pub use op::{
-    Activation, AdaptivePool, AveragePool, Convolution, Dimension, Divisor, Interpolation, Op, Reduction,
-    SliceRange, Unary, When, Window,
+    Activation, AdaptivePool, Attention, AveragePool, Convolution, Dimension, Divisor, Interpolation, Op,
+    Reduction, SliceRange, Unary, When, Window,
 };
 
 /// The output of a node.

@@ -73,6 +73,9 @@ pub enum Op {
     },
     /// `x`: over the last axis.
     Softmax,
+    /// `query, key, value[, mask]`: `[batch, query, width]` and twice `[batch, key, width]` to `[batch, query, width]`. The mask is
+    /// added to the scores, `[batch, heads, query, key]`; each of its first three axes may be 1 instead.
+    Attention(Attention),
     /// `indices, table`: rows of `[rows, width]`, `[…]` to `[…, width]`.
     Gather,
     /// `x[, like]`: a range of an axis.
@@ -123,6 +126,7 @@ impl Op {
             Self::ResizeLike(_) => "resize-like",
             Self::MatMul { .. } => "matmul",
             Self::Softmax => "softmax",
+            Self::Attention(_) => "attention",
             Self::Gather => "gather",
             Self::Slice { .. } => "slice",
             Self::Permute(_) => "permute",
@@ -184,6 +188,17 @@ pub enum When {
     Always,
     /// Only where an axis is smaller than the target; other axes keep their size.
     Smaller,
+}
+
+/// Scaled dot-product attention over heads (arXiv 1706.03762): each head has its share of the width, in order, and its scores are
+/// products of queries and keys divided by the root of that share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attention {
+    /// The count of heads, which divides the width.
+    pub heads: usize,
+    /// The probability, below 1, with which training zeroes a share of attention and scales the others up. Masks are drawn as
+    /// [`Op::Dropout`] draws them, from the node's name and the element's position in `[heads, query, key]`.
+    pub dropout: f64,
 }
 
 /// How pixels between pixels are made. Corners are not aligned, as PyTorch's default is.

@@ -1,6 +1,6 @@
 //! Binding: the shape of every value, once the shapes of the inputs are known.
 
-use super::{AdaptivePool, Dimension, Graph, Node, Op, ShapeError, SliceRange, When, Window};
+use super::{AdaptivePool, Attention, Dimension, Graph, Node, Op, ShapeError, SliceRange, When, Window};
 
 type Shape = Vec<usize>;
 
@@ -142,6 +142,10 @@ fn infer(node: &Node, read: &[&[usize]]) -> Result<Shape, ShapeError> {
             need(a[rank - 1] == inner, "equal inner axes")?;
             Ok([&a[..rank - 1], &[columns]].concat())
         }
+        Op::Attention(attention) => {
+            need(read.len() >= 3, "query, key and value")?;
+            attention_shape(node, *attention, read)
+        }
         Op::Gather => {
             need(read[1].len() == 2, "a table [rows, width]")?;
             Ok([x, &[read[1][1]]].concat())
@@ -183,6 +187,36 @@ fn broadcast(a: &[usize], b: &[usize]) -> Option<Shape> {
             _ => None,
         })
         .collect()
+}
+
+/// The shape of attention's value: that of its query.
+fn attention_shape(node: &Node, attention: Attention, read: &[&[usize]]) -> Result<Shape, ShapeError> {
+    let expected = |expected: String| error(node, expected, format!("{read:?}"));
+    let (&[batch, query, width], &[key_batch, key, key_width]) = (read[0], read[1]) else {
+        return Err(expected("query, key and value [batch, length, width]".into()));
+    };
+    if (key_batch, key_width) != (batch, width) || read[1] != read[2] {
+        return Err(expected("a key and a value of the query's batch and width, of one length".into()));
+    }
+    let Attention { heads, dropout } = attention;
+    if heads == 0 || !width.is_multiple_of(heads) {
+        return Err(expected(format!("a width that {heads} heads divide")));
+    }
+    if !(0.0..1.0).contains(&dropout) {
+        return Err(error(node, "a dropout in [0, 1)".into(), format!("{dropout}")));
+    }
+    let scores = [batch, heads, query, key];
+    let fits = |mask: &&[usize]| {
+        mask.len() == 4
+            && mask[3] == key
+            && mask.iter().zip(scores).all(|(&size, full)| size == 1 || size == full)
+    };
+    match read.get(3) {
+        Some(mask) if !fits(mask) => {
+            Err(expected(format!("a mask {scores:?}, of which the first three may be 1")))
+        }
+        _ => Ok(read[0].to_vec()),
+    }
 }
 
 fn pool(node: &Node, x: &[usize], window: &Window) -> Result<Shape, ShapeError> {

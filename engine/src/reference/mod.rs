@@ -11,6 +11,7 @@ mod node;
 mod optimizer;
 mod recording;
 
+mod attention;
 mod convolution;
 mod dropout;
 mod elementwise;

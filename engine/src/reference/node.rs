@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, Var, bail};
 
-use super::{convolution, dropout, elementwise, normalisation, pooling, resize, shape_ops};
+use super::{attention, convolution, dropout, elementwise, normalisation, pooling, resize, shape_ops};
 use crate::StepKey;
 use crate::graph::{Node, Op};
 
@@ -49,6 +49,9 @@ pub fn forward_node(node: &Node, inputs: &[Tensor], behaviour: Behaviour<'_>) ->
         (Op::AdaptiveAveragePool(pool), [x]) => pooling::adaptive_average_pool(x, *pool),
         (Op::ResizeLike(interpolation), [x, like]) => resize::resize_like(x, like, *interpolation),
         (Op::MatMul { transpose_right }, [a, b]) => shape_ops::matmul(a, b, *transpose_right),
+        (Op::Attention(settings), [query, key, value, mask @ ..]) => {
+            attention::attention([query, key, value], mask.first(), *settings, &node.name, behaviour.dropout)
+        }
         (Op::Softmax, [x]) => normalisation::softmax(x),
         (Op::Gather, [indices, table]) => shape_ops::gather(indices, table),
         (Op::Slice { axis, range }, [x, like @ ..]) => shape_ops::slice(x, like.first(), *axis, *range),

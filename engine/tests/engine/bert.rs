@@ -1,6 +1,6 @@
 //! A BERT layer from general operators: token and position embeddings, attention over heads with an additive mask, two lengths.
 
-use tk_engine::graph::{Activation, Dimension, Init, Kind, Op, SliceRange};
+use tk_engine::graph::{Activation, Attention, Dimension, Init, Kind, Op, SliceRange};
 use tk_engine::testing::{Tolerances, check_gradients, fill_all, fill_input};
 use tk_engine::{Graph, GraphBuilder, Tensor, TrainSpec, Value};
 
@@ -11,8 +11,17 @@ const HEADS: usize = 2;
 const TOKENS: usize = 11;
 const POSITIONS: usize = 9;
 
+/// How a layer attends.
+#[derive(Clone, Copy, Debug)]
+enum Attends {
+    /// By products, softmax and dropout.
+    Piecewise,
+    /// As one operator.
+    AtOnce,
+}
+
 /// Inputs: token numbers `[batch, length]`, and a mask `[batch, 1, 1, length]`, 0 where a token is valid, else very negative.
-fn bert() -> Graph {
+fn bert(attends: Attends) -> Graph {
     let mut b = GraphBuilder::new();
     let table = |b: &mut GraphBuilder, name: &str, rows: usize| {
         b.parameter(name, &[rows, WIDTH], Kind::Weight, Init::Normal(0.02))
@@ -31,21 +40,14 @@ fn bert() -> Graph {
 
     b.begin_stage("layer0");
     let mask = b.input("mask", 4, None);
-    let heads = ["query", "key", "value"].map(|name| {
-        let projected = b.linear(&format!("attention.self.{name}"), x, WIDTH);
-        split(&mut b, name, projected)
-    });
-    let [query, key, value] = heads;
-    let scores = b.add("scores", Op::MatMul { transpose_right: true }, &[query, key]);
-    let scale = 1.0 / ((WIDTH / HEADS) as f64).sqrt();
-    let scores = b.add("scaled", Op::Affine { scale, shift: 0.0 }, &[scores]);
-    let scores = b.add("masked", Op::Add, &[scores, mask]);
-    let shares = b.add("shares", Op::Softmax, &[scores]);
-    let shares = b.add("shares.dropout", Op::Dropout { rate: 0.1 }, &[shares]);
-    let mixed = b.add("mixed", Op::MatMul { transpose_right: false }, &[shares, value]);
-    let mixed = b.add("mixed.tokens", Op::Permute(vec![0, 2, 1, 3]), &[mixed]);
-    let joined = Op::Reshape(vec![Dimension::Same(0), Dimension::Same(1), Dimension::Size(WIDTH)]);
-    let mixed = b.add("joined", joined, &[mixed]);
+    let heads = ["query", "key", "value"].map(|name| b.linear(&format!("attention.self.{name}"), x, WIDTH));
+    let mixed = match attends {
+        Attends::Piecewise => attend(&mut b, heads, mask),
+        Attends::AtOnce => {
+            let op = Op::Attention(Attention { heads: HEADS, dropout: 0.1 });
+            b.add("joined", op, &[heads[0], heads[1], heads[2], mask])
+        }
+    };
     let attended = b.linear("attention.output.dense", mixed, WIDTH);
     let attended = b.add("attention.add", Op::Add, &[attended, x]);
     let attended = b.layer_norm("attention.output.LayerNorm", attended, 1e-12);
@@ -59,6 +61,23 @@ fn bert() -> Graph {
     let tags = b.linear("classifier", out, 3);
     b.end_stage(tags);
     b.finish(&[("tags", tags), ("hidden", out)]).unwrap()
+}
+
+/// Attention by general operators.
+fn attend(b: &mut GraphBuilder, projected: [Value; 3], mask: Value) -> Value {
+    let [query, key, value] = projected;
+    let [query, key, value] =
+        [("query", query), ("key", key), ("value", value)].map(|(name, x)| split(b, name, x));
+    let scores = b.add("scores", Op::MatMul { transpose_right: true }, &[query, key]);
+    let scale = 1.0 / ((WIDTH / HEADS) as f64).sqrt();
+    let scores = b.add("scaled", Op::Affine { scale, shift: 0.0 }, &[scores]);
+    let scores = b.add("masked", Op::Add, &[scores, mask]);
+    let shares = b.add("shares", Op::Softmax, &[scores]);
+    let shares = b.add("shares.dropout", Op::Dropout { rate: 0.1 }, &[shares]);
+    let mixed = b.add("mixed", Op::MatMul { transpose_right: false }, &[shares, value]);
+    let mixed = b.add("mixed.tokens", Op::Permute(vec![0, 2, 1, 3]), &[mixed]);
+    let joined = Op::Reshape(vec![Dimension::Same(0), Dimension::Same(1), Dimension::Size(WIDTH)]);
+    b.add("joined", joined, &[mixed])
 }
 
 /// `[batch, length, width]` to `[batch, heads, length, width / heads]`.
@@ -81,12 +100,26 @@ fn inputs(lengths: [usize; 2], padded: usize, padding: f32) -> Vec<Tensor> {
     vec![Tensor::new(&[2, padded], tokens).unwrap(), Tensor::new(&[2, 1, 1, padded], mask).unwrap()]
 }
 
-fn cases() -> [Case; 2] {
-    [5, 8].map(|length| Case {
-        name: format!("BERT layer, length {length}"),
-        graph: bert(),
+fn cases() -> Vec<Case> {
+    let case = |attends, length| Case {
+        name: format!("BERT layer, attention {attends:?}, length {length}"),
+        graph: bert(attends),
         inputs: inputs([length, 3], length, 0.0),
-    })
+    };
+    let both = [Attends::Piecewise, Attends::AtOnce];
+    both.into_iter().flat_map(|attends| [5, 8].map(|length| case(attends, length))).collect()
+}
+
+#[test]
+fn both_forms_are_one_function() {
+    let [piecewise, at_once] = [Attends::Piecewise, Attends::AtOnce].map(bert);
+    let parameters = fill_all(&piecewise).unwrap();
+    let inputs = inputs([8, 3], 8, 0.0);
+    for ((executor, mut found), (_, mut expected)) in
+        runners(&at_once, &parameters).into_iter().zip(runners(&piecewise, &parameters))
+    {
+        close(&executor, &found.run(&inputs).unwrap(), &expected.run(&inputs).unwrap(), 1e-5);
+    }
 }
 
 #[test]
@@ -101,22 +134,26 @@ fn two_lengths_run_train_and_resume() {
 
 #[test]
 fn gradients_are_the_slopes() {
-    let [case, _] = cases();
-    let spec = TrainSpec { dropout: vec![true; 3], ..case.spec() };
-    // A mask of the size that published models use would leave differences nothing but rounding; what is masked is the same.
-    let mask = fill_input("mask", case.inputs[1].shape()).unwrap();
-    let inputs = [case.inputs[0].clone(), mask];
-    check_gradients(&case.graph, &case.parameters(), &inputs, &spec)
-        .unwrap_or_else(|error| panic!("{error}"));
+    for case in cases().iter().step_by(2) {
+        let spec = TrainSpec { dropout: vec![true; 3], ..case.spec() };
+        // A mask of the size that published models use would leave differences nothing but rounding; what is masked is the same.
+        let mask = fill_input("mask", case.inputs[1].shape()).unwrap();
+        let inputs = [case.inputs[0].clone(), mask];
+        check_gradients(&case.graph, &case.parameters(), &inputs, &spec)
+            .unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    }
 }
 
 #[test]
 fn padding_does_not_change_valid_positions() {
-    let graph = bert();
-    let parameters = fill_all(&graph).unwrap();
+    [Attends::Piecewise, Attends::AtOnce].map(bert).iter().for_each(padding_is_ignored);
+}
+
+fn padding_is_ignored(graph: &Graph) {
+    let parameters = fill_all(graph).unwrap();
     let lengths = [5, 3];
-    let short = runners(&graph, &parameters);
-    let long = runners(&graph, &parameters);
+    let short = runners(graph, &parameters);
+    let long = runners(graph, &parameters);
     for ((executor, mut short), (_, mut long)) in short.into_iter().zip(long) {
         let expected = short.run(&inputs(lengths, 5, 0.0)).unwrap();
         for (padded, padding) in [(5, 7.0), (8, 0.0), (9, 4.0)] {
@@ -142,7 +179,7 @@ fn sentence_of(output: &Tensor, sentence: usize, length: usize) -> Tensor {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    let graph = bert();
+    let graph = bert(Attends::AtOnce);
     let too_long = graph.infer(&[vec![1, 10], vec![1, 1, 1, 10]]).unwrap_err();
     assert_eq!(
         too_long.to_string(),

@@ -1,8 +1,8 @@
 //! Small graphs: every operator, in its odd settings, behind a linear layer that needs the operator's own input gradient.
 
 use tk_engine::graph::{
-    Activation, AdaptivePool, AveragePool, Conv2d, Convolution, Dimension, Divisor, Init, Interpolation,
-    Kind, Op, Reduction, SliceRange, Unary, When, Window,
+    Activation, AdaptivePool, Attention, AveragePool, Conv2d, Convolution, Dimension, Divisor, Init,
+    Interpolation, Kind, Op, Reduction, SliceRange, Unary, When, Window,
 };
 use tk_engine::testing::fill_input;
 use tk_engine::{GraphBuilder, Tensor, Value};
@@ -38,7 +38,7 @@ fn parameter(b: &mut GraphBuilder, name: &str, shape: &[usize]) -> Value {
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [convolutions(), normalisations(), elements(), pools(), shapes(), regularisers()]
+    [convolutions(), normalisations(), elements(), pools(), shapes(), attentions(), regularisers()]
         .into_iter()
         .flatten()
         .collect()
@@ -245,6 +245,37 @@ fn shapes() -> Vec<Case> {
     cases.push(single("reshape", &shape, Op::Reshape(vec![Same(0), Rest, Size(10)])));
     cases.push(gather());
     cases
+}
+
+/// Another query length than key length, every kind of mask, with and without dropout.
+fn attentions() -> Vec<Case> {
+    // batch, query, key, heads, width of a head, mask, dropout
+    type Setting = ([usize; 5], Option<[usize; 4]>, f64);
+    let settings: [Setting; 6] = [
+        ([2, 3, 3, 1, 4], None, 0.0),
+        ([2, 5, 7, 2, 3], Some([2, 1, 1, 7]), 0.0),
+        ([3, 4, 5, 3, 2], Some([1, 3, 4, 5]), 0.3),
+        ([2, 1, 6, 2, 5], Some([2, 2, 1, 6]), 0.4),
+        ([1, 35, 19, 2, 32], Some([1, 1, 35, 19]), 0.1),
+        ([2, 9, 17, 1, 17], None, 0.2),
+    ];
+    settings
+        .into_iter()
+        .map(|([batch, query, key, heads, head], mask, dropout)| {
+            let width = heads * head;
+            let name =
+                format!("attention {query}×{key}, {heads} heads of {head}, mask {mask:?}, dropout {dropout}");
+            case(&name, &[batch, query, width], |b, x| {
+                let mut inputs = vec![x];
+                for name in ["key", "value"] {
+                    let table = parameter(b, &format!("{name}.table"), &[batch, key, width]);
+                    inputs.push(b.linear(name, table, width));
+                }
+                inputs.extend(mask.map(|mask| parameter(b, "mask", &mask)));
+                b.add("op", Op::Attention(Attention { heads, dropout }), &inputs)
+            })
+        })
+        .collect()
 }
 
 /// Repeated rows, so that gradients add up.

@@ -10,11 +10,12 @@ use super::executors::{runs_alike, trains_alike};
 use super::operators::all;
 
 /// The names of all operators. A new operator belongs here and into the cases.
-const OPERATORS: [&str; 26] = [
+const OPERATORS: [&str; 27] = [
     "activation",
     "adaptive-average-pool",
     "add",
     "affine",
+    "attention",
     "average-pool",
     "batch-norm",
     "concat",

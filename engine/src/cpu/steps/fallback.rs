@@ -4,19 +4,26 @@ use super::{Mode, Step};
 use crate::cpu::Workspace;
 use crate::cpu::kernels::elementwise;
 use crate::graph::{Node, Value};
-use crate::reference::fallback;
+use crate::reference::{Behaviour, fallback};
 use crate::{Result, Tensor};
 
 /// `output = node(inputs…)` by way of the reference executor.
 pub(crate) struct Fallback {
     pub node: Node,
     pub output: Value,
+    /// Whether dropout acts when it trains.
+    pub drops: bool,
 }
 
 impl Fallback {
     fn inputs(&self, workspace: &Workspace) -> Result<Vec<Tensor>> {
         let copy = |&value: &Value| Tensor::new(workspace.shape(value), workspace.get(value).to_vec());
         self.node.inputs.iter().map(copy).collect()
+    }
+
+    fn behaviour<'a>(&self, workspace: &'a Workspace, mode: Mode) -> Result<Behaviour<'a>> {
+        let drops = self.drops && mode == Mode::Training;
+        Ok(Behaviour { dropout: drops.then(|| workspace.key()).transpose()?, ..Behaviour::default() })
     }
 }
 
@@ -25,8 +32,9 @@ impl Step for Fallback {
         self.output
     }
 
-    fn forward(&mut self, workspace: &mut Workspace, _: Mode) -> Result<()> {
-        let made = fallback::forward(&self.node, &self.inputs(workspace)?)?;
+    fn forward(&mut self, workspace: &mut Workspace, mode: Mode) -> Result<()> {
+        let behaviour = self.behaviour(workspace, mode)?;
+        let made = fallback::forward(&self.node, &self.inputs(workspace)?, behaviour)?;
         workspace.put_slice(self.output, made.as_f32()?);
         Ok(())
     }
@@ -37,7 +45,8 @@ impl Step for Fallback {
         let dy = Tensor::new(workspace.shape(self.output), gradient[..length].to_vec())?;
         workspace.recycle(gradient);
         let wanted: Vec<bool> = self.node.inputs.iter().map(|&input| workspace.wants(input)).collect();
-        let shares = fallback::backward(&self.node, &self.inputs(workspace)?, &dy, &wanted)?;
+        let behaviour = self.behaviour(workspace, Mode::Training)?;
+        let shares = fallback::backward(&self.node, &self.inputs(workspace)?, &dy, &wanted, behaviour)?;
         for (&input, share) in self.node.inputs.iter().zip(shares) {
             let Some(share) = share else { continue };
             let (mut buffer, accumulate) = workspace.gradient_buffer(input);

@@ -1,0 +1,120 @@
+//! A published encoder: its names, and how it is built.
+
+use tk_engine::Graph;
+use tk_transfer::checkpoint::Rule;
+
+use super::embeddings::Embeddings;
+use super::encoder::LayerNames;
+use super::{ArchitectureError, Field, Head, Pooling, Settings, pooling};
+
+/// A published encoder. All of them are listed in [`super::ARCHITECTURES`].
+#[derive(Debug)]
+pub struct Architecture {
+    /// transformers' `model_type`.
+    pub model_type: &'static str,
+    /// transformers' class of the encoder alone.
+    pub encoder_class: &'static str,
+    /// transformers' class of the encoder with [`Head::Published`].
+    pub classifier_class: &'static str,
+    /// What stands before the encoder's names in checkpoints of models with a head, such as `bert.`.
+    pub prefix: &'static str,
+    /// Modules of the published head, whose names have no such prefix; the last layer is [`Architecture::head_name`].
+    pub head_modules: &'static [&'static str],
+    /// The projections that PEFT adapts unless told otherwise, by the ends of their names.
+    pub adapted: &'static [&'static str],
+    /// How names in checkpoints become those of the graph; the encoder's own pass unchanged.
+    pub renames: &'static [Rule],
+    /// The last linear layer of the published head.
+    pub(super) published_layer: &'static str,
+    /// How sizes are spelled in `config.json`.
+    pub(super) spelling: super::settings::Spelling,
+    /// How token numbers become vectors.
+    pub(super) embeddings: Embeddings,
+    /// The names within a layer.
+    pub(super) layers: LayerNames,
+    /// From the first token's vector, `[batch, width]`, to what the last linear layer reads.
+    pub(super) published_pooler: pooling::Builder,
+}
+
+/// The linear layer of [`Head::Pooled`].
+const POOLED_LAYER: &str = "classifier";
+
+impl Architecture {
+    /// The graph: its inputs are [`Architecture::fields`], its output `embedding` or `logits`, as the head says.
+    ///
+    /// Stages are `embeddings`, `layer0` …, `pooler` and, with classes, `classifier`.
+    ///
+    /// # Errors
+    /// When there are no classes, or the graph is malformed.
+    pub fn build(&self, settings: &Settings, head: Head) -> Result<Graph, ArchitectureError> {
+        if head.classes() == Some(0) {
+            return Err(self.setting("classes", "at least 1", "0"));
+        }
+        let mut b = tk_engine::GraphBuilder::new();
+        let mut x = self.embeddings.build(&mut b, settings);
+        let mut mask = None;
+        for layer in 0..settings.layers {
+            b.begin_stage(&format!("layer{layer}"));
+            let mask = *mask.get_or_insert_with(|| b.input(Field::Mask.name(), 4, None));
+            x = self.layers.build(&mut b, settings, layer, x, mask);
+            b.end_stage(x);
+        }
+        Ok(pooling::finish(b, self, settings, head, x)?)
+    }
+
+    /// What the graph reads, in the order of its inputs.
+    pub fn fields(&self, head: Head) -> Vec<Field> {
+        let mut fields = vec![Field::Tokens];
+        if self.embeddings.reads_token_types {
+            fields.push(Field::TokenTypes);
+        }
+        fields.push(Field::Mask);
+        if head.pooling() == Pooling::Mean {
+            fields.push(Field::PoolingWeights);
+        }
+        fields
+    }
+
+    /// The name of the last linear layer, the prefix of `.weight` and `.bias`; `None` without classes.
+    pub fn head_name(&self, head: Head) -> Option<&'static str> {
+        match head {
+            Head::Embedding { .. } => None,
+            Head::Pooled { .. } => Some(POOLED_LAYER),
+            Head::Published { .. } => Some(self.published_layer),
+        }
+    }
+
+    /// Whether a parameter belongs to the head, which a new task starts anew.
+    pub fn is_of_head(&self, parameter: &str) -> bool {
+        let within = |module: &str| parameter.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
+        within(POOLED_LAYER) || self.head_modules.iter().any(|module| within(module))
+    }
+
+    /// The name of a parameter in a checkpoint of a model with a head, as transformers writes it.
+    pub fn published_name(&self, parameter: &str) -> String {
+        match self.is_of_head(parameter) {
+            true => parameter.to_owned(),
+            false => format!("{}{parameter}", self.prefix),
+        }
+    }
+
+    /// The most tokens of a text, special ones included.
+    pub fn max_length(&self, settings: &Settings) -> usize {
+        settings.positions.saturating_sub(self.embeddings.first_position(settings))
+    }
+
+    /// The error that a setting is not as it must be.
+    pub(super) fn setting(
+        &self,
+        setting: &str,
+        expected: &'static str,
+        found: impl ToString,
+    ) -> ArchitectureError {
+        ArchitectureError::Setting {
+            architecture: self.model_type,
+            setting: setting.to_owned(),
+            expected,
+            found: found.to_string(),
+        }
+    }
+}
