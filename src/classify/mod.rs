@@ -22,11 +22,13 @@ mod record;
 mod run;
 
 mod evaluate;
+mod guess;
 
 pub use division::Part;
 pub use error::{Error, Kind};
 pub use evaluate::{ClassLine, Scored, evaluate};
 pub use event::Event;
+pub use guess::Guess;
 pub use job::{Classify, Outlook};
 pub use modality::{Defaults, Loading, Look, Modality, Network};
 pub use mode::{Head, HeadInit, Mode, ModeName};

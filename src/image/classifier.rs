@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use serde::Serialize;
 use tk_engine::cpu::Machine;
 use tk_image::classifier as inner;
 use tk_image::data::Picture;
@@ -10,24 +9,11 @@ use tk_image::model::{Head, Model, Origin};
 use tk_transfer::classification::HeadForm;
 
 use super::resolve_model;
-use crate::classify::Error;
+use crate::classify::{Error, Guess};
 
 /// A classifier. `Send + Sync`; predicts through `&self`.
 pub struct Classifier {
     inner: inner::Classifier,
-}
-
-/// What a classifier says of a picture.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Guess {
-    /// The most probable class.
-    pub label: String,
-    /// Its probability.
-    pub score: f32,
-    /// The probability of each class, in the order of [`Classifier::classes`].
-    pub probabilities: Vec<f32>,
-    /// What they are made from.
-    pub logits: Vec<f32>,
 }
 
 impl Classifier {
@@ -85,7 +71,7 @@ impl Classifier {
     /// # Errors
     /// When the engine fails.
     pub fn predict(&self, picture: &Picture) -> Result<Guess, Error> {
-        Ok(self.guess(self.inner.predict(picture)?))
+        Ok(Guess::new(self.classes(), self.inner.predict(picture)?))
     }
 
     /// What it says of pictures, in their order. Each answer is the same whatever the others are.
@@ -93,7 +79,12 @@ impl Classifier {
     /// # Errors
     /// When the engine fails.
     pub fn predict_all(&self, pictures: &[Picture]) -> Result<Vec<Guess>, Error> {
-        Ok(self.inner.predict_all(pictures)?.into_iter().map(|prediction| self.guess(prediction)).collect())
+        Ok(self
+            .inner
+            .predict_all(pictures)?
+            .into_iter()
+            .map(|prediction| Guess::new(self.classes(), prediction))
+            .collect())
     }
 
     /// The features of pictures: what the backbone leaves before the head.
@@ -102,11 +93,5 @@ impl Classifier {
     /// When the engine fails.
     pub fn embed(&self, pictures: &[Picture]) -> Result<Vec<Vec<f32>>, Error> {
         Ok(self.inner.embed(pictures)?)
-    }
-
-    fn guess(&self, prediction: inner::Prediction) -> Guess {
-        let (best, score) = prediction.best();
-        let label = self.classes().get(best).cloned().unwrap_or_else(|| best.to_string());
-        Guess { label, score, probabilities: prediction.probabilities, logits: prediction.logits }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tk_engine::cpu::{Machine, Pool};
 use tk_engine::{Graph, Parameters, Tensor};
-use tk_image::classifier::{self as inner, Details};
+use tk_image::classifier as inner;
 use tk_image::data::{
     self, Augment, Dataset, Level, Loader, LoaderOptions, Picture, PictureStore, Report as DataReport,
     thumbnail,
@@ -127,7 +127,7 @@ impl Modality for Photographs {
         fields: serde_json::Map<String, serde_json::Value>,
         card: &str,
     ) -> Result<(), Error> {
-        Ok(classifier.inner().save(folder, &Details { fields }, card)?)
+        Ok(classifier.inner().save(folder, fields, card)?)
     }
 
     fn classes(classifier: &Classifier) -> &[String] {

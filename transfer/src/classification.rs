@@ -39,6 +39,35 @@ pub struct Classification {
     pub machine: Machine,
 }
 
+/// What a classifier says of a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The probability of each class, in the order of the classifier.
+    pub probabilities: Vec<f32>,
+    /// What they are made from.
+    pub logits: Vec<f32>,
+}
+
+impl Prediction {
+    /// What logits say.
+    pub fn of(logits: Vec<f32>) -> Self {
+        Self { probabilities: softmax_rows(&logits, logits.len()), logits }
+    }
+
+    /// The most probable class and its probability.
+    pub fn best(&self) -> (usize, f32) {
+        let best = crate::metrics::most_probable(&self.probabilities);
+        (best, self.probabilities[best])
+    }
+
+    /// The most probable classes and their probabilities, best first.
+    pub fn top(&self, count: usize) -> Vec<(usize, f32)> {
+        let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
+        order.sort_by(|&a, &b| self.probabilities[b].total_cmp(&self.probabilities[a]).then(a.cmp(&b)));
+        order.into_iter().take(count).map(|class| (class, self.probabilities[class])).collect()
+    }
+}
+
 /// A graph whose linear head, the last stage, is replaced by one hidden layer with ReLU: `HEAD.0`, `HEAD.2`.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 pub mod adapt;
 pub mod atomic;
 pub mod audit;
+pub mod bundle;
 pub mod checkpoint;
 pub mod classification;
 pub mod data;

@@ -7,39 +7,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tk_engine::cpu::{Machine, Plan};
 use tk_engine::{EngineError, Graph, Inference, Parameters, Tensor};
 use tk_transfer::atomic::{WriteError, write_bytes_atomic};
+use tk_transfer::bundle::{Bundle, BundleError};
 use tk_transfer::checkpoint::{Checkpoint, CheckpointError, Precision, SaveError, SaveTensor, save};
-use tk_transfer::classification::{HeadForm, softmax_rows};
+use tk_transfer::classification::{HeadForm, Prediction};
 
 use crate::architectures::{Config, ConfigError};
 use crate::data::{Picture, Preprocess};
 use crate::model::{Model, ModelError};
 
-/// The version of `transfer.json`; others are refused.
-const FORMAT: u32 = 1;
-
 /// Pictures that are run at once.
 const BATCH: usize = 16;
-
-/// What only this toolkit knows of a run, beside what other tools read.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Details {
-    /// Whatever the run wants to remember: freeze plan, recipe, data digest, scores.
-    #[serde(flatten)]
-    pub fields: Map<String, Value>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    format: u32,
-    head: HeadForm,
-    #[serde(flatten)]
-    details: Details,
-}
 
 /// A classifier with its weights. `Send + Sync`; predicts through `&self`.
 pub struct Classifier {
@@ -49,30 +30,6 @@ pub struct Classifier {
     machine: Machine,
     plan: Mutex<Plan>,
     features: Mutex<Option<Plan>>,
-}
-
-/// What a classifier says of a picture.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Prediction {
-    /// The probability of each class, in the order of [`Classifier::classes`].
-    pub probabilities: Vec<f32>,
-    /// What they are made from.
-    pub logits: Vec<f32>,
-}
-
-impl Prediction {
-    /// The most probable class and its probability.
-    pub fn best(&self) -> (usize, f32) {
-        let best = tk_transfer::metrics::most_probable(&self.probabilities);
-        (best, self.probabilities[best])
-    }
-
-    /// The most probable classes and their probabilities, best first.
-    pub fn top(&self, count: usize) -> Vec<(usize, f32)> {
-        let mut order: Vec<usize> = (0..self.probabilities.len()).collect();
-        order.sort_by(|&a, &b| self.probabilities[b].total_cmp(&self.probabilities[a]).then(a.cmp(&b)));
-        order.into_iter().take(count).map(|class| (class, self.probabilities[class])).collect()
-    }
 }
 
 /// A classifier that cannot be loaded or saved.
@@ -96,7 +53,10 @@ pub enum ClassifierError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The folder is not a run's.
+    /// The folder is not a run's, or cannot become one.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A file of the folder cannot be followed.
     #[error("{path} is not a run's folder: {reason}")]
     NotARun {
         /// The folder.
@@ -127,21 +87,7 @@ impl Classifier {
     /// When files are missing, damaged, or of another version.
     pub fn load(folder: &Path, machine: &Machine) -> Result<Self, ClassifierError> {
         let fail = |reason: String| ClassifierError::NotARun { path: folder.display().to_string(), reason };
-        let head = match std::fs::read_to_string(folder.join("transfer.json")) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => HeadForm::Linear,
-            Err(error) => return Err(fail(format!("transfer.json: {error}"))),
-            Ok(text) => {
-                let stored: Stored =
-                    serde_json::from_str(&text).map_err(|error| fail(format!("transfer.json: {error}")))?;
-                if stored.format != FORMAT {
-                    return Err(fail(format!(
-                        "transfer.json has format {}, this version reads {FORMAT}",
-                        stored.format
-                    )));
-                }
-                stored.head
-            }
-        };
+        let head = Bundle::read(folder)?.map_or(HeadForm::Linear, |bundle| bundle.head);
         let origin = crate::model::Origin::Folder(folder.to_owned());
         let model = match head {
             HeadForm::Linear => Model::open(&origin, crate::model::Head::Published)?,
@@ -171,7 +117,7 @@ impl Classifier {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn save(&self, folder: &Path, details: &Details, card: &str) -> Result<(), ClassifierError> {
+    pub fn save(&self, folder: &Path, fields: Map<String, Value>, card: &str) -> Result<(), ClassifierError> {
         let fail = |error: serde_json::Error| ClassifierError::NotARun {
             path: folder.display().to_string(),
             reason: error.to_string(),
@@ -191,9 +137,7 @@ impl Classifier {
         write_bytes_atomic(&folder.join("config.json"), config.to_json()?.as_bytes())?;
         let preprocess = serde_json::to_string_pretty(&model.preprocess).map_err(fail)? + "\n";
         write_bytes_atomic(&folder.join("preprocessor_config.json"), preprocess.as_bytes())?;
-        let stored = Stored { format: FORMAT, head: self.head, details: details.clone() };
-        let text = serde_json::to_string_pretty(&stored).map_err(fail)? + "\n";
-        write_bytes_atomic(&folder.join("transfer.json"), text.as_bytes())?;
+        Bundle::new(self.head, fields).write(folder)?;
         write_bytes_atomic(&folder.join("README.md"), card.as_bytes())?;
         Ok(())
     }
@@ -229,10 +173,7 @@ impl Classifier {
     pub fn predict_all(&self, pictures: &[Picture]) -> Result<Vec<Prediction>, ClassifierError> {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = self.run(&mut plan, pictures)?;
-        Ok(rows
-            .into_iter()
-            .map(|logits| Prediction { probabilities: softmax_rows(&logits, logits.len()), logits })
-            .collect())
+        Ok(rows.into_iter().map(Prediction::of).collect())
     }
 
     /// The features of pictures: what the backbone leaves before the head.
