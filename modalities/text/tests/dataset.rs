@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use tk_text::data::{Columns, Dataset};
-use tk_transfer::data::Side;
+use tk_transfer::data::{Labelled, Split};
 
 /// A folder with files.
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -55,7 +55,10 @@ fn a_table_is_read_as_said_or_guessed() {
     ];
     assert_eq!(lines(&data), expected);
     assert_eq!(data.classes(), ["5", "10"]);
-    assert_eq!((data.side(Side::Train), data.side(Side::Test), data.groups()), (vec![0, 1], vec![3], None));
+    assert_eq!(
+        (data.split(Split::Train), data.split(Split::Test), data.groups()),
+        (vec![0, 1], vec![3], None)
+    );
     let columns = "input `text`, label `stars` (3 values), split `part`";
     assert_eq!(data.report().columns.as_deref(), Some(columns));
     let summary =
@@ -212,7 +215,7 @@ fn a_folder_per_class_holds_texts() {
 fn a_digest_is_that_of_the_data() {
     let digest = |table: &str| {
         let root = folder(&[("a.csv", table)]);
-        Dataset::open(root.path().join("a.csv")).unwrap().digest().unwrap()
+        Dataset::open(root.path().join("a.csv")).unwrap().digest()
     };
     let base = digest("text,label,split\ngood,1,train\nbad,0,train\n");
     assert_eq!(base, digest("label;text;split\n1;good;train\n0;bad;training\n"));
@@ -317,7 +320,7 @@ fn the_sentiment_treebank_is_read_whole() {
         (data.samples().len(), data.classes()),
         (6920 + 872 + 1821, &["0".to_owned(), "1".to_owned()][..])
     );
-    let sides = [Side::Train, Side::Validation, Side::Test].map(|side| data.side(side).len());
+    let sides = [Split::Train, Split::Validation, Split::Test].map(|side| data.split(side).len());
     assert_eq!(sides, [6920, 872, 1821]);
     assert!(report.quarantine.is_empty());
     assert_eq!(report.columns.as_deref(), Some("input `1` (the longest texts), label `2` (2 values)"));

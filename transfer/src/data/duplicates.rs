@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Side};
+use super::{Digest, Split};
 
 /// What the search needs to know of a sample.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,7 @@ pub struct Entry<'a> {
     /// The index of its class.
     pub label: usize,
     /// Where it is used.
-    pub side: Side,
+    pub side: Split,
 }
 
 /// Samples with the same content.
@@ -27,7 +27,7 @@ pub struct Duplicate {
     /// Names, sorted.
     pub ids: Vec<String>,
     /// The sides on which the content is used.
-    pub sides: BTreeSet<Side>,
+    pub sides: BTreeSet<Split>,
     /// The labels it was given.
     pub labels: BTreeSet<usize>,
 }
@@ -78,13 +78,13 @@ mod tests {
             side,
         };
         let found = duplicates([
-            entry("z", "1", 0, Side::Train),
-            entry("b", "2", 0, Side::Train),
-            entry("y", "1", 0, Side::Validation),
-            entry("a", "2", 1, Side::Train),
-            entry("c", "3", 1, Side::Train),
-            entry("d", "4", 1, Side::Train),
-            entry("e", "4", 1, Side::Train),
+            entry("z", "1", 0, Split::Train),
+            entry("b", "2", 0, Split::Train),
+            entry("y", "1", 0, Split::Validation),
+            entry("a", "2", 1, Split::Train),
+            entry("c", "3", 1, Split::Train),
+            entry("d", "4", 1, Split::Train),
+            entry("e", "4", 1, Split::Train),
         ]);
         let summary: Vec<_> =
             found.iter().map(|set| (set.ids.join(" "), set.crosses_sides(), set.labels_differ())).collect();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// `train`: learnt from.
+    /// `train` or `training`: learnt from.
     Train,
     /// `val`, `valid`, `validation` or `dev`: measured on while choosing.
     Validation,
@@ -19,8 +19,8 @@ pub enum Split {
 impl Split {
     /// The split that a folder's, file's or cell's name stands for, whatever the case of its letters.
     pub fn from_name(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "train" => Some(Self::Train),
+        match name.trim().to_ascii_lowercase().as_str() {
+            "train" | "training" => Some(Self::Train),
             "val" | "valid" | "validation" | "dev" => Some(Self::Validation),
             "test" => Some(Self::Test),
             _ => None,
@@ -68,6 +68,11 @@ pub trait Labelled {
     /// The group of a sample, such as its speaker, where groups must stay whole.
     fn group(&self, _sample: usize) -> Option<&str> {
         None
+    }
+
+    /// The group of each sample, where the data have groups.
+    fn groups(&self) -> Option<Vec<String>> {
+        (0..self.len()).map(|sample| self.group(sample).map(str::to_owned)).collect()
     }
 
     /// A digest of everything: equal exactly when the data are.

@@ -22,5 +22,5 @@ pub use duplicates::{Duplicate, Entry, duplicates};
 pub use error::DataError;
 pub use labelled::{Labelled, Split};
 pub use quarantine::{Limit, Quarantine, Quarantined};
-pub use sample::{Sample, Side};
+pub use sample::Sample;
 pub use strata::Strata;

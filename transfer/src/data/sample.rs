@@ -17,26 +17,3 @@ pub struct Sample {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 }
-
-/// The part of a data set that a sample belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Side {
-    /// Learned from.
-    Train,
-    /// Judged by, and used to choose.
-    Validation,
-    /// Scored once at the end.
-    Test,
-}
-
-impl Side {
-    /// The name used in messages and files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Validation => "validation",
-            Self::Test => "test",
-        }
-    }
-}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tk_transfer::data::{DataError as SampleError, Digest, Side, data_digest};
+use tk_transfer::data::{Digest, Labelled, Split};
 
 use crate::data::columns::Columns;
 use crate::data::error::{DataError, list};
@@ -34,7 +34,7 @@ pub struct Sample {
     /// The index of its class in [`Dataset::classes`].
     pub class: usize,
     /// The part of the data that a column, its file or its folder names.
-    pub side: Option<Side>,
+    pub side: Option<Split>,
     /// What must not be divided.
     pub group: Option<String>,
     /// The digest of the texts.
@@ -76,40 +76,14 @@ impl Dataset {
         Ok(Self { root, classes, samples, report })
     }
 
-    /// The path that was opened.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Class names, in the order of numbers when all are numbers, else in byte order.
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
     /// All usable samples: of tables in the order train, validation, test and then of lines, of files by path.
     pub fn samples(&self) -> &[Sample] {
         &self.samples
     }
 
-    /// Whether the data say which sample belongs to which side.
-    pub fn is_split(&self) -> bool {
-        self.samples.iter().any(|sample| sample.side.is_some())
-    }
-
     /// Whether samples are pairs of texts.
     pub fn has_pairs(&self) -> bool {
         self.samples.iter().any(|sample| sample.second.is_some())
-    }
-
-    /// Indices of the samples of a side, ascending. Empty where the data name no such side.
-    pub fn side(&self, side: Side) -> Vec<usize> {
-        let belongs = |(index, sample): (usize, &Sample)| (sample.side == Some(side)).then_some(index);
-        self.samples.iter().enumerate().filter_map(belongs).collect()
-    }
-
-    /// Each sample's group, when the data have groups.
-    pub fn groups(&self) -> Option<Vec<String>> {
-        self.samples.iter().map(|sample| sample.group.clone()).collect()
     }
 
     /// What was found when the data set was opened.
@@ -121,32 +95,59 @@ impl Dataset {
     pub fn texts(&self) -> Vec<(&str, Option<&str>)> {
         self.samples.iter().map(|sample| (sample.text.as_str(), sample.second.as_deref())).collect()
     }
+}
 
-    /// The digest of all classes and of every sample's name, texts, class, group and side: equal exactly when the data are.
-    ///
-    /// # Errors
-    /// Two samples have one name, which happens only to tables that were made on purpose.
-    pub fn digest(&self) -> Result<Digest, SampleError> {
-        let identities: Vec<tk_transfer::data::Sample> = self
-            .samples
-            .iter()
-            .map(|sample| tk_transfer::data::Sample {
-                id: sample.name.clone(),
-                digest: sample.digest,
-                label: sample.class,
-                group: sample.group.clone(),
-            })
-            .collect();
-        let mut bytes = data_digest(&self.classes, &identities)?.bytes().to_vec();
-        // The sides in the order of names, as the digest of the samples has them.
-        let mut sides: Vec<(&str, &str)> = self
-            .samples
-            .iter()
-            .map(|sample| (sample.name.as_str(), sample.side.map_or("", Side::name)))
-            .collect();
-        sides.sort_unstable();
-        sides.iter().for_each(|(_, side)| bytes.extend(format!("{side}\n").bytes()));
-        Ok(Digest::of(&bytes))
+impl Labelled for Dataset {
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn class(&self, sample: usize) -> usize {
+        self.samples[sample].class
+    }
+
+    fn name(&self, sample: usize) -> String {
+        self.samples[sample].name.clone()
+    }
+
+    fn content(&self, sample: usize) -> [u8; 32] {
+        *self.samples[sample].digest.bytes()
+    }
+
+    fn split_of(&self, sample: usize) -> Option<Split> {
+        self.samples[sample].side
+    }
+
+    fn group(&self, sample: usize) -> Option<&str> {
+        self.samples[sample].group.as_deref()
+    }
+
+    /// A digest of all classes and of every sample's name, texts, class, group and split.
+    fn digest(&self) -> [u8; 32] {
+        let mut text = format!("{:?}\n", self.classes);
+        for Sample { name, class, side, group, digest, .. } in &self.samples {
+            text.push_str(&format!("{name:?} {class} {side:?} {group:?} {digest}\n"));
+        }
+        *Digest::of(text.as_bytes()).bytes()
+    }
+
+    fn summary(&self) -> String {
+        match &self.report.columns {
+            Some(columns) => format!("{}; {columns}", self.report.summary()),
+            None => self.report.summary(),
+        }
+    }
+
+    fn set_aside(&self) -> Vec<(String, String)> {
+        self.report.quarantine.iter().map(|(name, reason)| (name.to_owned(), reason.to_owned())).collect()
     }
 }
 
@@ -171,14 +172,15 @@ fn sample(found: FoundSample, classes: &BTreeMap<&str, usize>) -> Sample {
 /// Test texts whose labels are all strangers were handed out unlabelled, with a placeholder, as competitions do.
 fn set_unlabelled_test_aside(found: &mut Found) {
     let labels = |is_test: bool| {
-        let samples = found.samples.iter().filter(move |sample| (sample.side == Some(Side::Test)) == is_test);
+        let samples =
+            found.samples.iter().filter(move |sample| (sample.side == Some(Split::Test)) == is_test);
         samples.map(|sample| sample.label.clone()).collect::<BTreeSet<_>>()
     };
     let (known, in_test) = (labels(false), labels(true));
     let (Some(placeholder), 1) = (in_test.first(), in_test.len()) else { return };
     if !known.is_empty() && !known.contains(placeholder) {
         let count = found.samples.len();
-        found.samples.retain(|sample| sample.side != Some(Side::Test));
+        found.samples.retain(|sample| sample.side != Some(Split::Test));
         let count = count - found.samples.len();
         let reason = format!(
             "{count} texts all labelled `{placeholder}`, which is no class: nothing to score against"
@@ -192,7 +194,7 @@ fn classes(root: &Path, samples: &[FoundSample]) -> Result<Vec<String>, DataErro
     let is_split = samples.iter().any(|sample| sample.side.is_some());
     let trained: BTreeSet<&str> = samples
         .iter()
-        .filter(|sample| !is_split || sample.side == Some(Side::Train))
+        .filter(|sample| !is_split || sample.side == Some(Split::Train))
         .map(|sample| sample.label.as_str())
         .collect();
     if let Some(stranger) = samples.iter().find(|sample| !trained.contains(sample.label.as_str())) {

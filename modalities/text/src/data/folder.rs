@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tk_transfer::data::Side;
-use tk_transfer::data::table::{MAX_ROW_BYTES, Selector, decode, is_table, side_named};
+use tk_transfer::data::Split;
+use tk_transfer::data::table::{MAX_ROW_BYTES, Selector, decode, is_table};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::data::columns::Columns;
@@ -17,9 +17,9 @@ pub(super) fn read_folder(root: &Path, columns: &Columns) -> Result<Found, DataE
     let files = list_files(root, &mut found)?;
     let tables: Vec<&PathBuf> =
         files.iter().filter(|path| path.components().count() == 1 && is_table(path)).collect();
-    let mut sides: BTreeMap<Side, PathBuf> = BTreeMap::new();
+    let mut sides: BTreeMap<Split, PathBuf> = BTreeMap::new();
     for path in &tables {
-        if let Some(side) = path.file_stem().and_then(|stem| stem.to_str()).and_then(side_named)
+        if let Some(side) = path.file_stem().and_then(|stem| stem.to_str()).and_then(Split::from_name)
             && let Some(other) = sides.insert(side, root.join(path))
         {
             let first = other.strip_prefix(root).map_or_else(|_| display(&other), display);
@@ -28,7 +28,7 @@ pub(super) fn read_folder(root: &Path, columns: &Columns) -> Result<Found, DataE
     }
     let texts: Vec<&PathBuf> = files.iter().filter(|path| has_ending(path, "txt")).collect();
     let read = match (sides.values().next(), tables.as_slice()) {
-        (Some(_), _) if sides.contains_key(&Side::Train) => read_tables(&sides, columns)?,
+        (Some(_), _) if sides.contains_key(&Split::Train) => read_tables(&sides, columns)?,
         (Some(other), _) => {
             let found = other.strip_prefix(root).map_or_else(|_| display(other), display);
             return Err(DataError::NoTrain { path: root.to_owned(), found });
@@ -84,7 +84,7 @@ fn read_texts(root: &Path, files: &[&PathBuf], columns: &Columns) -> Result<Foun
     let mut found = Found::default();
     if !sides.is_empty() {
         found.divided_by = Some("folder".to_owned());
-        if !sides.values().any(|&side| side == Side::Train) {
+        if !sides.values().any(|&side| side == Split::Train) {
             let found = sides.into_keys().collect::<Vec<_>>().join(", ");
             return Err(DataError::NoTrain { path: root.to_owned(), found });
         }
@@ -130,12 +130,12 @@ fn read_texts(root: &Path, files: &[&PathBuf], columns: &Columns) -> Result<Foun
 
 /// The first-level folders that are parts of the data: those called so, when one of them holds class folders (or when labels do not
 /// come from folders).
-fn side_folders(files: &[&PathBuf], is_label_selected: bool) -> Result<BTreeMap<String, Side>, DataError> {
-    let named: BTreeSet<(String, Side)> = files
+fn side_folders(files: &[&PathBuf], is_label_selected: bool) -> Result<BTreeMap<String, Split>, DataError> {
+    let named: BTreeSet<(String, Split)> = files
         .iter()
         .filter(|path| path.components().count() > 1)
         .filter_map(|path| path.components().next()?.as_os_str().to_str().map(str::to_owned))
-        .filter_map(|name| side_named(&name).map(|side| (name, side)))
+        .filter_map(|name| Split::from_name(&name).map(|side| (name, side)))
         .collect();
     let is_deep = |path: &&PathBuf| {
         path.components().count() > 2
@@ -147,7 +147,7 @@ fn side_folders(files: &[&PathBuf], is_label_selected: bool) -> Result<BTreeMap<
     if !is_label_selected && !files.iter().any(is_deep) {
         return Ok(BTreeMap::new());
     }
-    let mut seen: BTreeMap<Side, &str> = BTreeMap::new();
+    let mut seen: BTreeMap<Split, &str> = BTreeMap::new();
     for (name, side) in &named {
         if let Some(first) = seen.insert(*side, name) {
             return Err(DataError::TwoForOneSplit { first: first.to_owned(), second: name.clone() });

@@ -24,7 +24,7 @@ pub use columns::Columns;
 pub use dataset::{Dataset, Sample};
 pub use error::DataError;
 pub use report::{ClassCount, Report};
-pub use sentences::{Field, Layout, Sentences};
+pub use sentences::{Layout, Sentences};
 pub use tokenizer::Tokenizer;
 pub use tokenizer_error::TokenizerError;
 pub use tokens::{Statistics, Tokens};

@@ -1,7 +1,7 @@
 //! What a data set of texts was found to be when it was opened.
 
 use serde::{Deserialize, Serialize};
-use tk_transfer::data::{Duplicate, Entry, Quarantine, Side, duplicates};
+use tk_transfer::data::{Duplicate, Entry, Quarantine, Split, duplicates};
 
 use crate::data::dataset::Sample;
 
@@ -52,7 +52,7 @@ impl Report {
             id: &sample.name,
             digest: sample.digest,
             label: sample.class,
-            side: sample.side.unwrap_or(Side::Train),
+            side: sample.side.unwrap_or(Split::Train),
         });
         Self {
             classes: count(classes, samples),
@@ -92,7 +92,7 @@ impl Report {
             text.push_str(&format!(" and {} more classes", self.classes.len() - SHOWN));
         }
         if let Some(divided_by) = &self.divided_by {
-            let counts: Vec<String> = [Side::Train, Side::Validation, Side::Test]
+            let counts: Vec<String> = [Split::Train, Split::Validation, Split::Test]
                 .into_iter()
                 .map(|side| (side, self.classes.iter().map(|class| class.on_side(side)).sum::<usize>()))
                 .filter(|&(_, count)| count > 0)
@@ -115,11 +115,11 @@ impl Report {
 
 impl ClassCount {
     /// How many samples of the class stand on a side.
-    pub fn on_side(&self, side: Side) -> usize {
+    pub fn on_side(&self, side: Split) -> usize {
         match side {
-            Side::Train => self.train,
-            Side::Validation => self.validation,
-            Side::Test => self.test,
+            Split::Train => self.train,
+            Split::Validation => self.validation,
+            Split::Test => self.test,
         }
     }
 }
@@ -132,9 +132,9 @@ fn count(classes: &[String], samples: &[Sample]) -> Vec<ClassCount> {
         let Some(count) = counts.get_mut(sample.class) else { continue };
         count.samples += 1;
         match sample.side {
-            Some(Side::Train) => count.train += 1,
-            Some(Side::Validation) => count.validation += 1,
-            Some(Side::Test) => count.test += 1,
+            Some(Split::Train) => count.train += 1,
+            Some(Split::Validation) => count.validation += 1,
+            Some(Split::Test) => count.test += 1,
             None => {}
         }
     }

@@ -6,21 +6,9 @@ use tk_transfer::data::Digest;
 use tk_transfer::fit::{Source, SourceError, View};
 use tk_transfer::task::Batch;
 
+use crate::architectures::Field;
 use crate::data::dataset::Dataset;
 use crate::data::tokens::Tokens;
-
-/// An input of an encoder's graph. Length is that of the longest text of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Field {
-    /// Token numbers, `[batch, length]`, f32; the padding's number behind the end.
-    Tokens,
-    /// 0, or 1 in the second text of a pair, `[batch, length]`, f32.
-    TokenTypes,
-    /// What is added to the scores of attention, `[batch, 1, 1, length]`, f32: 0 for a token, [`f32::MIN`] for padding.
-    Mask,
-    /// The weights of a mean over the tokens, `[batch, 1, length]`, f32: one over their number, 0 for padding.
-    PoolingWeights,
-}
 
 /// How samples become a graph's inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +19,43 @@ pub struct Layout {
     pub pad_id: u32,
     /// The number of samples in a batch, for bringing texts of similar length together.
     pub batch: usize,
+}
+
+impl Layout {
+    /// A graph's inputs for texts, padded to the longest of them.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn stack(&self, texts: &[&Tokens]) -> tk_engine::Result<Vec<Tensor>> {
+        let length = texts.iter().map(|text| text.ids.len()).max().unwrap_or(0).max(1);
+        self.fields.iter().map(|&field| self.input(field, texts, length)).collect()
+    }
+
+    fn input(&self, field: Field, texts: &[&Tokens], length: usize) -> tk_engine::Result<Tensor> {
+        let batch = texts.len();
+        let (shape, padding) = match field {
+            Field::Tokens => (vec![batch, length], self.pad_id as f32),
+            Field::TokenTypes => (vec![batch, length], 0.0),
+            Field::Mask => (vec![batch, 1, 1, length], Field::MASKED),
+            Field::PoolingWeights => (vec![batch, 1, length], 0.0),
+        };
+        let mut values = vec![padding; batch * length];
+        for (row, tokens) in values.chunks_exact_mut(length).zip(texts) {
+            let count = tokens.ids.len();
+            match field {
+                // Numbers below 2²⁴ are exact in f32; no vocabulary is larger.
+                Field::Tokens => row.iter_mut().zip(&tokens.ids).for_each(|(value, &id)| *value = id as f32),
+                Field::TokenTypes => {
+                    row.iter_mut().zip(&tokens.types).for_each(|(value, &kind)| *value = kind as f32);
+                }
+                Field::Mask => row.iter_mut().take(count).for_each(|value| *value = 0.0),
+                Field::PoolingWeights => {
+                    row.iter_mut().take(count).for_each(|value| *value = 1.0 / count as f32);
+                }
+            }
+        }
+        Tensor::new(&shape, values)
+    }
 }
 
 /// So many batches are sorted by length together: enough that lengths in a batch are alike, few enough that batches are mixed.
@@ -61,40 +86,8 @@ impl<'a> Sentences<'a> {
         &self.samples
     }
 
-    /// The number of tokens of a sample: samples of the same number can be stacked without padding.
-    pub fn bucket(&self, sample: usize) -> usize {
-        self.encoded(sample).ids.len()
-    }
-
     fn encoded(&self, sample: usize) -> &Tokens {
         &self.tokens[self.samples[sample]]
-    }
-
-    fn input(&self, field: Field, samples: &[usize], length: usize) -> Result<Tensor, SourceError> {
-        let batch = samples.len();
-        let (shape, padding) = match field {
-            Field::Tokens => (vec![batch, length], self.layout.pad_id as f32),
-            Field::TokenTypes => (vec![batch, length], 0.0),
-            Field::Mask => (vec![batch, 1, 1, length], f32::MIN),
-            Field::PoolingWeights => (vec![batch, 1, length], 0.0),
-        };
-        let mut values = vec![padding; batch * length];
-        for (row, &sample) in values.chunks_exact_mut(length).zip(samples) {
-            let tokens = self.encoded(sample);
-            let count = tokens.ids.len();
-            match field {
-                // Numbers below 2²⁴ are exact in f32; no vocabulary is larger.
-                Field::Tokens => row.iter_mut().zip(&tokens.ids).for_each(|(value, &id)| *value = id as f32),
-                Field::TokenTypes => {
-                    row.iter_mut().zip(&tokens.types).for_each(|(value, &kind)| *value = kind as f32)
-                }
-                Field::Mask => row.iter_mut().take(count).for_each(|value| *value = 0.0),
-                Field::PoolingWeights => {
-                    row.iter_mut().take(count).for_each(|value| *value = 1.0 / count as f32)
-                }
-            }
-        }
-        Tensor::new(&shape, values).map_err(SourceError::new)
     }
 }
 
@@ -107,6 +100,11 @@ impl Source for Sentences<'_> {
         let digest = self.dataset.samples()[self.samples[sample]].digest;
         let (first, _) = digest.bytes().as_chunks::<8>();
         u64::from_le_bytes(first[0])
+    }
+
+    /// The number of tokens.
+    fn bucket(&self, sample: usize) -> usize {
+        self.encoded(sample).ids.len()
     }
 
     fn cache_key(&self, sample: usize, _: View) -> Option<String> {
@@ -136,9 +134,8 @@ impl Source for Sentences<'_> {
     }
 
     fn load(&self, samples: &[usize], _: View) -> Result<Batch, SourceError> {
-        let length = samples.iter().map(|&sample| self.bucket(sample)).max().unwrap_or(0).max(1);
-        let inputs = self.layout.fields.iter().map(|&field| self.input(field, samples, length));
-        let inputs = inputs.collect::<Result<_, _>>()?;
+        let texts: Vec<&Tokens> = samples.iter().map(|&sample| self.encoded(sample)).collect();
+        let inputs = self.layout.stack(&texts).map_err(SourceError::new)?;
         Ok(Batch { inputs, targets: self.targets(samples)?, samples: samples.to_vec() })
     }
 
@@ -181,7 +178,7 @@ mod tests {
         let sentences = Sentences::new(&dataset, &tokens, vec![3, 2, 1], layout(&ALL, 2));
         assert_eq!((sentences.len(), sentences.samples()), (3, &[3, 2, 1][..]));
         let batch = sentences.load(&[0, 1, 2], View::Plain).unwrap();
-        let m = f32::MIN;
+        let m = Field::MASKED;
         let expected: [(&[usize], Vec<f32>); 4] = [
             (&[3, 4], vec![31., 32., 7., 7., 21., 22., 23., 24., 11., 7., 7., 7.]),
             (&[3, 4], vec![0., 0., 0., 0., 0., 0., 1., 1., 0., 0., 0., 0.]),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tk_transfer::data::table::{BoundSelector, Guess, Row, Selector, Table, guess_columns, side_named};
-use tk_transfer::data::{Quarantine, Side};
+use tk_transfer::data::table::{BoundSelector, Guess, Row, Selector, Table, guess_columns};
+use tk_transfer::data::{Quarantine, Split};
 
 use crate::data::columns::Columns;
 use crate::data::error::{DataError, list};
@@ -26,7 +26,7 @@ pub(super) struct FoundSample {
     pub text: String,
     pub second: Option<String>,
     pub label: String,
-    pub side: Option<Side>,
+    pub side: Option<Split>,
     pub group: Option<String>,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn read_table(path: &Path, columns: &Columns) -> Result<Found, DataEr
 
 /// The samples of the tables that stand for the sides of a data set. What is for what is decided by the first, the one to train on;
 /// the others have to have the same columns.
-pub(super) fn read_tables(files: &BTreeMap<Side, PathBuf>, columns: &Columns) -> Result<Found, DataError> {
+pub(super) fn read_tables(files: &BTreeMap<Split, PathBuf>, columns: &Columns) -> Result<Found, DataError> {
     let mut found = Found { divided_by: Some("file".to_owned()), ..Found::default() };
     let mut files = files.iter();
     let Some((&side, path)) = files.next() else { return Ok(found) };
@@ -57,7 +57,7 @@ pub(super) fn read_tables(files: &BTreeMap<Side, PathBuf>, columns: &Columns) ->
         let table = Table::open(path)?;
         match Chosen::resolve(&table, &fixed) {
             Ok(chosen) => chosen.read(&table, Some(side), &mut found),
-            Err(error) if side == Side::Test && lacks_labels(&table, &fixed) => {
+            Err(error) if side == Split::Test && lacks_labels(&table, &fixed) => {
                 let reason = format!("without labels there is nothing to score against: {error}");
                 found.ignored.add(table.name(), reason);
             }
@@ -164,7 +164,7 @@ impl<'a> Chosen<'a> {
     }
 
     /// Adds the table's samples; a `side` goes before what a column says.
-    fn read(&self, table: &Table, side: Option<Side>, found: &mut Found) {
+    fn read(&self, table: &Table, side: Option<Split>, found: &mut Found) {
         found.quarantine.merge(table.quarantine().clone());
         for row in table.rows() {
             match self.sample(table, row, side) {
@@ -174,7 +174,7 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    fn sample(&self, table: &Table, row: &Row, side: Option<Side>) -> Result<FoundSample, String> {
+    fn sample(&self, table: &Table, row: &Row, side: Option<Split>) -> Result<FoundSample, String> {
         let text = |at: usize| match row.cell(at) {
             cell if cell.trim().is_empty() => {
                 Err(format!("the text (`{}`) is empty", column_name(table, at)))
@@ -194,7 +194,7 @@ impl<'a> Chosen<'a> {
             (None, Some(at)) => {
                 let cell = row.cell(at);
                 let unknown = || format!("`{cell}` is no part of the data; expected train, val or test");
-                Some(side_named(cell).ok_or_else(unknown)?)
+                Some(Split::from_name(cell).ok_or_else(unknown)?)
             }
         };
         let group = self.group.map(|group| group.of_row(row).map(str::to_owned)).transpose();

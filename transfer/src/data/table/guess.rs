@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::names::{INPUTS, LABELS, PAIRS, PATHS, SPLITS, normalise, side_named};
+use crate::data::Split;
+
+use super::names::{INPUTS, LABELS, PAIRS, PATHS, SPLITS, normalise};
 use super::reader::Table;
 
 /// A column with more distinct values than this has no classes.
@@ -100,7 +102,7 @@ impl Column {
             values: values.len(),
             rows: table.rows().len(),
             bytes: cells().map(str::len).sum(),
-            names_sides: values.iter().all(|value| side_named(value).is_some()),
+            names_sides: values.iter().all(|value| Split::from_name(value).is_some()),
         }
     }
 

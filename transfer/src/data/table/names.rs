@@ -1,7 +1,5 @@
 //! The names that columns usually have, and those of the parts of a data set.
 
-use crate::data::Side;
-
 /// Columns of classes, the likeliest first.
 pub(super) const LABELS: [&str; 13] = [
     "label",
@@ -63,17 +61,6 @@ pub(super) const PATHS: [&str; 10] =
 
 /// Columns that say which part of the data a row belongs to.
 pub(super) const SPLITS: [&str; 5] = ["split", "subset", "partition", "set", "part"];
-
-/// The part of a data set that a word stands for, whatever the case of its letters: `train`; `val`, `valid`, `validation` or `dev`;
-/// `test`.
-pub fn side_named(word: &str) -> Option<Side> {
-    match word.trim().to_ascii_lowercase().as_str() {
-        "train" | "training" => Some(Side::Train),
-        "val" | "valid" | "validation" | "dev" => Some(Side::Validation),
-        "test" => Some(Side::Test),
-        _ => None,
-    }
-}
 
 /// A column's name in the form of the lists above.
 pub(super) fn normalise(name: &str) -> String {

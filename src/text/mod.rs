@@ -1,0 +1,24 @@
+//! Texts: a table or a folder of labelled texts in, a classifier out.
+//!
+//! [`Classify`] says what is to be done, [`Run`] is what came of it, [`Classifier`] is what predicts, [`Embedder`] gives sentence
+//! embeddings. Tagging is not here.
+
+mod classifier;
+mod error;
+mod modality;
+mod model;
+
+pub use classifier::{Classifier, Embedder};
+pub use modality::Texts;
+pub use model::Encoder;
+
+pub use crate::classify::{Error, Event, Guess, Head, HeadInit, Mode, ModeName, Scored, Settings, Summary};
+pub use tk_text::classifier::Text;
+pub use tk_text::data::{Columns, Dataset};
+pub use tk_transfer::data::Labelled;
+
+/// A job on texts.
+pub type Classify<'a> = crate::classify::Classify<'a, Texts>;
+
+/// A finished run on texts.
+pub type Run = crate::classify::Run<Texts>;

@@ -1,0 +1,192 @@
+//! A published encoder with its tokenizer, as adapting sees it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tk_engine::graph::Op;
+use tk_engine::{Graph, Parameters, Tensor};
+use tk_text::architectures::{Head as Shape, Pooling};
+use tk_text::classifier::Pairs;
+use tk_text::data::{Layout, Tokenizer, Tokens};
+use tk_text::model::{Folder, Model, Start, merge_low_rank};
+use tk_transfer::checkpoint::LoadReport;
+
+use crate::classify::{Error, Head, ModeName, Network, Settings};
+
+/// The rank of low-rank pairs when nothing is said.
+const RANK: usize = 8;
+
+/// What they are scaled by, times the rank, when nothing is said.
+const ALPHA: f64 = 16.0;
+
+/// Tokens of the blank texts that speed is measured with.
+const USUAL_TOKENS: usize = 32;
+
+/// An encoder and its tokenizer.
+#[derive(Clone)]
+pub struct Encoder {
+    pub(super) inner: Model,
+    pub(super) tokenizer: Arc<Tokenizer>,
+    low_rank: Option<LowRank>,
+    pub(super) pairs: Option<Pairs>,
+}
+
+/// How the graph was before low-rank pairs were added, and how they are scaled.
+#[derive(Clone)]
+struct LowRank {
+    plain: Graph,
+    layers: Vec<String>,
+    rank: usize,
+    alpha: f64,
+}
+
+impl Encoder {
+    /// Opens the model that settings name with a new head, and completes the settings that are about it.
+    pub(super) fn open(
+        settings: &mut Settings,
+        mode: ModeName,
+        head: Head,
+        classes: usize,
+    ) -> Result<Self, Error> {
+        let Some(name) = settings.model.clone() else {
+            return Err(Error::usage_with(
+                "no model: texts have no embedded default yet",
+                "name a folder with config.json, weights and tokenizer: -m FOLDER",
+            ));
+        };
+        let path = Path::new(&name);
+        if !path.is_dir() {
+            return Err(Error::usage_with(
+                format!("no model at `{name}`: no such folder"),
+                "a model for texts is a folder as transformers or sentence-transformers writes it",
+            ));
+        }
+        let folder = Folder::open(path)?;
+        // What a probe reads is a sentence's embedding; what trains whole is the classifier that transformers publishes.
+        let is_pooled = mode == ModeName::Features || head == Head::Mlp;
+        let head = match (is_pooled, settings.pooling.as_deref()) {
+            (true, said) => {
+                let pooling = match said {
+                    None => folder.pooling(),
+                    Some("mean") => Pooling::Mean,
+                    Some("cls") => Pooling::Cls,
+                    Some(other) => {
+                        return Err(Error::usage(format!("`pooling` is `{other}`; expected mean or cls")));
+                    }
+                };
+                settings.pooling = Some(if pooling == Pooling::Mean { "mean" } else { "cls" }.to_owned());
+                Shape::Pooled { pooling, classes }
+            }
+            (false, None) => Shape::Published { classes },
+            (false, Some(_)) => {
+                return Err(Error::usage_with(
+                    format!("`pooling` has no effect in {} mode, whose head is the published one", mode.name()),
+                    "leave it out, or say --mode features",
+                ));
+            }
+        };
+        let inner = Model::load(&folder, Start::New { head, seed: settings.seed.unwrap_or(0) })?;
+        let mut tokenizer = Tokenizer::open(&inner.folder)?;
+        let most = settings.max_tokens.unwrap_or_else(|| inner.max_length.min(tokenizer.max_length()));
+        tokenizer.set_max_length(most)?;
+        tokenizer.check(inner.settings.vocabulary)?;
+        settings.max_tokens = Some(most);
+        let encoder = Self { inner, tokenizer: Arc::new(tokenizer), low_rank: None, pairs: None };
+        if mode == ModeName::Lora { encoder.with_low_rank(settings) } else { Ok(encoder) }
+    }
+
+    /// With low-rank pairs beside every linear layer of the encoder.
+    fn with_low_rank(mut self, settings: &mut Settings) -> Result<Self, Error> {
+        let rank = *settings.lora_rank.get_or_insert(RANK);
+        let alpha = *settings.lora_alpha.get_or_insert(ALPHA);
+        if rank == 0 || !alpha.is_finite() || alpha <= 0.0 {
+            return Err(Error::usage("`lora-rank` is at least 1, and `lora-alpha` above 0"));
+        }
+        let plain = self.inner.graph.clone();
+        let layers: Vec<String> = plain
+            .nodes()
+            .iter()
+            .filter(|node| node.op == Op::Linear && plain.stages()[node.stage].name.starts_with("layer"))
+            .map(|node| node.name.clone())
+            .collect();
+        let select = |name: &str| layers.iter().any(|layer| layer == name);
+        let adapted = plain.low_rank(select, rank, alpha, 0.0).map_err(tk_engine::EngineError::from)?;
+        self.inner.graph = adapted.graph;
+        let seed = settings.seed.unwrap_or(0);
+        self.inner.parameters.initialise(&self.inner.graph, seed);
+        self.low_rank = Some(LowRank { plain, layers, rank, alpha });
+        Ok(self)
+    }
+
+    /// How token numbers become the graph's inputs.
+    pub(super) fn layout(&self, batch: usize) -> Layout {
+        Layout { fields: self.inner.fields(), pad_id: self.tokenizer.pad_id(), batch }
+    }
+}
+
+impl Network for Encoder {
+    fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    fn architecture(&self) -> &str {
+        self.inner.architecture.model_type
+    }
+
+    fn input(&self) -> String {
+        format!("{} tokens", self.tokenizer.max_length())
+    }
+
+    fn graph(&self) -> &Graph {
+        &self.inner.graph
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.inner.parameters
+    }
+
+    fn with(mut self, graph: Graph, parameters: Parameters) -> Self {
+        self.inner.graph = graph;
+        self.inner.parameters = parameters;
+        self
+    }
+
+    fn head(&self) -> &str {
+        self.inner.head_name().unwrap_or_default()
+    }
+
+    fn report(&self) -> Option<&LoadReport> {
+        Some(&self.inner.report)
+    }
+
+    fn digest(&self) -> &str {
+        &self.inner.digest
+    }
+
+    fn blank(&self, samples: usize) -> Vec<Tensor> {
+        let blank = Tokens { ids: vec![0; USUAL_TOKENS], types: vec![0; USUAL_TOKENS], ..Tokens::default() };
+        let texts = vec![&blank; samples];
+        self.layout(samples).stack(&texts).unwrap_or_default()
+    }
+
+    /// Low-rank pairs are merged into the weights that they stand beside, and kept apart to be written as an adapter.
+    fn finished(mut self) -> Result<Self, Error> {
+        let Some(LowRank { plain, layers, rank, alpha }) = self.low_rank.take() else { return Ok(self) };
+        let mut pairs = Parameters::default();
+        for layer in &layers {
+            let [down, up] = ["lora_A", "lora_B"].map(|part| format!("{layer}.{part}.weight"));
+            let tensors =
+                [self.inner.parameters.get(&down)?.clone(), self.inner.parameters.get(&up)?.clone()];
+            let scale = alpha / rank as f64;
+            merge_low_rank(&mut self.inner.parameters, layer, [&tensors[0], &tensors[1]], scale)?;
+            for (name, tensor) in [down, up].into_iter().zip(tensors) {
+                self.inner.parameters.remove(&name);
+                pairs.set(&name, tensor);
+            }
+        }
+        self.inner.graph = plain;
+        let base = std::path::absolute(&self.inner.folder).unwrap_or_else(|_| self.inner.folder.clone());
+        self.pairs = Some(Pairs { parameters: pairs, rank, alpha, base });
+        Ok(self)
+    }
+}
