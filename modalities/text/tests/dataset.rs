@@ -56,7 +56,7 @@ fn a_table_is_read_as_said_or_guessed() {
     assert_eq!(lines(&data), expected);
     assert_eq!(data.classes(), ["5", "10"]);
     assert_eq!((data.side(Side::Train), data.side(Side::Test), data.groups()), (vec![0, 1], vec![3], None));
-    let columns = "input `text`, label `stars` (3 values), split `part`";
+    let columns = "input `text`, label `stars` (2 values), split `part`";
     assert_eq!(data.report().columns.as_deref(), Some(columns));
     let summary =
         "4 texts, 5 2, 10 2; split by column `part`: train 2, validation 1, test 1; 2 set aside: listed";
