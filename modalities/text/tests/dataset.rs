@@ -103,6 +103,13 @@ fn a_table_is_read_as_said_or_guessed() {
 }
 
 #[test]
+fn a_label_that_is_named_like_a_text_leaves_the_longest_texts_as_input() {
+    let root = folder(&[("a.csv", "n,remark,text\n1,rather long,a\n2,also long,b\n")]);
+    let data = Dataset::open_with(root.path(), &Columns::default().label("text".parse().unwrap())).unwrap();
+    assert_eq!(lines(&data), ["a.csv:2 rather long = a", "a.csv:3 also long = b"]);
+}
+
+#[test]
 fn tables_of_a_folder_are_the_sides() {
     for validation in ["val", "valid", "dev"] {
         let root = folder(&[
