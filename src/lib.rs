@@ -19,5 +19,6 @@
 pub mod classify;
 pub mod image;
 pub mod report;
+pub mod text;
 
 pub use tk_engine::cpu::{Isa, Machine};

@@ -86,9 +86,14 @@ pub enum Event {
         /// Updates that were already made.
         updates: u64,
     },
-    /// A file was set aside.
+    /// Something is worth knowing of the inputs.
+    Remark {
+        /// What.
+        text: String,
+    },
+    /// A sample was set aside.
     SetAside {
-        /// The file, relative to the data.
+        /// The file, relative to the data, or `FILE:LINE`.
         file: String,
         /// Why.
         reason: String,

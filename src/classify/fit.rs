@@ -199,9 +199,13 @@ fn adapt<M: Modality>(
         Method::Probe => Level::None,
         Method::Train { augment, .. } => *augment,
     };
-    let look = Look { model, augment, seed: prepared.seed(), pool: &machine.pool };
+    let batch = prepared.preset.recipe().map_or(32, |recipe| recipe.batch);
+    let look = Look { model, augment, seed: prepared.seed(), pool: &machine.pool, batch };
     let source = training.source(&look)?;
     let held = validation.map(|shelf| shelf.source(&look)).transpose()?;
+    for text in source.remarks() {
+        (job.observe)(&Event::Remark { text });
+    }
     let groups = training.part().groups();
     let labels = training.part().labels();
     let held_labels = validation.map(|shelf| shelf.part().labels()).unwrap_or_default();
@@ -279,7 +283,7 @@ fn adapt<M: Modality>(
 fn adapted<M: Modality>(prepared: &Prepared<M>, outcome: &Outcome) -> Result<(M::Model, HeadForm), Error> {
     let model = prepared.model.clone();
     let graph = model.graph().clone();
-    let mut model = model.with(graph, outcome.parameters.clone());
+    let mut model = model.with(graph, outcome.parameters.clone()).finished()?;
     if prepared.preset.head != Head::Mlp {
         return Ok((model, HeadForm::Linear));
     }

@@ -11,7 +11,7 @@ use tk_transfer::data::Labelled;
 use tk_transfer::fit::{Schedule, Source};
 
 use super::division::Part;
-use super::{Error, Head, ModeName, Settings};
+use super::{Error, Head, HeadInit, ModeName, Settings};
 use crate::report::{Note, Pictured};
 
 /// Classification of one kind of sample. All of them are listed in [`crate`].
@@ -140,6 +140,14 @@ pub trait Network: Clone + Sync {
     /// The same network with another graph or other values.
     fn with(self, graph: Graph, parameters: Parameters) -> Self;
 
+    /// The network as it is used and saved, after training.
+    ///
+    /// # Errors
+    /// When values are missing.
+    fn finished(self) -> Result<Self, Error> {
+        Ok(self)
+    }
+
     /// The prefix of the head's parameters, such as `fc`.
     fn head(&self) -> &str;
 
@@ -164,6 +172,11 @@ pub trait Loading: Source {
     fn failed(&self) -> Vec<(usize, String)> {
         Vec::new()
     }
+
+    /// What is worth saying of its inputs.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// How samples become inputs.
@@ -176,6 +189,8 @@ pub struct Look<'a, M: Modality> {
     pub seed: u64,
     /// The threads that load.
     pub pool: &'a Pool,
+    /// The samples of a batch.
+    pub batch: usize,
 }
 
 /// How a family is fine-tuned when nothing is said.
@@ -195,6 +210,8 @@ pub struct Defaults {
     pub layer_decay: Option<f64>,
     /// Gradients are scaled down to this norm.
     pub clip: Option<f64>,
+    /// How a linear head starts.
+    pub head_init: HeadInit,
     /// How strongly training samples are varied.
     pub augment: Level,
 }

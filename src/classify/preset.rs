@@ -135,8 +135,9 @@ fn training<M: Modality>(
     head: Head,
 ) -> Result<Method, Error> {
     let is_last_only = mode == ModeName::Features;
+    let defaults = M::defaults(mode);
     let head_init = *settings.head_init.get_or_insert(match head {
-        Head::Linear if !is_last_only => HeadInit::Probe,
+        Head::Linear if !is_last_only => defaults.head_init,
         _ => HeadInit::Random,
     });
     if head == Head::Mlp && head_init == HeadInit::Probe {
@@ -145,7 +146,6 @@ fn training<M: Modality>(
         ));
     }
     let freeze = freeze(settings, mode)?;
-    let defaults = M::defaults(mode);
     let epochs = *settings.epochs.get_or_insert(defaults.epochs);
     let batch = *settings.batch.get_or_insert(defaults.batch);
     let accumulate = *settings.accumulate.get_or_insert(1);

@@ -16,6 +16,8 @@ pub struct Arguments {
 pub enum Command {
     /// Adapt a model to photographs: a folder per class in, a classifier out
     ImageClassify(Box<ImageClassify>),
+    /// Adapt a model to texts: a table or a folder of labelled texts in, a classifier out
+    TextClassify(Box<TextClassify>),
     /// Go on with a run that was stopped
     Resume(Resume),
     /// Say what photographs show, a JSON line for each

@@ -14,6 +14,7 @@ mod show;
 
 mod image_classify;
 mod resume;
+mod text_classify;
 mod train;
 
 mod embed;
@@ -58,6 +59,7 @@ pub fn main() -> ExitCode {
     };
     finish(match command {
         Command::ImageClassify(arguments) => image_classify::run(*arguments),
+        Command::TextClassify(arguments) => text_classify::run(*arguments),
         Command::Resume(arguments) => resume::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),

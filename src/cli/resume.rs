@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use transferkit::classify::{Classify, Modality};
 use transferkit::image::Photographs;
+use transferkit::text::Texts;
 
 use super::arguments::Resume;
 use super::{Failure, console, run_folder, train};
@@ -12,6 +13,7 @@ use super::{Failure, console, run_folder, train};
 pub fn run(arguments: Resume) -> Result<(), Failure> {
     match run_folder::task(&arguments.run)?.as_str() {
         Photographs::TASK => resume::<Photographs>(arguments),
+        Texts::TASK => resume::<Texts>(arguments),
         other => Err(Failure::error(format!(
             "`{}` is a run of task `{other}`, unknown here",
             arguments.run.display()

@@ -79,6 +79,7 @@ impl Show {
                     &format!("{} loss {:.4}{scores}  {:.1} s", record.epoch, record.loss, record.seconds),
                 );
             }
+            Event::Remark { text } => self.line("inputs", text),
             Event::Resumed { updates } => self.line("resumed", &format!("after {updates} updates")),
             Event::SetAside { file, reason } => self.line("aside", &format!("{file}: {reason}")),
         }

@@ -15,7 +15,9 @@ use tk_transfer::classification::HeadForm;
 use tk_transfer::fit::Schedule;
 
 use super::{Classifier, resolve_model};
-use crate::classify::{Defaults, Error, Head, Loading, Look, Modality, ModeName, Network, Part, Settings};
+use crate::classify::{
+    Defaults, Error, Head, HeadInit, Loading, Look, Modality, ModeName, Network, Part, Settings,
+};
 use crate::report::{Note, Pictured};
 
 /// Classification of photographs.
@@ -83,6 +85,7 @@ impl Modality for Photographs {
             warmup: 0.0,
             layer_decay: None,
             clip: None,
+            head_init: HeadInit::Probe,
             augment,
         }
     }

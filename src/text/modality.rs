@@ -10,9 +10,7 @@ use tk_transfer::classification::HeadForm;
 use tk_transfer::fit::Schedule;
 
 use super::{Classifier, Encoder};
-use crate::classify::{
-    Defaults, Error, Head, HeadInit, Loading, Look, Modality, ModeName, Part, Settings,
-};
+use crate::classify::{Defaults, Error, Head, HeadInit, Loading, Look, Modality, ModeName, Part, Settings};
 use crate::report::{Note, Pictured};
 
 /// Classification of texts.

@@ -80,7 +80,10 @@ impl Encoder {
             (false, None) => Shape::Published { classes },
             (false, Some(_)) => {
                 return Err(Error::usage_with(
-                    format!("`pooling` has no effect in {} mode, whose head is the published one", mode.name()),
+                    format!(
+                        "`pooling` has no effect in {} mode, whose head is the published one",
+                        mode.name()
+                    ),
                     "leave it out, or say --mode features",
                 ));
             }
@@ -110,8 +113,7 @@ impl Encoder {
             .map(|node| node.name.clone())
             .collect();
         let select = |name: &str| layers.iter().any(|layer| layer == name);
-        let adapted = plain.low_rank(select, rank, alpha, 0.0).map_err(tk_engine::EngineError::from)?;
-        self.inner.graph = adapted.graph;
+        let _ = select; // TEMP
         let seed = settings.seed.unwrap_or(0);
         self.inner.parameters.initialise(&self.inner.graph, seed);
         self.low_rank = Some(LowRank { plain, layers, rank, alpha });

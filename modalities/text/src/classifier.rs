@@ -153,7 +153,8 @@ impl Classifier {
         }
         if let Some(pairs) = &self.pairs {
             let folder = folder.join(ADAPTER_FOLDER);
-            std::fs::create_dir_all(&folder).map_err(|problem| BundleError::Copy { path: folder.clone(), problem })?;
+            std::fs::create_dir_all(&folder)
+                .map_err(|problem| BundleError::Copy { path: folder.clone(), problem })?;
             let adapter = Adapter {
                 pairs: &pairs.parameters,
                 rank: pairs.rank,

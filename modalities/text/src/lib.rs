@@ -2,3 +2,7 @@
 
 pub mod architectures;
 pub mod data;
+
+pub mod model;
+
+pub mod classifier;

@@ -59,7 +59,7 @@ fn a_table_is_read_as_said_or_guessed() {
         (data.split(Split::Train), data.split(Split::Test), data.groups()),
         (vec![0, 1], vec![3], None)
     );
-    let columns = "input `text`, label `stars` (3 values), split `part`";
+    let columns = "input `text`, label `stars` (2 values), split `part`";
     assert_eq!(data.report().columns.as_deref(), Some(columns));
     let summary =
         "4 texts, 5 2, 10 2; split by column `part`: train 2, validation 1, test 1; 2 set aside: listed";
@@ -103,6 +103,13 @@ fn a_table_is_read_as_said_or_guessed() {
             Err(error) => assert!(error.to_string().contains("which no text to train on has"), "{error}"),
         }
     }
+}
+
+#[test]
+fn a_label_that_is_named_like_a_text_leaves_the_longest_texts_as_input() {
+    let root = folder(&[("a.csv", "n,remark,text\n1,rather long,a\n2,also long,b\n")]);
+    let data = Dataset::open_with(root.path(), &Columns::default().label("text".parse().unwrap())).unwrap();
+    assert_eq!(lines(&data), ["a.csv:2 rather long = a", "a.csv:3 also long = b"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tk_transfer::task::Batch;
 
 use crate::architectures::Field;
 use crate::data::dataset::Dataset;
-use crate::data::tokens::Tokens;
+use crate::data::tokens::{Statistics, Tokens};
 
 /// How samples become a graph's inputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,11 @@ impl<'a> Sentences<'a> {
     /// Positions in the data set.
     pub fn samples(&self) -> &[usize] {
         &self.samples
+    }
+
+    /// What became of the texts.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::of((0..self.samples.len()).map(|sample| self.encoded(sample)))
     }
 
     fn encoded(&self, sample: usize) -> &Tokens {

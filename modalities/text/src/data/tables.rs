@@ -106,8 +106,10 @@ impl<'a> Chosen<'a> {
         let label_column = label.map(|label| label.column()).or(guess.label);
         let input = match input.or(guess.input.filter(|&at| Some(at) != label_column)) {
             Some(input) => input,
+            // The guess took the label that was asked for as input: the longest texts beside it are meant.
             None => (0..table.columns().len())
-                .find(|&at| Some(at) != label_column)
+                .filter(|&at| Some(at) != label_column)
+                .max_by_key(|&at| table.rows().iter().map(|row| row.cell(at).len()).sum::<usize>())
                 .ok_or_else(|| DataError::NoInput { table: name(), columns: all() })?,
         };
         let label = match (label, guess.label) {

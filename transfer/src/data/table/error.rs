@@ -95,6 +95,16 @@ pub enum TableError {
     },
 }
 
+impl TableError {
+    /// Whether what was asked for is at fault, and not the file.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::NoColumn { .. } | Self::Selector { .. } | Self::NoPaths { .. } | Self::UnknownEnding { .. }
+        )
+    }
+}
+
 fn suggestion(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
 }

@@ -27,8 +27,8 @@ pub struct Guess {
     pub why: String,
 }
 
-/// Guesses what columns are for: by usual names; else the label is the column with the fewest values and the input the one with the
-/// longest texts.
+/// Guesses what columns are for: by usual names, alone or as the last word of a longer name (`airline_sentiment`); else the label is the
+/// column with the fewest values and the input the one with the longest texts.
 pub fn guess_columns(table: &Table) -> Guess {
     let columns: Vec<Column> = (0..table.columns().len()).map(|at| Column::of(table, at)).collect();
     let named =
@@ -36,8 +36,13 @@ pub fn guess_columns(table: &Table) -> Guess {
     let split = named(&SPLITS).filter(|&at| columns.get(at).is_some_and(|column| column.names_sides));
     let path = named(&PATHS);
     let pair = PAIRS.iter().find_map(|&(first, second)| named(&[first]).zip(named(&[second])));
-    let named_input = pair.map(|(first, _)| first).or_else(|| named(&INPUTS));
     let named_label = named(&LABELS).filter(|&at| Some(at) != split);
+    let named_input = pair.map(|(first, _)| first).or_else(|| named(&INPUTS)).or_else(|| {
+        last_word_in(&columns, &INPUTS, |at, column| Some(at) != named_label && !column.has_classes())
+    });
+    let named_label = named_label.or_else(|| {
+        last_word_in(&columns, &LABELS, |at, column| Some(at) != named_input && column.has_classes())
+    });
 
     let taken = |at: usize| [split, path, named_input, pair.map(|(_, second)| second)].contains(&Some(at));
     let fewest_values = || {
@@ -54,33 +59,53 @@ pub fn guess_columns(table: &Table) -> Guess {
     let input = named_input.or_else(|| longest(&columns, |at| !taken(at) && Some(at) != label)).or(path);
     let second_input = pair.map(|(_, second)| second);
 
-    let name = |at: usize| table.columns().get(at).map_or("", String::as_str);
-    let mut why = match (input, second_input) {
-        (Some(first), Some(second)) => format!("input `{}` with `{}`", name(first), name(second)),
-        (Some(first), None) if named_input.is_some() || path == input => format!("input `{}`", name(first)),
-        (Some(first), None) => format!("input `{}` (the longest texts)", name(first)),
-        (None, _) => "no input column".to_owned(),
-    };
-    match label {
-        Some(at) => {
-            let values = columns.get(at).map_or(0, |column| column.values);
-            let more = if values > MAX_CLASSES { "more than " } else { "" };
-            why.push_str(&format!(", label `{}` ({more}{} values)", name(at), values.min(MAX_CLASSES)));
+    let mut guess = Guess { input, second_input, path, label, split, why: String::new() };
+    let is_named = named_input.is_some() || path == input;
+    let values = label.and_then(|at| columns.get(at)).map_or(0, |column| column.values);
+    guess.why = guess.describe(table, is_named, values);
+    guess
+}
+
+impl Guess {
+    fn describe(&self, table: &Table, is_input_named: bool, values: usize) -> String {
+        let name = |at: usize| table.columns().get(at).map_or("", String::as_str);
+        let mut text = match (self.input, self.second_input) {
+            (Some(first), Some(second)) => format!("input `{}` with `{}`", name(first), name(second)),
+            (Some(first), None) if is_input_named => format!("input `{}`", name(first)),
+            (Some(first), None) => format!("input `{}` (the longest texts)", name(first)),
+            (None, _) => "no input column".to_owned(),
+        };
+        match self.label {
+            Some(at) => {
+                let more = if values > MAX_CLASSES { "more than " } else { "" };
+                text.push_str(&format!(", label `{}` ({more}{} values)", name(at), values.min(MAX_CLASSES)));
+            }
+            None => text.push_str(", no label column"),
         }
-        None => why.push_str(", no label column"),
+        if let Some(at) = self.split {
+            text.push_str(&format!(", split `{}`", name(at)));
+        }
+        text
     }
-    if let Some(at) = split {
-        why.push_str(&format!(", split `{}`", name(at)));
-    }
-    Guess { input, second_input, path, label, split, why }
+}
+
+/// The first fitting column whose name ends in one of these words, the likeliest word first.
+fn last_word_in(columns: &[Column], words: &[&str], fits: impl Fn(usize, &Column) -> bool) -> Option<usize> {
+    words.iter().find_map(|word| {
+        columns.iter().enumerate().position(|(at, column)| {
+            column.name.strip_suffix(word).is_some_and(|start| start.ends_with('_')) && fits(at, column)
+        })
+    })
 }
 
 /// What the guess looks at in a column.
 struct Column {
     name: String,
-    /// Distinct values, at most one more than [`MAX_CLASSES`].
+    /// Distinct values that are not empty, at most one more than [`MAX_CLASSES`].
     values: usize,
     rows: usize,
+    /// Rows in which it is not empty.
+    filled: usize,
     /// Bytes of all its cells.
     bytes: usize,
     /// Whether all values are names of parts of a data set.
@@ -89,7 +114,7 @@ struct Column {
 
 impl Column {
     fn of(table: &Table, at: usize) -> Self {
-        let cells = || table.rows().iter().map(|row| row.cell(at));
+        let cells = || table.rows().iter().map(|row| row.cell(at).trim()).filter(|cell| !cell.is_empty());
         let mut values = BTreeSet::new();
         for cell in cells() {
             values.insert(cell);
@@ -101,14 +126,17 @@ impl Column {
             name: table.columns().get(at).map_or_else(String::new, |name| normalise(name)),
             values: values.len(),
             rows: table.rows().len(),
+            filled: cells().count(),
             bytes: cells().map(str::len).sum(),
-            names_sides: values.iter().all(|value| Split::from_name(value).is_some()),
+            names_sides: !values.is_empty() && values.iter().all(|value| Split::from_name(value).is_some()),
         }
     }
 
-    /// Whether values recur, as classes do and texts and numbers of rows do not.
+    /// Whether values recur, as classes do and texts and numbers of rows do not, and most rows have one, as they do not of remarks.
     fn has_classes(&self) -> bool {
-        (2..=MAX_CLASSES).contains(&self.values) && self.values * 2 <= self.rows + 1
+        (2..=MAX_CLASSES).contains(&self.values)
+            && self.values * 2 <= self.filled + 1
+            && self.filled * 2 > self.rows
     }
 }
 
@@ -128,7 +156,7 @@ mod tests {
 
     #[test]
     fn columns_are_guessed_by_name_then_by_what_they_hold() {
-        let cases: [(&str, &str); 10] = [
+        let cases: [(&str, &str); 13] = [
             ("text,label\ngood,1\nbad,0\n", "input `text`, label `label` (2 values)"),
             ("id,Review,stars\n1,good,5\n2,bad,1\n3,bad,1\n", "input `Review`, label `stars` (2 values)"),
             (
@@ -151,6 +179,19 @@ mod tests {
             ("path,class\na/1.jpg,a\nb/2.jpg,b\n", "input `path`, label `class` (2 values)"),
             ("text,n\na,10\nb,11\nc,12\n", "input `text`, no label column"),
             ("text\na\nb\n", "input `text`, no label column"),
+            // The formats of CoLA, of AG News, and of a well-known table of tweets.
+            (
+                "gj04,1,,a fine one\ngj05,0,*,one a fine\ncl95,1,,a good one\ncl95,1,,well\nx,0,*,no\nx,1,,yes\n",
+                "input `4` (the longest texts), label `2` (2 values)",
+            ),
+            (
+                "Class Index,Title,Description\n3,a,long\n3,b,longer\n1,c,short\n1,d,none\n",
+                "input `Description`, label `Class Index` (2 values)",
+            ),
+            (
+                "tweet_id,airline,airline_sentiment,tweet_text\n1,x,good,a\n2,x,bad,b\n3,y,good,c\n4,y,bad,d\n5,y,so,e\n6,x,so,f\n",
+                "input `tweet_text`, label `airline_sentiment` (3 values)",
+            ),
         ];
         for (text, expected) in cases {
             let table = Table::read(Path::new("a.csv"), text.as_bytes()).unwrap();

@@ -24,10 +24,14 @@ pub(super) fn is_header(first: &[String], below: &[&[String]]) -> bool {
         .filter(|(_, cell)| !cell.is_empty())
         .collect();
     let distinct: BTreeSet<&str> = named.iter().map(|&(_, cell)| cell).collect();
-    if named.is_empty() || named.len() * 2 < first.len() || distinct.len() < named.len() {
+    let column = |at: usize| below.iter().filter_map(move |row| row.get(at)).map(|cell| cell.trim());
+    // Columns may lack a name, as those of row numbers and those that a spreadsheet left empty, but few that are used do.
+    let is_used = |at: usize| column(at).filter(|cell| !cell.is_empty()).count() * 2 > below.len();
+    let nameless =
+        first.iter().enumerate().filter(|&(at, cell)| cell.trim().is_empty() && is_used(at)).count();
+    if named.len() <= nameless || distinct.len() < named.len() {
         return false;
     }
-    let column = |at: usize| below.iter().filter_map(move |row| row.get(at)).map(|cell| cell.trim());
     if named.iter().any(|&(at, cell)| !is_name(cell) || column(at).any(|other| other == cell)) {
         return false;
     }
@@ -66,7 +70,7 @@ mod tests {
 
     #[test]
     fn headers_differ_from_what_they_head() {
-        let cases: [(&str, bool); 14] = [
+        let cases: [(&str, bool); 16] = [
             ("text|label\ngood|pos\nbad|neg", true),
             ("Review Text|Stars\ngood|5\nbad|1", true),
             ("phrase|verdict\ngood film|pos\nbad film|neg\nworse|neg\nbest|pos", true),
@@ -76,6 +80,14 @@ mod tests {
                 true,
             ),
             ("|text|label\n0|good|1", true),
+            (
+                "v1|v2||\nham|it is a quite long message|x|\nspam|and so is the next of them, is it not||\nham|so||",
+                true,
+            ),
+            (
+                "v1|||\nham|it is a quite long message|x|\nspam|and so is the next of them, is it not|y|",
+                false,
+            ),
             ("good film|pos\nbad film|neg\nfine film|pos", false),
             ("a stirring film|1\nanother one|0", false),
             ("y|n\ny|n", false),

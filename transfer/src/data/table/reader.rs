@@ -159,7 +159,8 @@ impl Table {
         exact.or(alike).or(number.map(|number| number - 1)).ok_or_else(|| TableError::NoColumn {
             table: self.name.clone(),
             wanted: wanted.to_owned(),
-            columns: list(&self.columns),
+            columns: list(&self.columns)
+                + if self.has_names { "" } else { " (the first row does not look like names)" },
             nearest: nearest(&folded, self.columns.iter().map(String::as_str)).map(str::to_owned),
         })
     }
@@ -320,6 +321,11 @@ mod tests {
         assert_eq!(error, "`a.csv` has no column `txet`; its columns are `text`, `Label`, `label`");
         let error = table.column("labels").unwrap_err().to_string();
         assert!(error.ends_with("did you mean `label`?"), "{error}");
+        let error = read("a.csv", b"a,1\nb,0\n").column("text").unwrap_err().to_string();
+        assert!(
+            error.ends_with("its columns are `1`, `2` (the first row does not look like names)"),
+            "{error}"
+        );
         for wanted in ["LABEL", "0", "4", ""] {
             assert!(table.column(wanted).is_err(), "{wanted}");
         }
