@@ -20,11 +20,11 @@ pub enum Command {
     TextClassify(Box<TextClassify>),
     /// Go on with a run that was stopped
     Resume(Resume),
-    /// Say what photographs show, a JSON line for each
+    /// Say what samples are, a JSON line for each
     Predict(Predict),
-    /// Score a run on photographs whose classes are known
+    /// Score a run on samples whose classes are known
     Evaluate(Evaluate),
-    /// Write the features of photographs
+    /// Write the features of samples
     Embed(Embed),
     /// List the models, or show one
     Models(Models),
@@ -196,9 +196,12 @@ pub struct Resume {
 pub struct Predict {
     /// A run's folder, or a model as -m takes it
     pub model: String,
-    /// Photographs, folders of them, or - for a list on standard input
-    #[arg(required = true)]
+    /// Photographs, folders of them, or - for a list of files; for texts tables, .txt files, or - for a text on each line
+    #[arg(required_unless_present = "text")]
     pub inputs: Vec<String>,
+    /// A text, said outright; may be repeated
+    #[arg(long)]
+    pub text: Vec<String>,
     /// Write to a file, .jsonl or .csv, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -220,7 +223,7 @@ pub struct Predict {
 pub struct Evaluate {
     /// The run's folder
     pub run: String,
-    /// A folder per class; with test/ or val/ inside, those are scored
+    /// Data as training takes them; test samples are scored, else validation samples, else all
     pub data: PathBuf,
     /// Fail with code 4 unless this holds, such as 'accuracy>=0.9'; may be repeated
     #[arg(long, value_name = "METRIC>=VALUE")]
@@ -237,7 +240,7 @@ pub struct Evaluate {
 pub struct Embed {
     /// A run's folder, or a model as -m takes it
     pub model: String,
-    /// Photographs, folders of them, or - for a list on standard input
+    /// Photographs, folders of them, or - for a list of files; for texts tables, .txt files, or - for a text on each line
     #[arg(required = true)]
     pub inputs: Vec<String>,
     /// Where to: .safetensors, .npy or .csv

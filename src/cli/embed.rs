@@ -1,4 +1,4 @@
-//! `tk embed`: the features of photographs, for other tools.
+//! `tk embed`: the features of samples, for other tools.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use tk_transfer::atomic::write_atomic;
 use tk_transfer::checkpoint::{Precision, SaveTensor, save};
 
+use transferkit::Machine;
+use transferkit::text::{self, Text};
+
 use super::arguments::Embed;
-use super::{Failure, console, environment, inputs};
+use super::kind::{self, Kind};
+use super::texts::{self, Named};
+use super::{Failure, console, environment, inputs, run_folder};
 
 /// The formats that can be written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,7 +36,25 @@ pub fn run(arguments: Embed) -> Result<(), Failure> {
         }
     };
     let machine = environment::machine(arguments.threads)?;
-    let classifier = inputs::classifier(&arguments.model, &machine)?;
+    let (names, rows, failed) = match kind::of(&arguments.model) {
+        Kind::Photographs => photographs(&arguments, &machine)?,
+        Kind::Texts => sentences(&arguments, &machine)?,
+    };
+    if rows.is_empty() {
+        return Err(Failure::data(format!("none of the {failed} inputs can be read")));
+    }
+    write(&arguments.out, format, &names, &rows)?;
+    let width = rows.first().map_or(0, Vec::len);
+    console::note(&format!("features of {} samples, {width} numbers each", rows.len()));
+    console::line(&arguments.out.display().to_string())?;
+    inputs::some_failed(failed, rows.len() + failed)
+}
+
+/// Names and features of what could be read, and how much could not.
+type Features = (Vec<String>, Vec<Vec<f32>>, usize);
+
+fn photographs(arguments: &Embed, machine: &Machine) -> Result<Features, Failure> {
+    let classifier = inputs::classifier(&arguments.model, machine)?;
     let files = inputs::files(&arguments.inputs)?;
     let (mut names, mut rows, mut failed) = (Vec::new(), Vec::new(), 0);
     inputs::each_batch(&files, machine.pool.threads(), |files, pictures| {
@@ -44,21 +67,41 @@ pub fn run(arguments: Embed) -> Result<(), Failure> {
         rows.extend(classifier.embed(&good)?);
         Ok(())
     })?;
-    if rows.is_empty() {
-        return Err(Failure::data(format!("none of the {} inputs can be read", files.len())));
+    Ok((names, rows, failed))
+}
+
+/// A run's features, or the sentence embeddings of a published encoder.
+fn sentences(arguments: &Embed, machine: &Machine) -> Result<Features, Failure> {
+    let folder = Path::new(&arguments.model);
+    let (mut names, mut good, mut failed) = (Vec::new(), Vec::new(), 0);
+    let settings = if run_folder::holds_run(folder) { Some(run_folder::settings(folder)?) } else { None };
+    for Named { name, text } in texts::read(&[], &arguments.inputs, settings.as_ref())? {
+        let name = name.unwrap_or_default();
+        match text {
+            Ok(text) => {
+                names.push(name);
+                good.push(text);
+            }
+            Err(reason) => {
+                console::note(&format!("aside    {name}: {reason}"));
+                failed += 1;
+            }
+        }
     }
-    write(&arguments.out, format, &names, &rows)?;
-    let width = rows.first().map_or(0, Vec::len);
-    console::note(&format!("features of {} photographs, {width} numbers each", rows.len()));
-    console::line(&arguments.out.display().to_string())?;
-    inputs::some_failed(failed, files.len())
+    let good: Vec<Text<'_>> =
+        good.iter().map(|(first, second)| (first.as_str(), second.as_deref())).collect();
+    let rows = match settings {
+        Some(_) => text::Classifier::load_on(folder, machine)?.embed(&good)?,
+        None => text::Embedder::open(folder, machine)?.embed(&good)?,
+    };
+    Ok((names, rows, failed))
 }
 
 fn shown(files: &[PathBuf], position: usize) -> String {
     files.get(position).map_or_else(String::new, |file| file.display().to_string())
 }
 
-/// Writes `[photographs, width]` numbers; safetensors and CSV also say which file each row is of, npy prints that order.
+/// Writes `[samples, width]` numbers; safetensors and CSV also say which file each row is of, npy prints that order.
 fn write(path: &Path, format: Format, names: &[String], rows: &[Vec<f32>]) -> Result<(), Failure> {
     let width = rows.first().map_or(0, Vec::len);
     let result = match format {

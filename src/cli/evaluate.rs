@@ -1,9 +1,16 @@
 //! `tk evaluate`: scores, and gates that must hold.
 
-use transferkit::image::{self, Dataset, Labelled, Scored, Split};
+use std::path::Path;
+
+use tk_transfer::data::{Labelled, Split};
+use transferkit::Machine;
+use transferkit::classify::{ClassLine, Modality, Scored, Settings, evaluate};
+use transferkit::image::Photographs;
+use transferkit::text::{self, Texts};
 
 use super::arguments::Evaluate;
-use super::{Failure, console, environment, inputs, show};
+use super::kind::{self, Kind};
+use super::{Failure, console, environment, inputs, run_folder, show};
 
 /// A demand such as `accuracy>=0.9`.
 struct Gate {
@@ -15,10 +22,31 @@ struct Gate {
 pub fn run(arguments: Evaluate) -> Result<(), Failure> {
     let gates = arguments.gate.iter().map(|text| Gate::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let machine = environment::machine(arguments.threads)?;
-    let classifier = inputs::classifier(&arguments.run, &machine)?;
-    let data = Dataset::open(&arguments.data).map_err(image::Error::from)?;
+    match kind::of(&arguments.run) {
+        Kind::Photographs => {
+            let classifier = inputs::classifier(&arguments.run, &machine)?;
+            score::<Photographs>(&arguments, &gates, &classifier, &machine)
+        }
+        Kind::Texts => {
+            let classifier = text::Classifier::load_on(&arguments.run, &machine)?;
+            score::<Texts>(&arguments, &gates, &classifier, &machine)
+        }
+    }
+}
+
+fn score<M: Modality>(
+    arguments: &Evaluate,
+    gates: &[Gate],
+    classifier: &M::Classifier,
+    machine: &Machine,
+) -> Result<(), Failure> {
+    let folder = Path::new(&arguments.run);
+    // The columns of a table are those that the run was trained on.
+    let settings =
+        if run_folder::holds_run(folder) { run_folder::settings(folder)? } else { Settings::default() };
+    let data = M::open_data(&arguments.data, &settings)?;
     let (positions, part) = part(&data);
-    let (scored, aside) = image::evaluate(&classifier, &data, &positions, &machine)?;
+    let (scored, aside) = evaluate::<M>(classifier, &data, &positions, &machine.pool)?;
     if let Some(gate) = gates.iter().find(|gate| !scored.metrics.contains_key(&gate.metric)) {
         let known: Vec<&str> = scored.metrics.keys().map(String::as_str).collect();
         return Err(Failure::usage(format!(
@@ -42,7 +70,7 @@ pub fn run(arguments: Evaluate) -> Result<(), Failure> {
             "failed": aside.len(),
         }))?;
     } else {
-        table(&scored, part)?;
+        table(&scored, M::SAMPLES, part)?;
     }
     for gate in gates {
         let found = scored.metrics.get(&gate.metric).copied().unwrap_or(f64::NAN);
@@ -65,22 +93,22 @@ impl Gate {
 }
 
 /// What is scored: the data's test samples, else its validation samples, else all of it.
-fn part(data: &Dataset) -> (Vec<usize>, &'static str) {
+fn part(data: &impl Labelled) -> (Vec<usize>, &'static str) {
     for split in [Split::Test, Split::Validation] {
         let positions = data.split(split);
         if !positions.is_empty() {
             return (positions, split.name());
         }
     }
-    ((0..data.samples().len()).collect(), "all")
+    ((0..data.len()).collect(), "all")
 }
 
-fn table(scored: &Scored, part: &str) -> Result<(), Failure> {
-    console::note(&format!("data     {} photographs ({part})", scored.samples()));
+fn table(scored: &Scored, samples: &str, part: &str) -> Result<(), Failure> {
+    console::note(&format!("data     {} {samples} ({part})", scored.samples()));
     let width = scored.classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).max(5);
     console::line(&format!("{:<width$}  samples  precision  recall     F1", "class"))?;
     for line in scored.per_class()? {
-        let image::ClassLine { class, samples, precision, recall, f1 } = line;
+        let ClassLine { class, samples, precision, recall, f1 } = line;
         console::line(&format!("{class:<width$}  {samples:>7}  {precision:>9.3}  {recall:>6.3}  {f1:>5.3}"))?;
     }
     console::line(&show::scores(scored)?)

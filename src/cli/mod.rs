@@ -9,8 +9,10 @@ mod failure;
 mod console;
 mod environment;
 mod inputs;
+mod kind;
 mod run_folder;
 mod show;
+mod texts;
 
 mod image_classify;
 mod resume;

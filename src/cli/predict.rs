@@ -1,14 +1,18 @@
-//! `tk predict`: a line for each photograph.
+//! `tk predict`: a line for each sample.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
-use transferkit::image::{Classifier, Guess};
+use transferkit::Machine;
+use transferkit::classify::Guess;
+use transferkit::text::{self, Text};
 
 use super::arguments::Predict;
-use super::{Failure, console, environment, inputs};
+use super::kind::{self, Kind};
+use super::texts::{self, Named};
+use super::{Failure, console, environment, inputs, run_folder};
 
 /// Runs the command.
 pub fn run(arguments: Predict) -> Result<(), Failure> {
@@ -19,9 +23,19 @@ pub fn run(arguments: Predict) -> Result<(), Failure> {
         return Err(Failure::usage("--min-score takes a probability between 0 and 1"));
     }
     let machine = environment::machine(arguments.threads)?;
-    let classifier = inputs::classifier(&arguments.model, &machine)?;
+    match kind::of(&arguments.model) {
+        Kind::Photographs if !arguments.text.is_empty() => {
+            Err(Failure::usage(format!("`{}` takes photographs, and no --text", arguments.model)))
+        }
+        Kind::Photographs => photographs(&arguments, &machine),
+        Kind::Texts => sentences(&arguments, &machine),
+    }
+}
+
+fn photographs(arguments: &Predict, machine: &Machine) -> Result<(), Failure> {
+    let classifier = inputs::classifier(&arguments.model, machine)?;
     let files = inputs::files(&arguments.inputs)?;
-    let mut sink = Sink::open(arguments.out.as_deref(), &classifier)?;
+    let mut sink = Sink::open(arguments, classifier.classes())?;
     let mut failed = 0;
     inputs::each_batch(&files, machine.pool.threads(), |files, pictures| {
         let mut answers: Vec<Option<Result<Guess, String>>> = files.iter().map(|_| None).collect();
@@ -35,7 +49,7 @@ pub fn run(arguments: Predict) -> Result<(), Failure> {
         }
         for (file, answer) in files.iter().zip(answers) {
             if let Some(answer) = answer {
-                sink.write(&file.display().to_string(), &answer, &arguments, &classifier)?;
+                sink.write(["file", &file.display().to_string()], &answer)?;
             }
         }
         Ok(())
@@ -44,15 +58,101 @@ pub fn run(arguments: Predict) -> Result<(), Failure> {
     inputs::some_failed(failed, files.len())
 }
 
+/// Texts that are predicted at once.
+const AT_ONCE: usize = 1024;
+
+fn sentences(arguments: &Predict, machine: &Machine) -> Result<(), Failure> {
+    let folder = Path::new(&arguments.model);
+    let settings = match run_folder::holds_run(folder) {
+        true => Some(run_folder::settings(folder)?),
+        false => None,
+    };
+    let classifier = text::Classifier::load_on(folder, machine)?;
+    let texts = texts::read(&arguments.text, &arguments.inputs, settings.as_ref())?;
+    let mut sink = Sink::open(arguments, classifier.classes())?;
+    let mut failed = 0;
+    for texts in texts.chunks(AT_ONCE) {
+        let good = texts.iter().filter_map(|named| named.text.as_ref().ok());
+        let good: Vec<Text<'_>> = good.map(|(first, second)| (first.as_str(), second.as_deref())).collect();
+        let mut guesses = classifier.predict_all(&good)?.into_iter();
+        for Named { name, text } in texts {
+            let name = match (name, text) {
+                (None, Ok((text, _))) => ["text", text],
+                (name, _) => ["file", name.as_deref().unwrap_or_default()],
+            };
+            let answer = match text {
+                Ok(_) => guesses.next().ok_or_else(|| "it was not predicted".to_owned()),
+                Err(reason) => Err(reason.clone()),
+            };
+            failed += usize::from(answer.is_err());
+            sink.write(name, &answer)?;
+        }
+    }
+    sink.finish()?;
+    inputs::some_failed(failed, texts.len())
+}
+
 /// Where lines go. A file is written aside and takes its name when it is whole.
-enum Sink {
+struct Sink<'a> {
+    form: Form,
+    arguments: &'a Predict,
+    classes: &'a [String],
+}
+
+enum Form {
     Standard,
     Jsonl(BufWriter<NamedTempFile>, PathBuf),
     Csv(BufWriter<NamedTempFile>, PathBuf),
 }
 
-impl Sink {
-    fn open(path: Option<&Path>, classifier: &Classifier) -> Result<Self, Failure> {
+impl<'a> Sink<'a> {
+    fn open(arguments: &'a Predict, classes: &'a [String]) -> Result<Self, Failure> {
+        Ok(Self { form: Form::open(arguments.out.as_deref(), classes)?, arguments, classes })
+    }
+
+    /// Writes what is said of the sample that is called so.
+    fn write(&mut self, name: [&str; 2], answer: &Result<Guess, String>) -> Result<(), Failure> {
+        let Self { arguments, classes, .. } = *self;
+        match &mut self.form {
+            Form::Standard => console::json(&object(name, answer, arguments, classes)),
+            Form::Jsonl(out, path) => writeln!(out, "{}", object(name, answer, arguments, classes))
+                .map_err(|error| unwritable(path, &error)),
+            Form::Csv(out, path) => {
+                let line = match answer {
+                    Ok(guess) => {
+                        let numbers = if arguments.logits { &guess.logits } else { &guess.probabilities };
+                        let shares: String = numbers.iter().map(|share| format!(",{share}")).collect();
+                        format!(
+                            "{},{},{}{shares},",
+                            field(name[1]),
+                            field(label(guess, arguments)),
+                            guess.score
+                        )
+                    }
+                    Err(reason) => {
+                        let blanks = ",".repeat(classes.len());
+                        format!("{},,{blanks},{}", field(name[1]), field(reason))
+                    }
+                };
+                writeln!(out, "{line}").map_err(|error| unwritable(path, &error))
+            }
+        }
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        match self.form {
+            Form::Standard => Ok(()),
+            Form::Jsonl(out, path) | Form::Csv(out, path) => {
+                let file = out.into_inner().map_err(|error| unwritable(&path, error.error()))?;
+                file.as_file().sync_all().map_err(|error| unwritable(&path, &error))?;
+                file.persist(&path).map_err(|error| unwritable(&path, &error.error)).map(|_| ())
+            }
+        }
+    }
+}
+
+impl Form {
+    fn open(path: Option<&Path>, classes: &[String]) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self::Standard) };
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         let is_csv = match ending.as_deref() {
@@ -69,49 +169,10 @@ impl Sink {
         if !is_csv {
             return Ok(Self::Jsonl(file, path.to_owned()));
         }
-        let classes: String = classifier.classes().iter().map(|class| format!(",{}", field(class))).collect();
+        let classes: String = classes.iter().map(|class| format!(",{}", field(class))).collect();
         let header = writeln!(file, "file,label,score{classes},error");
         header.map_err(|error| unwritable(path, &error))?;
         Ok(Self::Csv(file, path.to_owned()))
-    }
-
-    fn write(
-        &mut self,
-        file: &str,
-        answer: &Result<Guess, String>,
-        arguments: &Predict,
-        classifier: &Classifier,
-    ) -> Result<(), Failure> {
-        match self {
-            Self::Standard => console::json(&object(file, answer, arguments, classifier)),
-            Self::Jsonl(out, path) => writeln!(out, "{}", object(file, answer, arguments, classifier))
-                .map_err(|error| unwritable(path, &error)),
-            Self::Csv(out, path) => {
-                let line = match answer {
-                    Ok(guess) => {
-                        let numbers = if arguments.logits { &guess.logits } else { &guess.probabilities };
-                        let shares: String = numbers.iter().map(|share| format!(",{share}")).collect();
-                        format!("{},{},{}{shares},", field(file), field(label(guess, arguments)), guess.score)
-                    }
-                    Err(reason) => {
-                        let blanks = ",".repeat(classifier.classes().len());
-                        format!("{},,{blanks},{}", field(file), field(reason))
-                    }
-                };
-                writeln!(out, "{line}").map_err(|error| unwritable(path, &error))
-            }
-        }
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        match self {
-            Self::Standard => Ok(()),
-            Self::Jsonl(out, path) | Self::Csv(out, path) => {
-                let file = out.into_inner().map_err(|error| unwritable(&path, error.error()))?;
-                file.as_file().sync_all().map_err(|error| unwritable(&path, &error))?;
-                file.persist(&path).map_err(|error| unwritable(&path, &error.error)).map(|_| ())
-            }
-        }
     }
 }
 
@@ -127,13 +188,17 @@ fn label<'a>(guess: &'a Guess, arguments: &Predict) -> &'a str {
     }
 }
 
-fn object(file: &str, answer: &Result<Guess, String>, arguments: &Predict, classifier: &Classifier) -> Value {
+fn object(
+    [key, name]: [&str; 2],
+    answer: &Result<Guess, String>,
+    arguments: &Predict,
+    classes: &[String],
+) -> Value {
     let guess = match answer {
         Ok(guess) => guess,
-        Err(reason) => return json!({ "file": file, "error": reason }),
+        Err(reason) => return json!({ key: name, "error": reason }),
     };
-    let mut shares: Vec<(&String, f32)> =
-        classifier.classes().iter().zip(guess.probabilities.iter().copied()).collect();
+    let mut shares: Vec<(&String, f32)> = classes.iter().zip(guess.probabilities.iter().copied()).collect();
     if let Some(count) = arguments.top {
         // A stable sort, so that equals stay in the order of classes.
         shares.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -141,9 +206,10 @@ fn object(file: &str, answer: &Result<Guess, String>, arguments: &Predict, class
     }
     let shares: Map<String, Value> =
         shares.into_iter().map(|(class, share)| (class.clone(), json!(share))).collect();
-    let mut object = json!({ "file": file, "label": label(guess, arguments), "score": guess.score, "probabilities": shares });
+    let mut object =
+        json!({ key: name, "label": label(guess, arguments), "score": guess.score, "probabilities": shares });
     if arguments.logits {
-        let logits = classifier.classes().iter().zip(&guess.logits);
+        let logits = classes.iter().zip(&guess.logits);
         object["logits"] =
             logits.map(|(class, logit)| (class.clone(), json!(logit))).collect::<Map<_, _>>().into();
     }

@@ -36,13 +36,17 @@ pub fn plain(name: &str) -> String {
     last.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
 }
 
-/// The task of the run in a folder, as its `run.toml` says it.
+/// The task of the run in a folder.
 pub fn task(folder: &Path) -> Result<String, Failure> {
+    Ok(settings(folder)?.task.unwrap_or_default())
+}
+
+/// What the run in a folder was asked to do.
+pub fn settings(folder: &Path) -> Result<Settings, Failure> {
     let shown = folder.display();
     let text = std::fs::read_to_string(folder.join("run.toml"))
         .map_err(|error| Failure::error(format!("`{shown}` is no run's folder: run.toml: {error}")))?;
-    let settings = Settings::from_toml(&text, &format!("{shown}/run.toml"))?;
-    Ok(settings.task.unwrap_or_default())
+    Ok(Settings::from_toml(&text, &format!("{shown}/run.toml"))?)
 }
 
 /// Whether a folder holds a run.
