@@ -2,3 +2,4 @@
 
 pub mod architectures;
 pub mod data;
+pub mod model;

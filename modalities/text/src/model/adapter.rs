@@ -1,0 +1,347 @@
+//! PEFT's adapters: low-rank pairs (LoRA, arXiv 2106.09685) beside the linear layers of a model.
+//!
+//! A pair of the layer `NAME` is `NAME.lora_A.weight`, `[rank, in]`, and `NAME.lora_B.weight`, `[out, rank]`; the layer's weight then
+//! counts as `weight + alpha / rank · B A`. Variants that compute anything else are refused.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use tk_engine::graph::Op;
+use tk_engine::{EngineError, Graph, Parameters, Tensor};
+use tk_transfer::atomic::write_bytes_atomic;
+use tk_transfer::checkpoint::{
+    Checkpoint, Need, ParameterRequest, Precision, Rule, SaveTensor, Target, load_into, save,
+};
+
+use super::bundle::BundleError;
+use super::open::set_all;
+use super::sentence::read_json;
+use super::{Model, ModelError};
+use crate::architectures::{Architecture, Head};
+
+const CONFIG_FILE: &str = "adapter_config.json";
+const WEIGHTS_FILES: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
+
+/// What PEFT puts before every name of the model that it adapts.
+const WRAPPER: &str = "base_model.model.";
+
+/// The ends of the names of a pair.
+const DOWN: &str = "lora_A.weight";
+const UP: &str = "lora_B.weight";
+
+/// Low-rank pairs beside a model.
+#[derive(Clone, Debug)]
+pub struct Adapter<'a> {
+    /// `NAME.lora_A.weight` and `NAME.lora_B.weight` for each adapted layer; other parameters are ignored.
+    pub pairs: &'a Parameters,
+    /// The rank of every pair.
+    pub rank: usize,
+    /// What pairs are scaled by, times the rank.
+    pub alpha: f64,
+    /// Dropout before the pairs when they were trained.
+    pub dropout: f64,
+    /// Where the base is, for whoever opens the adapter: a folder, or a name on the hub.
+    pub base: String,
+}
+
+/// Adds `scale · up · down` to the weight of a layer, `[out, in]`, where `down` is `[rank, in]` and `up` is `[out, rank]`.
+///
+/// # Errors
+/// When there is no such weight, or shapes do not fit.
+pub fn merge_low_rank(
+    parameters: &mut Parameters,
+    layer: &str,
+    [down, up]: [&Tensor; 2],
+    scale: f64,
+) -> Result<(), EngineError> {
+    let name = format!("{layer}.weight");
+    let weight = parameters.get(&name)?.clone();
+    let fail = || EngineError::Tensor {
+        what: format!("the low-rank pair of `{layer}`"),
+        expected: format!("[rank, in] and [out, rank] for a weight {:?}", weight.shape()),
+        found: format!("{:?} and {:?}", down.shape(), up.shape()),
+    };
+    let (&[out, width], &[rank, down_width], &[up_out, up_rank]) = (weight.shape(), down.shape(), up.shape())
+    else {
+        return Err(fail());
+    };
+    if (down_width, up_out, up_rank) != (width, out, rank) || rank == 0 || width == 0 {
+        return Err(fail());
+    }
+    let (down, up) = (down.as_f32()?, up.as_f32()?);
+    let mut merged = weight.to_f32();
+    for (row, shares) in merged.chunks_exact_mut(width).zip(up.chunks_exact(rank)) {
+        for (column, value) in row.iter_mut().enumerate() {
+            let along = down.iter().skip(column).step_by(width);
+            let sum: f64 = shares.iter().zip(along).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+            *value = (f64::from(*value) + scale * sum) as f32;
+        }
+    }
+    parameters.set(&name, Tensor::new(&[out, width], merged)?);
+    Ok(())
+}
+
+/// Writes an adapter that PEFT opens on the same base: the pairs, and every layer of the published head.
+///
+/// # Errors
+/// When the head is not transformers' own, a pair is incomplete or does not fit its layer, or a file cannot be written.
+pub fn save_adapter(folder: &Path, model: &Model, adapter: &Adapter<'_>) -> Result<(), BundleError> {
+    let unfit = |problem: String| BundleError::Adapter { problem };
+    if !matches!(model.head, Head::Published { .. }) {
+        return Err(unfit(format!(
+            "PEFT knows the published head only, and this model's is {:?}",
+            model.head
+        )));
+    }
+    let layers: Vec<&str> =
+        adapter.pairs.iter().filter_map(|(name, _)| name.strip_suffix(DOWN)?.strip_suffix('.')).collect();
+    if layers.is_empty() {
+        return Err(unfit("there is no low-rank pair".into()));
+    }
+    let mut tensors: Vec<(String, &Tensor)> = Vec::new();
+    for layer in &layers {
+        let index = model.graph.parameter(&format!("{layer}.weight"));
+        let weight = index.and_then(|index| model.graph.parameters().get(index));
+        let weight = weight.ok_or_else(|| unfit(format!("the model has no layer `{layer}`")))?;
+        let (&[out, width], rank) = (&weight.shape[..], adapter.rank) else {
+            return Err(unfit(format!("`{layer}` is not linear: its weight is {:?}", weight.shape)));
+        };
+        for (part, shape) in [(DOWN, [rank, width]), (UP, [out, rank])] {
+            let name = format!("{layer}.{part}");
+            let tensor = adapter.pairs.get(&name)?;
+            if tensor.shape() != shape {
+                return Err(unfit(format!("`{name}`: expected {shape:?}, found {:?}", tensor.shape())));
+            }
+            tensors.push((name, tensor));
+        }
+    }
+    // A pooler that the base lacks is as new as the head: without it the adapter would not say what the model computes.
+    let is_new = |name: &str| model.report.initialised.iter().any(|new| new.name == name);
+    let mut modules: Vec<&str> = model.architecture.head_modules.to_vec();
+    for spec in model.graph.parameters() {
+        if model.architecture.is_of_head(&spec.name) {
+            tensors.push((spec.name.clone(), model.parameters.get(&spec.name)?));
+        } else if is_new(&spec.name) {
+            tensors.push((spec.name.clone(), model.parameters.get(&spec.name)?));
+            let module = spec.name.split('.').next().unwrap_or_default();
+            if !modules.contains(&module) {
+                modules.push(module);
+            }
+        }
+    }
+    for (name, _) in &mut tensors {
+        *name = format!("{WRAPPER}{}", model.architecture.published_name(name));
+    }
+    let mut saved = Vec::new();
+    for (name, tensor) in &tensors {
+        saved.push(SaveTensor { name, shape: tensor.shape(), values: tensor.as_f32()? });
+    }
+    save(&folder.join(WEIGHTS_FILES[0]), &saved, Precision::F32, &Default::default())?;
+    let config = json!({
+        "base_model_name_or_path": adapter.base,
+        "bias": "none",
+        "fan_in_fan_out": false,
+        "inference_mode": true,
+        "init_lora_weights": true,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": adapter.dropout,
+        "modules_to_save": modules,
+        "peft_type": "LORA",
+        "r": adapter.rank,
+        "target_modules": target_modules(&model.graph, &layers),
+        "task_type": "SEQ_CLS",
+    });
+    let text = serde_json::to_string_pretty(&config)? + "\n";
+    Ok(write_bytes_atomic(&folder.join(CONFIG_FILE), text.as_bytes())?)
+}
+
+/// The last words of the layers' names, where they stand for just these layers; else the whole names.
+fn target_modules(graph: &Graph, layers: &[&str]) -> Vec<String> {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let short: BTreeSet<String> = layers.iter().map(|layer| last(layer)).collect();
+    let linear = graph.nodes().iter().filter(|node| node.op == Op::Linear);
+    match linear.filter(|node| short.contains(&last(&node.name))).count() == layers.len() {
+        true => short.into_iter().collect(),
+        false => layers.iter().map(|layer| (*layer).to_owned()).collect(),
+    }
+}
+
+/// The folder of an adapter's base, by what the adapter says; `None` where the folder is no adapter.
+pub(super) fn base_of(folder: &Path) -> Result<Option<PathBuf>, ModelError> {
+    let file = folder.join(CONFIG_FILE);
+    if !file.is_file() || folder.join("config.json").is_file() {
+        return Ok(None);
+    }
+    let config: Map<String, Value> = read_json(&file)?;
+    let base = config.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or_default();
+    // As PEFT reads it, from where the program runs; or beside the adapter.
+    let places = [PathBuf::from(base), folder.join(base)];
+    match places.into_iter().find(|place| !base.is_empty() && place.is_dir()) {
+        Some(place) => Ok(Some(place)),
+        None => {
+            let reason = format!("an adapter whose base `{base}` is no folder here; give the base's folder");
+            Err(ModelError::missing(folder, reason))
+        }
+    }
+}
+
+/// An adapter as it is stored.
+pub(super) struct Opened {
+    config_file: PathBuf,
+    checkpoint: Checkpoint,
+    rank: usize,
+    scale: f64,
+}
+
+impl Opened {
+    /// Reads an adapter's files.
+    pub(super) fn read(folder: &Path) -> Result<Self, ModelError> {
+        let config_file = folder.join(CONFIG_FILE);
+        if !config_file.is_file() {
+            return Err(ModelError::missing(folder, format!("it has no {CONFIG_FILE}")));
+        }
+        let config: Map<String, Value> = read_json(&config_file)?;
+        let fail = |name: &str, expected: &str, found: &Value| {
+            let problem = format!("`{name}`: expected {expected}, found {found}");
+            Err(ModelError::malformed(&config_file, problem))
+        };
+        let given = |name: &str| config.get(name).filter(|value| !is_off(value));
+        for (name, known) in [("peft_type", "LORA"), ("bias", "none")] {
+            if let Some(value) = given(name)
+                && value.as_str() != Some(known)
+            {
+                return fail(name, known, value);
+            }
+        }
+        for name in REFUSED {
+            if let Some(value) = given(name) {
+                return fail(name, "it to be off", value);
+            }
+        }
+        let rank = match config.get("r").and_then(Value::as_u64).and_then(|rank| usize::try_from(rank).ok()) {
+            Some(rank) if rank > 0 => rank,
+            _ => return fail("r", "a whole number of at least 1", config.get("r").unwrap_or(&Value::Null)),
+        };
+        let Some(alpha) = config.get("lora_alpha").and_then(Value::as_f64) else {
+            return fail("lora_alpha", "a number", config.get("lora_alpha").unwrap_or(&Value::Null));
+        };
+        let divisor = if given("use_rslora").is_some() { (rank as f64).sqrt() } else { rank as f64 };
+        let weights = WEIGHTS_FILES.into_iter().map(|name| folder.join(name)).find(|path| path.is_file());
+        let weights = weights.ok_or_else(|| {
+            ModelError::missing(folder, format!("it has none of {}", WEIGHTS_FILES.join(", ")))
+        })?;
+        Ok(Self { config_file, checkpoint: Checkpoint::open(weights)?, rank, scale: alpha / divisor })
+    }
+
+    /// The published head that the adapter brings.
+    pub(super) fn head(&self, architecture: &Architecture) -> Result<Head, ModelError> {
+        let layer = architecture.head_name(Head::Published { classes: 1 }).unwrap_or_default();
+        let info = self.checkpoint.info(&format!("{WRAPPER}{layer}.weight"));
+        match info.and_then(|info| info.shape.first()) {
+            Some(&classes) => Ok(Head::Published { classes }),
+            None => Err(ModelError::NoHead {
+                path: self.checkpoint.path().to_owned(),
+                found: "low-rank pairs alone".into(),
+            }),
+        }
+    }
+
+    /// Merges the pairs into a model's weights; with `and_head`, takes over the head too. Every tensor must have found its place.
+    pub(super) fn merge_into(&self, model: &mut Model, and_head: bool) -> Result<(), ModelError> {
+        let architecture = model.architecture;
+        let linear = model.graph.nodes().iter().filter(|node| node.op == Op::Linear);
+        let layers: Vec<String> = linear.map(|node| node.name.clone()).collect();
+        let mut requests = Vec::new();
+        for layer in &layers {
+            let index = model.graph.parameter(&format!("{layer}.weight"));
+            let spec = index.and_then(|index| model.graph.parameters().get(index));
+            if let Some(&[out, width]) = spec.map(|spec| &spec.shape[..]) {
+                for (part, shape) in [(DOWN, [self.rank, width]), (UP, [out, self.rank])] {
+                    let (name, shape) = (format!("{layer}.{part}"), shape.to_vec());
+                    requests.push(ParameterRequest { name, shape, need: Need::Optional });
+                }
+            }
+        }
+        let is_new = |name: &str| model.report.initialised.iter().any(|new| new.name == name);
+        let is_replaced = |name: &str| model.report.replaced.iter().any(|old| old.name == name);
+        let brought = model.graph.parameters().iter().filter(|spec| {
+            and_head && (is_new(&spec.name) || is_replaced(&spec.name) || architecture.is_of_head(&spec.name))
+        });
+        requests.extend(brought.map(|spec| ParameterRequest {
+            name: spec.name.clone(),
+            shape: spec.shape.clone(),
+            need: Need::Required,
+        }));
+        let rules: Vec<Rule> = UNWRAP.into_iter().chain(architecture.renames.iter().copied()).collect();
+        let target = Target { model: &model.name, parameters: &requests, rules: &rules };
+        let loaded = load_into(&target, &self.checkpoint)?;
+        // A new head has no use for the adapter's, nor for the pooler before it.
+        let is_head = |name: &String| {
+            let name = name.strip_prefix(WRAPPER).unwrap_or(name);
+            let name = name.strip_prefix(architecture.prefix).unwrap_or(name);
+            !and_head && (architecture.is_of_head(name) || name.starts_with("pooler."))
+        };
+        if let Some(name) = loaded.report.unused.iter().find(|name| !is_head(name)) {
+            let problem = format!("its tensor `{name}` has no place in {}", model.name);
+            return Err(ModelError::malformed(&self.config_file, problem));
+        }
+        let (pairs, brought): (Vec<_>, Vec<_>) =
+            loaded.values.into_iter().partition(|(name, _)| name.ends_with(DOWN) || name.ends_with(UP));
+        let found = |name: &str| pairs.iter().position(|(pair, _)| pair == name);
+        for layer in &layers {
+            let parts = [DOWN, UP].map(|part| format!("{layer}.{part}"));
+            let tensor = |name: &str, at: usize| {
+                let shape = requests.iter().find(|request| request.name == name).map(|r| &r.shape[..]);
+                let values = pairs.get(at).map(|(_, values)| values.clone()).unwrap_or_default();
+                Tensor::new(shape.unwrap_or_default(), values)
+            };
+            match [found(&parts[0]), found(&parts[1])] {
+                [None, None] => {}
+                [Some(down), Some(up)] => {
+                    let (down, up) = (tensor(&parts[0], down)?, tensor(&parts[1], up)?);
+                    merge_low_rank(&mut model.parameters, layer, [&down, &up], self.scale)?;
+                }
+                _ => {
+                    let problem = format!("half of the low-rank pair of `{layer}` is missing");
+                    return Err(ModelError::malformed(&self.config_file, problem));
+                }
+            }
+        }
+        let report = &mut model.report;
+        report.loaded += brought.len();
+        report.initialised.retain(|new| !brought.iter().any(|(name, _)| *name == new.name));
+        report.replaced.retain(|old| !brought.iter().any(|(name, _)| *name == old.name));
+        set_all(&mut model.parameters, &model.graph, brought)?;
+        model.digest = format!("{} {}", model.digest, self.checkpoint.digest().to_hex());
+        Ok(())
+    }
+}
+
+/// Settings of PEFT that change the arithmetic, or which layers have which rank.
+const REFUSED: [&str; 7] = [
+    "fan_in_fan_out",
+    "lora_bias",
+    "use_dora",
+    "use_qalora",
+    "rank_pattern",
+    "alpha_pattern",
+    "trainable_token_indices",
+];
+
+/// How PEFT's names become those of the model.
+const UNWRAP: [Rule; 2] = [
+    Rule::Prefix { from: WRAPPER, to: "" },
+    Rule::Pattern { from: r"\.modules_to_save(\.default)?\.", to: "." },
+];
+
+/// Whether a setting says nothing: absent, false, or empty.
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(on) => !on,
+        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}

@@ -1,0 +1,18 @@
+//! Encoders with their weights: folders as transformers, sentence-transformers and PEFT write them, opened and written.
+
+mod error;
+mod sentence;
+
+mod folder;
+
+mod open;
+
+mod adapter;
+
+mod bundle;
+
+pub use adapter::{Adapter, merge_low_rank, save_adapter};
+pub use bundle::{BundleError, save_model};
+pub use error::ModelError;
+pub use folder::Folder;
+pub use open::{Model, Start};
