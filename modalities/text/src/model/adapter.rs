@@ -276,8 +276,12 @@ impl Opened {
         let rules: Vec<Rule> = UNWRAP.into_iter().chain(architecture.renames.iter().copied()).collect();
         let target = Target { model: &model.name, parameters: &requests, rules: &rules };
         let loaded = load_into(&target, &self.checkpoint)?;
-        let is_head =
-            |name: &String| architecture.is_of_head(name.strip_prefix(WRAPPER).unwrap_or(name)) && !and_head;
+        // A new head has no use for the adapter's, nor for the pooler before it.
+        let is_head = |name: &String| {
+            let name = name.strip_prefix(WRAPPER).unwrap_or(name);
+            let name = name.strip_prefix(architecture.prefix).unwrap_or(name);
+            !and_head && (architecture.is_of_head(name) || name.starts_with("pooler."))
+        };
         if let Some(name) = loaded.report.unused.iter().find(|name| !is_head(name)) {
             let problem = format!("its tensor `{name}` has no place in {}", model.name);
             return Err(ModelError::malformed(&self.config_file, problem));
