@@ -113,7 +113,7 @@ impl Encoder {
             .map(|node| node.name.clone())
             .collect();
         let select = |name: &str| layers.iter().any(|layer| layer == name);
-        let _ = select; // TEMP
+        self.inner.graph = plain.low_rank(select, rank, alpha).map_err(tk_engine::EngineError::from)?;
         let seed = settings.seed.unwrap_or(0);
         self.inner.parameters.initialise(&self.inner.graph, seed);
         self.low_rank = Some(LowRank { plain, layers, rank, alpha });

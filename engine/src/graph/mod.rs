@@ -8,6 +8,7 @@ mod cut;
 mod digest;
 mod error;
 mod fold;
+mod low_rank;
 mod op;
 mod shape;
 
