@@ -166,7 +166,8 @@ impl Network for Encoder {
     }
 
     fn blank(&self, samples: usize) -> Vec<Tensor> {
-        let blank = Tokens { ids: vec![0; USUAL_TOKENS], types: vec![0; USUAL_TOKENS], ..Tokens::default() };
+        let length = USUAL_TOKENS.min(self.tokenizer.max_length());
+        let blank = Tokens { ids: vec![0; length], types: vec![0; length], ..Tokens::default() };
         let texts = vec![&blank; samples];
         self.layout(samples).stack(&texts).unwrap_or_default()
     }

@@ -9,4 +9,5 @@ mod bad_places;
 mod demo;
 mod photographs;
 mod stopping;
+mod texts;
 mod use_of_runs;
