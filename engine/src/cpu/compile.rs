@@ -1,12 +1,14 @@
 //! From a graph to steps: which operators have kernels, and which run as one.
 
 use super::kernels::Clamp;
+use super::kernels::matrix::Stored;
 use super::steps::{
-    Activate, AddValues, Concatenate, Convolve, Drop, Fallback, Form, MultiplyValues, Normalise, Pool,
-    PoolKind, Scope, Statistics, Step,
+    Activate, AddBroadcast, AddValues, Attend, Concatenate, Convolve, Drop, Fallback, Form, LookUp,
+    MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows, PermuteAxes, Pool,
+    PoolKind, ReduceAxes, RenameAxes, ScaleAndShift, Scope, ShareRows, SliceAxis, Statistics, Step,
 };
 use crate::TrainSpec;
-use crate::graph::{Graph, Node, Op, Value};
+use crate::graph::{Graph, Node, Op, Reduction, SliceRange, Value};
 
 /// A compiled graph.
 #[derive(Default)]
@@ -116,8 +118,10 @@ impl Compiler<'_> {
             (Op::Multiply, Some(x)) if self.same_shape(inputs) || self.is_gate(inputs) => {
                 Box::new(MultiplyValues { a: x, b: inputs[1], output })
             }
-            (Op::Concat { axis }, Some(x)) if *axis + 1 == self.shapes[x.index()].len() => {
-                Box::new(Concatenate { inputs: inputs.to_vec(), output })
+            (Op::Add, Some(x)) => Box::new(AddBroadcast { operands: [x, inputs[1]], output }),
+            (Op::Multiply, Some(x)) => Box::new(MultiplyBroadcast { operands: [x, inputs[1]], output }),
+            (Op::Concat { axis }, Some(_)) if !self.shapes[position].contains(&0) => {
+                Box::new(Concatenate { inputs: inputs.to_vec(), axis: *axis, output })
             }
             (Op::MaxPool(window), Some(x)) => Box::new(Pool::new(x, output, PoolKind::Max(*window))),
             (Op::AveragePool(pool), Some(x)) => Box::new(Pool::new(x, output, PoolKind::Average(*pool))),
@@ -125,7 +129,71 @@ impl Compiler<'_> {
             (Op::AdaptiveAveragePool(_), Some(x)) => Box::new(Pool::new(x, output, PoolKind::Adaptive)),
             (Op::Dropout { rate }, Some(x)) => Box::new(self.drop(node, x, output, *rate, Scope::Element)),
             (Op::DropPath { rate }, Some(x)) => Box::new(self.drop(node, x, output, *rate, Scope::Sample)),
-            _ => self.fallback(position),
+            _ => match self.encoder_step(node, output) {
+                Some(step) => step,
+                None => self.fallback(position),
+            },
+        })
+    }
+
+    /// The steps that encoders of text are made of, beside those that they share with networks for images.
+    fn encoder_step(&self, node: &Node, output: Value) -> Option<Box<dyn Step>> {
+        let inputs = node.inputs.as_slice();
+        let x = *inputs.first()?;
+        Some(match &node.op {
+            Op::Attention(attention) => {
+                let drops = self.spec.is_some_and(|spec| spec.dropout[node.stage]);
+                Box::new(Attend {
+                    operands: [x, inputs[1], inputs[2]],
+                    mask: inputs.get(3).copied(),
+                    heads: attention.heads,
+                    dropout: if drops { attention.dropout } else { 0.0 },
+                    name: node.name.clone(),
+                    output,
+                    kept: None,
+                })
+            }
+            Op::LayerNorm { epsilon } => Box::new(NormaliseRows {
+                x,
+                weight: inputs[1],
+                bias: inputs[2],
+                epsilon: *epsilon,
+                output,
+                moments: Vec::new(),
+            }),
+            Op::Softmax => Box::new(ShareRows { x, output }),
+            Op::Gather => Box::new(LookUp {
+                name: node.name.clone(),
+                indices: x,
+                table: inputs[1],
+                output,
+                numbers: Vec::new(),
+            }),
+            Op::MatMul { transpose_right } => {
+                let right = if *transpose_right { Stored::Transposed } else { Stored::Plain };
+                Box::new(MultiplyMatrices { a: x, b: inputs[1], right, output })
+            }
+            Op::Slice { axis, range } => {
+                let start = match range {
+                    SliceRange::Fixed { start, .. } => *start,
+                    SliceRange::Like { .. } => 0,
+                };
+                Box::new(SliceAxis { x, axis: *axis, start, output })
+            }
+            Op::Reshape(_) => Box::new(RenameAxes { x, output }),
+            Op::Permute(order) => Box::new(PermuteAxes { x, order: order.clone(), output }),
+            Op::Affine { scale, shift } => {
+                Box::new(ScaleAndShift { x, scale: *scale as f32, shift: *shift as f32, output })
+            }
+            Op::Reduce { reduction, axes } => {
+                let count: usize = axes.iter().map(|&axis| self.shapes[x.index()][axis]).product();
+                let factor = match reduction {
+                    Reduction::Sum => 1.0,
+                    Reduction::Mean => 1.0 / count as f64,
+                };
+                Box::new(ReduceAxes { x, factor, output })
+            }
+            _ => return None,
         })
     }
 

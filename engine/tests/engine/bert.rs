@@ -1,8 +1,9 @@
 //! A BERT layer from general operators: token and position embeddings, attention over heads with an additive mask, two lengths.
 
+use tk_engine::cpu::{Machine, Plan, Tape};
 use tk_engine::graph::{Activation, Attention, Dimension, Init, Kind, Op, SliceRange};
 use tk_engine::testing::{Tolerances, check_gradients, fill_all, fill_input};
-use tk_engine::{Graph, GraphBuilder, Tensor, TrainSpec, Value};
+use tk_engine::{Graph, GraphBuilder, Inference, StepKey, Tensor, TrainSpec, Training, Value};
 
 use super::executors::{Case, close, live_set, resumes_alike, runners, runs_alike, trains_alike};
 
@@ -129,6 +130,19 @@ fn two_lengths_run_train_and_resume() {
         trains_alike(&case, Tolerances::SINGLE);
         resumes_alike(&case, Tolerances::SINGLE.outputs);
         assert_eq!(live_set(&case.graph, 0), ["embeddings.dropout"]);
+    }
+}
+
+#[test]
+fn every_node_has_a_kernel() {
+    for case in cases() {
+        let (machine, parameters) = (Machine::new(2), case.parameters());
+        let mut plan = Plan::new(&machine, &case.graph, &parameters).unwrap();
+        plan.run(&case.inputs).unwrap();
+        assert!(plan.fallbacks().is_empty(), "{}: {:?}", case.name, plan.fallbacks());
+        let mut tape = Tape::new(&machine, &case.graph, &parameters, &case.spec()).unwrap();
+        tape.forward(&case.inputs, &StepKey { seed: 1, step: 0, samples: vec![0, 1] }).unwrap();
+        assert!(tape.fallbacks().is_empty(), "{}: {:?}", case.name, tape.fallbacks());
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod accumulate;
 pub mod activation;
+pub mod attention;
 pub mod batch_norm;
 pub mod conv;
 pub mod cross_entropy;
@@ -9,15 +10,21 @@ pub mod depthwise;
 pub mod dropout;
 pub mod elementwise;
 pub mod epilogue;
+pub mod layer_norm;
+pub mod lookup;
+pub mod matrix;
+pub mod movement;
 pub mod optimizer;
 pub mod peak;
 pub mod pooling;
 pub mod scratch;
+pub mod softmax;
 
 mod chunks;
 mod elementary;
 mod lanes;
 mod micro;
+mod rows;
 #[cfg(test)]
 mod testing;
 

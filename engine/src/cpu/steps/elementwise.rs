@@ -139,15 +139,17 @@ impl MultiplyValues {
     }
 }
 
-/// `output = [inputs…]` along the last axis.
+/// `output = [inputs…]` along an axis.
 pub(crate) struct Concatenate {
     pub inputs: Vec<Value>,
+    pub axis: usize,
     pub output: Value,
 }
 
 impl Concatenate {
-    fn width(workspace: &Workspace, value: Value) -> usize {
-        workspace.shape(value).last().copied().unwrap_or(1)
+    /// Numbers of the axis and those after it, which lie together.
+    fn width(&self, workspace: &Workspace, value: Value) -> usize {
+        workspace.shape(value)[self.axis..].iter().product()
     }
 }
 
@@ -160,7 +162,7 @@ impl Step for Concatenate {
         let length = workspace.len(self.output);
         let mut y = workspace.allocate(length);
         let parts: Vec<(&[f32], usize)> =
-            self.inputs.iter().map(|&input| (workspace.get(input), Self::width(workspace, input))).collect();
+            self.inputs.iter().map(|&input| (workspace.get(input), self.width(workspace, input))).collect();
         elementwise::concat(&workspace.machine, &parts, &mut y[..length]);
         workspace.put(self.output, y);
         Ok(())
@@ -179,7 +181,7 @@ impl Step for Concatenate {
             let mut parts: Vec<(Option<&mut [f32]>, usize)> = (0..self.inputs.len())
                 .map(|part| {
                     let share = if part == wanted { into.take() } else { None };
-                    (share, Self::width(workspace, self.inputs[part]))
+                    (share, self.width(workspace, self.inputs[part]))
                 })
                 .collect();
             elementwise::split(&workspace.machine, &dy[..workspace.len(self.output)], &mut parts, accumulate);

@@ -3,19 +3,31 @@
 //! A step reads and writes the workspace. Forward makes its output; backward takes its output's gradient and adds to those of its
 //! inputs. A step that has no kernel runs the reference executor's form ([`fallback`]).
 
+mod arithmetic;
+mod attention;
 mod convolution;
 mod elementwise;
 mod fallback;
+mod lookup;
+mod matrix;
+mod movement;
 mod normalisation;
 mod pooling;
 mod regularisation;
+mod row_normalisation;
 
+pub(crate) use arithmetic::{AddBroadcast, MultiplyBroadcast, ReduceAxes, ScaleAndShift};
+pub(crate) use attention::Attend;
 pub(crate) use convolution::{Convolve, Form};
 pub(crate) use elementwise::{Activate, AddValues, Concatenate, MultiplyValues};
 pub(crate) use fallback::Fallback;
+pub(crate) use lookup::LookUp;
+pub(crate) use matrix::MultiplyMatrices;
+pub(crate) use movement::{PermuteAxes, RenameAxes, SliceAxis};
 pub(crate) use normalisation::{Normalise, Statistics};
 pub(crate) use pooling::{Pool, PoolKind};
 pub(crate) use regularisation::{Drop, Scope};
+pub(crate) use row_normalisation::{NormaliseRows, ShareRows};
 
 use super::Workspace;
 use crate::Result;

@@ -83,14 +83,8 @@ impl PackedWeights {
     }
 
     fn padded_columns(&self) -> usize {
-        with_microkernels!(self.isa, Kernels => padded_columns::<Kernels>(self.columns()))
+        with_microkernels!(self.isa, Kernels => Kernels::padded(self.columns()))
     }
-}
-
-/// The channels of all panels together.
-fn padded_columns<K: Microkernels>(columns: usize) -> usize {
-    let last = (columns - 1) / K::COLUMNS * K::COLUMNS;
-    last + K::panel_width(last, columns)
 }
 
 /// The shape with image sizes blanked, for comparison.

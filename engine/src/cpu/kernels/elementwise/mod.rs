@@ -8,4 +8,4 @@ mod same_shape;
 pub use channels::{scale_channels, scale_channels_in_place, sum_rows};
 pub use gate::{gate, gate_gradient};
 pub use join::{concat, split};
-pub use same_shape::{add, add_assign, clamp_backward, copy, multiply, scale};
+pub use same_shape::{add, add_assign, affine, clamp_backward, copy, multiply, scale};

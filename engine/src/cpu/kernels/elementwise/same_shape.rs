@@ -64,6 +64,20 @@ pub fn scale(machine: &Machine, factor: f32, x: &[f32], y: &mut [f32], accumulat
     );
 }
 
+/// `y = factor · x + shift`.
+///
+/// # Panics
+/// When sizes differ.
+pub fn affine(machine: &Machine, factor: f32, shift: f32, x: &[f32], y: &mut [f32]) {
+    zip1(
+        machine,
+        x,
+        y,
+        #[inline(always)]
+        |y, x| *y = factor * x + shift,
+    );
+}
+
 /// `y = x`.
 ///
 /// # Panics

@@ -25,6 +25,17 @@ pub(crate) trait Microkernels {
         if total - first > Self::Register::LANES { Self::COLUMNS } else { Self::Register::LANES }
     }
 
+    /// The channels of all panels together.
+    fn padded(total: usize) -> usize {
+        match total {
+            0 => 0,
+            _ => {
+                let last = (total - 1) / Self::COLUMNS * Self::COLUMNS;
+                last + Self::panel_width(last, total)
+            }
+        }
+    }
+
     /// [`tiles::multiply`] for `count` ≤ `ROWS` rows and a panel of `width` channels.
     unsafe fn multiply(
         sizes: (usize, usize),
