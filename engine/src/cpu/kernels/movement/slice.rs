@@ -48,7 +48,7 @@ pub fn unslice(
 
 fn check([whole, start, part]: [usize; 3], x: usize, y: usize) {
     assert!(start + part <= whole || whole == 0, "slice: {start} + {part} of {whole}");
-    let rows = if whole == 0 { 0 } else { x / whole };
+    let rows = x.checked_div(whole).unwrap_or(0);
     assert_eq!([rows * whole, rows * part], [x, y], "slice: sizes");
 }
 
