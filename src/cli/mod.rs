@@ -40,7 +40,7 @@ tk image-classify --demo                          # try it: data that it draws i
 tk image-classify PHOTOS --out R                  # a folder per class in, a classifier out
 tk predict R photo.jpg                            # what it says of a photograph
 tk image-classify PHOTOS --mode partial           # better, slower: the last stage trains too
-tk image-classify --help                          # everything else";
+tk text-classify REVIEWS.csv -m ENCODER           # a table of texts in, a classifier out";
 
 /// Runs the command and says how it ended.
 pub fn main() -> ExitCode {
