@@ -50,7 +50,7 @@ fn a_table_is_read_as_said_or_guessed() {
     let expected = [
         "reviews.csv:2 good = 5 train",
         "reviews.csv:3 bad = 10 train",
-        "reviews.csv:4 so so = 5 validation",
+        "reviews.csv:4 so so = 5 val",
         "reviews.csv:7 poor = 10 test",
     ];
     assert_eq!(lines(&data), expected);
@@ -62,7 +62,7 @@ fn a_table_is_read_as_said_or_guessed() {
     let columns = "input `text`, label `stars` (2 values), split `part`";
     assert_eq!(data.report().columns.as_deref(), Some(columns));
     let summary =
-        "4 texts, 5 2, 10 2; split by column `part`: train 2, validation 1, test 1; 2 set aside: listed";
+        "4 texts, 5 2, 10 2; split by column `part`: train 2, val 1, test 1; 2 set aside: listed";
     assert_eq!(data.report().summary(), summary);
     let aside: Vec<_> = data.report().quarantine.iter().collect();
     let expected =
@@ -78,7 +78,7 @@ fn a_table_is_read_as_said_or_guessed() {
             &[
                 "reviews.csv:2 good + A = 5 train of ann",
                 "reviews.csv:3 bad + B = 10 train of bob",
-                "reviews.csv:4 so so + C = 5 validation of ann",
+                "reviews.csv:4 so so + C = 5 val of ann",
             ],
         ),
         (
@@ -89,7 +89,7 @@ fn a_table_is_read_as_said_or_guessed() {
             &[
                 "reviews.csv:2 A = p train of x",
                 "reviews.csv:3 B = q train of x",
-                "reviews.csv:4 C = p validation of y",
+                "reviews.csv:4 C = p val of y",
                 "reviews.csv:5 D = p train of y",
                 "reviews.csv:6 E = p train of y",
             ],
@@ -123,8 +123,8 @@ fn tables_of_a_folder_are_the_sides() {
         ]);
         let data = Dataset::open(root.path()).unwrap();
         let (first, last) = (
-            format!("{validation}.csv:1 so be it = a validation"),
-            format!("{validation}.csv:2 indeed = b validation"),
+            format!("{validation}.csv:1 so be it = a val"),
+            format!("{validation}.csv:2 indeed = b val"),
         );
         let expected = [
             "train.tsv:1 it \"works = b train",
@@ -139,7 +139,7 @@ fn tables_of_a_folder_are_the_sides() {
         let report = data.report();
         assert_eq!((report.texts_on_two_sides(), report.texts_with_two_classes()), (2, 0));
         assert_eq!(report.duplicates[0].ids, ["test.jsonl:1", "train.tsv:3"]);
-        let summary = "7 texts, a 3, b 4; split by file: train 3, validation 2, test 2; 2 with the same text on two sides: listed";
+        let summary = "7 texts, a 3, b 4; split by file: train 3, val 2, test 2; 2 with the same text on two sides: listed";
         assert_eq!(report.summary(), summary);
     }
     // Competitions hand out their test texts without labels, or with one that is none.
@@ -194,13 +194,13 @@ fn a_folder_per_class_holds_texts() {
     ]);
     let data = Dataset::open(split.path()).unwrap();
     let expected = [
-        "dev/neg/3.txt poor = neg validation",
+        "dev/neg/3.txt poor = neg val",
         "train/neg/2.txt bad = neg train",
         "train/pos/1.txt good = pos train",
     ];
     assert_eq!(lines(&data), expected);
     assert_eq!(data.report().ignored.len(), 2);
-    assert_eq!(data.report().summary(), "3 texts, neg 2, pos 1; split by folder: train 2, validation 1");
+    assert_eq!(data.report().summary(), "3 texts, neg 2, pos 1; split by folder: train 2, val 1");
 
     // Labels and groups from file names.
     let named = folder(&[("a/pos_ann.txt", "good"), ("a/neg_bob.txt", "bad"), ("b/neg_ann.txt", "poor")]);
