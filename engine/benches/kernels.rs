@@ -33,7 +33,9 @@ fn main() {
     let parts: Vec<&String> = words.iter().filter(|word| *word != isa.name()).collect();
     let peak = peak(&machine);
     println!("{} on {} threads: {peak:.0} GFLOP/s from registers", isa.name(), machine.pool.threads());
-    for (network, layers) in [("resnet50", resnet50()), ("mobilenetv2", mobilenetv2()), ("encoder", encoder())] {
+    for (network, layers) in
+        [("resnet50", resnet50()), ("mobilenetv2", mobilenetv2()), ("encoder", encoder())]
+    {
         println!(
             "\n{network:<34}{:>28}{:>20}{:>20}{:>16}",
             "forward  ms GFLOP/s  %", "input", "weights", "pack ms"

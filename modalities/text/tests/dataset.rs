@@ -61,8 +61,7 @@ fn a_table_is_read_as_said_or_guessed() {
     );
     let columns = "input `text`, label `stars` (2 values), split `part`";
     assert_eq!(data.report().columns.as_deref(), Some(columns));
-    let summary =
-        "4 texts, 5 2, 10 2; split by column `part`: train 2, val 1, test 1; 2 set aside: listed";
+    let summary = "4 texts, 5 2, 10 2; split by column `part`: train 2, val 1, test 1; 2 set aside: listed";
     assert_eq!(data.report().summary(), summary);
     let aside: Vec<_> = data.report().quarantine.iter().collect();
     let expected =
@@ -122,10 +121,8 @@ fn tables_of_a_folder_are_the_sides() {
             ("notes.txt", "text"),
         ]);
         let data = Dataset::open(root.path()).unwrap();
-        let (first, last) = (
-            format!("{validation}.csv:1 so be it = a val"),
-            format!("{validation}.csv:2 indeed = b val"),
-        );
+        let (first, last) =
+            (format!("{validation}.csv:1 so be it = a val"), format!("{validation}.csv:2 indeed = b val"));
         let expected = [
             "train.tsv:1 it \"works = b train",
             "train.tsv:2 it fails = a train",
