@@ -2,8 +2,8 @@
 
 use tk_engine::cpu::{Machine, Plan, Tape};
 use tk_engine::graph::{Activation, Attention, Dimension, Init, Kind, Op, SliceRange};
-use tk_engine::testing::{Tolerances, check_gradients, fill_all, fill_input};
-use tk_engine::{Graph, GraphBuilder, Inference, StepKey, Tensor, TrainSpec, Training, Value};
+use tk_engine::testing::{Tolerances, check_gradients, cotangents, fill_all, fill_input};
+use tk_engine::{Graph, GraphBuilder, Inference, Optimizer, StepKey, Tensor, TrainSpec, Training, Value};
 
 use super::executors::{Case, close, live_set, resumes_alike, runners, runs_alike, trains_alike};
 
@@ -180,6 +180,34 @@ fn padding_is_ignored(graph: &Graph) {
                     format!("{executor}: padded to {padded} with token {padding}, sentence {sentence}");
                 close(&what, &valid(&found), &valid(&expected), 1e-6);
             }
+        }
+    }
+}
+
+/// Gradients and values to the last bit.
+#[test]
+fn bytes_depend_on_neither_threads_nor_companions() {
+    let graph = bert(Attends::AtOnce);
+    let parameters = fill_all(&graph).unwrap();
+    let spec = TrainSpec::everything(&graph, Optimizer::ADAMW);
+    let inputs = inputs([8, 5], 8, 0.0);
+    let bytes = |threads: usize| {
+        let mut tape = Tape::new(&Machine::new(threads), &graph, &parameters, &spec).unwrap();
+        let outputs = tape.forward(&inputs, &StepKey { seed: 1, step: 2, samples: vec![3, 4] }).unwrap();
+        tape.backward(&cotangents(&outputs).unwrap()).unwrap();
+        let names = graph.parameters().iter().map(|spec| &spec.name);
+        let gradients: Vec<Tensor> = names.map(|name| tape.gradient(name).unwrap()).collect();
+        (outputs, gradients)
+    };
+    let expected = bytes(1);
+    assert!([2, 3].iter().all(|&threads| bytes(threads) == expected));
+
+    let mut plan = Plan::new(&Machine::new(2), &graph, &parameters).unwrap();
+    let together = plan.run(&inputs).unwrap();
+    for sample in 0..2 {
+        let alone: Vec<Tensor> = inputs.iter().map(|input| input.rows(sample, sample + 1).unwrap()).collect();
+        for (alone, together) in plan.run(&alone).unwrap().iter().zip(&together) {
+            assert_eq!(*alone, together.rows(sample, sample + 1).unwrap(), "sample {sample}");
         }
     }
 }

@@ -4,6 +4,8 @@
 mod backward;
 mod forward;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 pub use backward::{Gradients, backward};
 pub use forward::forward;
