@@ -10,6 +10,9 @@ use crate::{Inference, Parameters, Result, Tensor};
 /// How many samples run at once: few, so that a layer's activations are still in the cache when the next layer reads them.
 const SAMPLES_AT_ONCE: usize = 4;
 
+/// Small samples, such as sentences, run together until their inputs come to so many numbers: then reading the weights is what counts.
+const NUMBERS_AT_ONCE: usize = 1024;
+
 /// The CPU executor for graphs that are only run. A sample's result does not depend on its companions in the batch.
 pub struct Plan {
     graph: Graph,
@@ -76,12 +79,14 @@ impl Inference for Plan {
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let batch = inputs.first().and_then(|tensor| tensor.shape().first().copied()).unwrap_or(0);
         let same_batch = inputs.iter().all(|tensor| tensor.shape().first() == Some(&batch));
-        if batch <= SAMPLES_AT_ONCE || !same_batch {
+        let numbers = inputs.first().map_or(0, Tensor::len) / batch.max(1);
+        let at_once = SAMPLES_AT_ONCE.max(NUMBERS_AT_ONCE / numbers.max(1));
+        if batch <= at_once || !same_batch {
             return self.run_at_once(inputs);
         }
         let mut parts = Vec::new();
-        for start in (0..batch).step_by(SAMPLES_AT_ONCE) {
-            let end = (start + SAMPLES_AT_ONCE).min(batch);
+        for start in (0..batch).step_by(at_once) {
+            let end = (start + at_once).min(batch);
             let part: Vec<Tensor> =
                 inputs.iter().map(|tensor| tensor.rows(start, end)).collect::<Result<_>>()?;
             parts.push(self.run_at_once(&part)?);
