@@ -305,11 +305,8 @@ fn adapted<M: Modality>(prepared: &Prepared<M>, outcome: &Outcome) -> Result<(M:
 
 /// The model with a hidden layer in place of its linear head; the values are the caller's to set.
 fn with_hidden_head<N: Network>(model: N, hidden: usize, classes: usize) -> Result<N, Error> {
-    let graph = with_hidden_layer(model.graph(), model.head(), hidden, classes)?;
     let mut parameters = model.parameters().clone();
-    for name in ["weight", "bias"] {
-        parameters.remove(&format!("{}.{name}", model.head()));
-    }
+    let graph = with_hidden_layer(model.graph(), &mut parameters, model.head(), hidden, classes)?;
     Ok(model.with(graph, parameters))
 }
 

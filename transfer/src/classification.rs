@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tk_engine::cpu::Machine;
 use tk_engine::cpu::kernels::cross_entropy::{CrossEntropy, Targets};
 use tk_engine::graph::{Activation, Graph, GraphBuilder, Value};
-use tk_engine::{EngineError, Result, Tensor};
+use tk_engine::{EngineError, Parameters, Result, Tensor};
 
 use crate::metrics::Confusion;
 use crate::task::{LossValue, Meter, Task};
@@ -68,11 +68,18 @@ impl Prediction {
     }
 }
 
-/// A graph whose linear head, the last stage, is replaced by one hidden layer with ReLU: `HEAD.0`, `HEAD.2`.
+/// A graph whose linear head, the last stage, is replaced by one hidden layer with ReLU: `HEAD.0`, `HEAD.2`. The linear head's values are
+/// removed; those of the new layers are the caller's to set.
 ///
 /// # Errors
 /// When the graph cannot be built.
-pub fn with_hidden_layer(graph: &Graph, head: &str, hidden: usize, classes: usize) -> Result<Graph> {
+pub fn with_hidden_layer(
+    graph: &Graph,
+    parameters: &mut Parameters,
+    head: &str,
+    hidden: usize,
+    classes: usize,
+) -> Result<Graph> {
     let features = graph.stages().len().saturating_sub(2);
     let mut builder = GraphBuilder::from_stages(graph, features);
     let stage = graph.stages()[features].name.clone();
@@ -82,6 +89,9 @@ pub fn with_hidden_layer(graph: &Graph, head: &str, hidden: usize, classes: usiz
     x = builder.activation(&format!("{head}.1"), x, Activation::Relu);
     x = builder.linear(&format!("{head}.2"), x, classes);
     builder.end_stage(x);
+    for name in ["weight", "bias"] {
+        parameters.remove(&format!("{head}.{name}"));
+    }
     Ok(builder.finish(&[("logits", x)])?)
 }
 

@@ -248,10 +248,8 @@ impl Model {
     /// When the graph cannot be built.
     pub fn with_hidden_layer(mut self, hidden: usize) -> Result<Self, ModelError> {
         let head = self.architecture.head;
-        self.graph = with_hidden_layer(&self.graph, head, hidden, self.settings.classes)?;
-        for name in ["weight", "bias"] {
-            self.parameters.remove(&format!("{head}.{name}"));
-        }
+        let classes = self.settings.classes;
+        self.graph = with_hidden_layer(&self.graph, &mut self.parameters, head, hidden, classes)?;
         Ok(self)
     }
 }

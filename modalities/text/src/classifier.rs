@@ -212,16 +212,14 @@ impl Classifier {
     pub fn embed(&self, texts: &[Text<'_>]) -> Result<Vec<Vec<f32>>, ClassifierError> {
         let tokens = self.tokenizer.encode_all(texts, &self.machine.pool)?;
         let mut plan = self.features.lock().unwrap_or_else(PoisonError::into_inner);
-        let cut = self.model.graph.cut(self.model.features_stage()).map_err(EngineError::from)?;
         let plan = match &mut *plan {
             Some(plan) => plan,
-            empty => empty.insert(Plan::new(&self.machine, &cut.prefix, &self.model.parameters)?),
+            empty => {
+                let cut = self.model.graph.cut(self.model.features_stage()).map_err(EngineError::from)?;
+                empty.insert(Plan::new(&self.machine, &cut.prefix, &self.model.parameters)?)
+            }
         };
-        // The head may be all that reads some input.
-        let mut layout = self.layout();
-        let read: Vec<&str> = cut.prefix.inputs().iter().map(|input| input.name.as_str()).collect();
-        layout.fields.retain(|field| read.contains(&field.name()));
-        Ok(run(plan, &layout, &tokens)?)
+        Ok(run(plan, &self.layout(), &tokens)?)
     }
 
     fn layout(&self) -> Layout {
@@ -296,10 +294,7 @@ fn opened_for_hidden_layer(folder: &Path, classes: usize, hidden: usize) -> Resu
     let head = Head::Pooled { pooling: files.pooling(), classes };
     let mut model = Model::load(&files, Start::New { head, seed: 0 })?;
     let layer = model.head_name().unwrap_or_default();
-    model.graph = with_hidden_layer(&model.graph, layer, hidden, classes)?;
-    for name in ["weight", "bias"] {
-        model.parameters.remove(&format!("{layer}.{name}"));
-    }
+    model.graph = with_hidden_layer(&model.graph, &mut model.parameters, layer, hidden, classes)?;
     let stored = Checkpoint::open(folder.join(HEAD_FILE))?;
     let specs = model.graph.parameters().iter().filter(|spec| model.architecture.is_of_head(&spec.name));
     for spec in specs {
