@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tk_engine::random::Stream;
 use tk_transfer::data::split::stratified;
+use tk_transfer::data::table::is_table;
 use tk_transfer::data::{Labelled, Split, Strata};
 
 use super::modality::Modality;
@@ -44,10 +45,10 @@ impl Choice {
         if let Some(folds) = text.strip_suffix("fold").and_then(|count| count.parse::<usize>().ok()) {
             return if folds >= 2 { Ok(Self::Folds(folds)) } else { Err(refuse("at least 2 folds")) };
         }
-        match Path::new(text).is_dir() {
+        match Path::new(text).is_dir() || is_table(Path::new(text)) {
             true => Ok(Self::Folder(text.to_owned())),
             false => Err(refuse(
-                "`data`, `none`, a share such as 20%, a count such as 5fold, or an existing folder",
+                "`data`, `none`, a share such as 20%, a count such as 5fold, or an existing folder or table",
             )),
         }
     }
@@ -90,8 +91,39 @@ pub(crate) struct Parts<'a, D> {
     pub training: Part<'a, D>,
     pub validation: Option<Part<'a, D>>,
     pub test: Option<Part<'a, D>>,
+    pub leaks: Leaks,
+}
+
+/// What is on both sides of the division, and so makes scores better than they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leaks {
     /// Validation and test samples that are byte for byte among the training samples.
-    pub repeated: usize,
+    samples: usize,
+    /// Groups with both training and other samples, as only the data's own splits can have.
+    groups: usize,
+}
+
+impl Leaks {
+    fn between<'p, 'a: 'p, D: Labelled + 'a>(
+        training: &Part<'a, D>,
+        others: impl Iterator<Item = &'p Part<'a, D>> + Clone,
+    ) -> Self {
+        let known: BTreeSet<[u8; 32]> = training.contents().collect();
+        let samples = others.clone().flat_map(Part::contents).filter(|digest| known.contains(digest)).count();
+        let set = |part: &Part<'a, D>| part.groups().into_iter().flatten().collect::<BTreeSet<String>>();
+        let elsewhere: BTreeSet<String> = others.flat_map(set).collect();
+        Self { samples, groups: set(training).intersection(&elsewhere).count() }
+    }
+
+    /// A line for each kind there is.
+    pub fn lines(self) -> Vec<String> {
+        let lines = [
+            (self.samples, "held-out samples are byte for byte among the training samples"),
+            (self.groups, "groups have training and held-out samples"),
+        ];
+        let found = lines.into_iter().filter(|&(count, _)| count > 0);
+        found.map(|(count, what)| format!("{count} {what}")).collect()
+    }
 }
 
 impl<D: Labelled> Part<'_, D> {
@@ -103,6 +135,11 @@ impl<D: Labelled> Part<'_, D> {
     /// The group of each sample, where the data have groups.
     pub(crate) fn groups(&self) -> Option<Vec<String>> {
         self.positions.iter().map(|&position| self.dataset.group(position).map(str::to_owned)).collect()
+    }
+
+    /// The digest of each sample.
+    fn contents(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.positions.iter().map(|&position| self.dataset.content(position))
     }
 
     /// At most `limit` samples, evenly by class, drawn by the seed.
@@ -164,9 +201,12 @@ impl<M: Modality> Division<M> {
             }
             _ => {}
         }
+        let mut alike = settings.clone();
+        data.columns().into_iter().for_each(|columns| alike.record_columns(columns));
         let open = |choice: &Choice| match choice {
             Choice::Folder(folder) => {
-                same_classes(M::open_data(Path::new(folder), settings)?, data).map(Some)
+                let path = Path::new(folder);
+                same_classes(M::open_data(path, &alike.for_data(path))?, data).map(Some)
             }
             _ => Ok(None),
         };
@@ -208,13 +248,8 @@ impl<M: Modality> Division<M> {
         let limited = |part: Part<'a, M::Dataset>| part.limited(limit, seed);
         let training = limited(Part { dataset: data, positions });
         let (validation, test) = (validation.map(limited), test.map(limited));
-        let digests = |part: &Part<'_, M::Dataset>| -> Vec<[u8; 32]> {
-            part.positions.iter().map(|&position| part.dataset.content(position)).collect()
-        };
-        let known: BTreeSet<[u8; 32]> = digests(&training).into_iter().collect();
-        let others = validation.iter().chain(&test).flat_map(digests);
-        let repeated = others.filter(|digest| known.contains(digest)).count();
-        Ok(Parts { training, validation, test, repeated })
+        let leaks = Leaks::between(&training, validation.iter().chain(&test));
+        Ok(Parts { training, validation, test, leaks })
     }
 }
 

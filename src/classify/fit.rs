@@ -70,8 +70,9 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     let plan = freeze.resolve(model.graph(), model.name(), batch_norm)?;
     let division = Division::new(&settings, data, mode, matches!(preset.method, Method::Probe))?;
     division.record(&mut settings);
+    data.columns().into_iter().for_each(|columns| settings.record_columns(columns));
     for path in [&mut settings.val, &mut settings.test].into_iter().flatten() {
-        if Path::new(path.as_str()).is_dir() && path != "data" && path != "none" {
+        if Path::new(path.as_str()).exists() && path != "data" && path != "none" {
             *path = absolute(path);
         }
     }
@@ -118,7 +119,7 @@ pub(crate) fn fit<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> Resu
         record::check_same(folder, settings)?;
         record::write_settings(folder, settings)?;
     }
-    let Parts { training, validation, test, repeated } = parts;
+    let Parts { training, validation, test, leaks } = parts;
     let (mut training, mut validation) = (Shelf::<M>::new(training), validation.map(Shelf::<M>::new));
     if matches!(prepared.preset.method, Method::Train { .. }) {
         training.leave_out_unreadable(&machine.pool, job.cancel, &mut quarantine)?;
@@ -152,7 +153,7 @@ pub(crate) fn fit<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> Resu
         training: training.part(),
         validation: validation.as_ref().map(Shelf::part),
         test: test.as_ref(),
-        repeated,
+        leaks,
         quarantine,
         seconds,
         began,

@@ -114,12 +114,7 @@ pub(crate) fn data_line<D: Labelled>(data: &D, parts: &Parts<'_, D>, validation:
         (Choice::None, _) => line.push_str("; not validated"),
         _ => {}
     }
-    if parts.repeated > 0 {
-        line.push_str(&format!(
-            "; {} held-out samples are byte for byte among the training samples",
-            parts.repeated
-        ));
-    }
+    parts.leaks.lines().iter().for_each(|leak| line.push_str(&format!("; {leak}")));
     line
 }
 

@@ -120,13 +120,8 @@ pub(super) fn report<M: Modality>(told: &Told<'_, M>, summary: &Summary) -> Resu
 
 /// What a reader must know before believing the score.
 fn remarks<M: Modality>(told: &Told<'_, M>) -> Vec<String> {
-    let mut remarks = Vec::new();
-    let repeated = told.gathered.repeated;
-    if repeated > 0 {
-        remarks.push(format!(
-            "{repeated} held-out samples are byte for byte among the training samples: the score flatters."
-        ));
-    }
+    let leaks = told.gathered.leaks.lines().into_iter();
+    let mut remarks: Vec<String> = leaks.map(|line| format!("{line}: the score flatters.")).collect();
     if told.scored.is_some_and(|scored| scored.samples() < 100) {
         remarks.push("Fewer than 100 samples were scored: the interval says how little that is.".into());
     }
@@ -204,7 +199,7 @@ fn data_part<M: Modality>(told: &Told<'_, M>) -> DataPart {
         training: gathered.training.clone(),
         validation: gathered.validation.cloned(),
         test: gathered.test.cloned(),
-        repeated: gathered.repeated,
+        leaks: gathered.leaks,
     };
     let quarantine = gathered.quarantine.iter();
     DataPart {

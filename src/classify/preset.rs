@@ -152,11 +152,16 @@ fn training<M: Modality>(
     for (key, count) in [("epochs", epochs), ("batch", batch), ("accumulate", accumulate)] {
         at_least_one(key, count)?;
     }
-    let batch_norm =
-        *settings.batch_norm.get_or_insert(match batch >= LEAST_BATCH_FOR_STATISTICS && !is_last_only {
-            true => BatchNorm::Train,
-            false => BatchNorm::Frozen,
-        });
+    // What the task does not have stays unsaid, here and below.
+    let batch_norm = match M::FOREIGN.contains(&"batch-norm") {
+        true => BatchNorm::Frozen,
+        false => {
+            *settings.batch_norm.get_or_insert(match batch >= LEAST_BATCH_FOR_STATISTICS && !is_last_only {
+                true => BatchNorm::Train,
+                false => BatchNorm::Frozen,
+            })
+        }
+    };
     let optimizer = *settings.optimizer.get_or_insert(OptimizerChoice::AdamW);
     let rate = match optimizer {
         OptimizerChoice::AdamW => defaults.learning_rate,
@@ -180,7 +185,6 @@ fn training<M: Modality>(
     if let (None, Some(norm)) = (settings.clip, defaults.clip) {
         settings.clip = Some(norm);
     }
-    // What the task does not vary stays unsaid.
     let augment = match M::FOREIGN.contains(&"augment") {
         true => Level::None,
         false => *settings.augment.get_or_insert(defaults.augment),
@@ -291,6 +295,16 @@ mod tests {
     fn graph() -> Graph {
         let settings = architectures::Settings::classes(3);
         architectures::find("resnet18").unwrap().build(&settings).unwrap()
+    }
+
+    #[test]
+    fn what_a_task_does_not_have_stays_unsaid() {
+        use crate::text::Texts;
+        for text in ["", "mode = \"lora\"", "mode = \"full\"", "mode = \"partial\""] {
+            let mut settings = Settings::from_toml(text, "test").unwrap();
+            Preset::resolve::<Texts>(&mut settings, &graph()).unwrap();
+            settings.check_task(Texts::TASK, Texts::FOREIGN).unwrap();
+        }
     }
 
     fn resolve(text: &str) -> Result<(Preset, Settings), Error> {

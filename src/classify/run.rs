@@ -13,7 +13,7 @@ use tk_transfer::fit::Record;
 use tk_transfer::metrics::Interval;
 use tk_transfer::probe::Probe;
 
-use super::division::Part;
+use super::division::{Leaks, Part};
 use super::evaluate::Scored;
 use super::fit::Prepared;
 use super::modality::{Modality, Network};
@@ -76,7 +76,7 @@ pub(super) struct Gathered<'a, M: Modality> {
     pub training: &'a Part<'a, M::Dataset>,
     pub validation: Option<&'a Part<'a, M::Dataset>>,
     pub test: Option<&'a Part<'a, M::Dataset>>,
-    pub repeated: usize,
+    pub leaks: Leaks,
     pub quarantine: Quarantine,
     pub seconds: BTreeMap<String, f64>,
     pub began: Instant,

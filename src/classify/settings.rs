@@ -1,7 +1,10 @@
 //! What a run is asked to do, as data: flags, configuration files and `run.toml` are all this.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use tk_image::data::Level;
+use tk_transfer::data::listing::{Columns, has_tables};
 use tk_transfer::fit::{OptimizerChoice, Schedule};
 use tk_transfer::freeze::BatchNorm;
 
@@ -65,7 +68,7 @@ pub struct Settings {
     pub views: Option<u64>,
     /// Side of the model's input in pixels.
     pub size: Option<u32>,
-    /// Columns of the input, joined by a comma; two make a pair.
+    /// The column of texts or paths; two, joined by a comma, make a pair of texts.
     pub input: Option<String>,
     /// The column of the label, or `name:REGEX`.
     pub label: Option<String>,
@@ -160,6 +163,59 @@ impl Settings {
             Some(key) => Err(Error::usage(format!("`{key}` is no setting of {task}"))),
             None => Ok(()),
         }
+    }
+
+    /// Where inputs, labels, splits and groups are found in tables and names of files.
+    ///
+    /// # Errors
+    /// When more than two inputs are named, or a selector cannot be understood.
+    pub(crate) fn columns(&self) -> Result<Columns, Error> {
+        let mut columns = Columns::default();
+        if let Some(input) = &self.input {
+            let mut names = input.split(',').map(str::trim);
+            if let Some(first) = names.next() {
+                columns = columns.input(first);
+            }
+            if let Some(second) = names.next() {
+                columns = columns.second_input(second);
+            }
+            if names.next().is_some() {
+                return Err(Error::usage(format!("--input {input}: expected one column, or two for pairs")));
+            }
+        }
+        if let Some(label) = &self.label {
+            columns = columns.label(label.parse()?);
+        }
+        if let Some(split) = &self.split {
+            columns = columns.split(split.as_str());
+        }
+        if let Some(group) = &self.group {
+            columns = columns.group(group.parse()?);
+        }
+        Ok(columns)
+    }
+
+    /// Writes down which columns were read, so that other tables are read alike.
+    pub(crate) fn record_columns(&mut self, columns: &Columns) {
+        if let Some(inputs) = columns.inputs() {
+            self.input.get_or_insert(inputs);
+        }
+        if let Some(label) = columns.labels() {
+            self.label.get_or_insert_with(|| label.to_string());
+        }
+    }
+
+    /// These settings for data beside those they were made for: where there are no tables, columns have no meaning.
+    #[must_use]
+    pub fn for_data(&self, path: &Path) -> Self {
+        let mut settings = self.clone();
+        if !has_tables(path) {
+            let is_path = |selector: &String| selector == "dir" || selector.starts_with("name:");
+            (settings.input, settings.split) = (None, None);
+            settings.label = settings.label.filter(is_path);
+            settings.group = settings.group.filter(is_path);
+        }
+        settings
     }
 
     /// The same as keys and values.

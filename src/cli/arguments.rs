@@ -14,7 +14,7 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Adapt a model to photographs: a folder per class in, a classifier out
+    /// Adapt a model to photographs: a folder per class or a table in, a classifier out
     ImageClassify(Box<ImageClassify>),
     /// Adapt a model to texts: a table or a folder of labelled texts in, a classifier out
     TextClassify(Box<TextClassify>),
@@ -36,7 +36,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct ImageClassify {
-    /// A folder per class, with train/, val/ and test/ around them or not
+    /// A folder per class, with train/, val/ and test/ around them or not; or a table (.csv, .tsv, .jsonl) of paths and labels
     pub data: Option<PathBuf>,
     /// Draw a small data set and use it
     #[arg(long, conflicts_with = "data")]
@@ -58,18 +58,6 @@ pub struct ImageClassify {
 pub struct TextClassify {
     /// A table (.csv, .tsv, .jsonl), a folder of train, val and test tables, or a folder per class of .txt files
     pub data: PathBuf,
-    /// The text's column; two, joined by a comma, make a pair
-    #[arg(long, value_name = "COL[,COL2]")]
-    pub input: Option<String>,
-    /// The label's column, or name:REGEX for group 1 of the file's name
-    #[arg(long, value_name = "COL")]
-    pub label: Option<String>,
-    /// A column with train, val or test
-    #[arg(long, value_name = "COL")]
-    pub split: Option<String>,
-    /// Samples of one group never straddle a split or fold: a column, name:REGEX or dir
-    #[arg(long, value_name = "COL")]
-    pub group: Option<String>,
     /// At most so many tokens of each text
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<i64>,
@@ -89,6 +77,18 @@ pub struct TextClassify {
 /// What every command that adapts a model takes.
 #[derive(Debug, Args)]
 pub struct Train {
+    /// The column of texts or paths; two of texts, joined by a comma, make a pair
+    #[arg(long, value_name = "COL[,COL2]")]
+    pub input: Option<String>,
+    /// The label's column, or name:REGEX for group 1 in the file's name, or dir
+    #[arg(long, value_name = "COL")]
+    pub label: Option<String>,
+    /// The column with train, val or test
+    #[arg(long, value_name = "COL")]
+    pub split: Option<String>,
+    /// Samples of one group never straddle a split or fold: a column, name:REGEX or dir
+    #[arg(long, value_name = "COL")]
+    pub group: Option<String>,
     /// The model: for photographs `small` (the embedded default), ARCHITECTURE=FILE, or a folder with config.json; for texts a folder
     #[arg(short, long)]
     pub model: Option<String>,
@@ -136,10 +136,10 @@ pub struct Train {
     /// Seed of every random choice; 0 if nothing is said
     #[arg(long)]
     pub seed: Option<i64>,
-    /// Validation: data, 20%, 5fold, none, or a folder
+    /// Validation: data, 20%, 5fold, none, or a folder or table
     #[arg(long)]
     pub val: Option<String>,
-    /// Test: data, 10%, none, or a folder; scored once at the end
+    /// Test: data, 10%, none, or a folder or table; scored once at the end
     #[arg(long)]
     pub test: Option<String>,
     /// How many unusable samples are borne: 5% or a number

@@ -44,7 +44,7 @@ fn score<M: Modality>(
     // The columns of a table are those that the run was trained on.
     let settings =
         if run_folder::holds_run(folder) { run_folder::settings(folder)? } else { Settings::default() };
-    let data = M::open_data(&arguments.data, &settings)?;
+    let data = M::open_data(&arguments.data, &settings.for_data(&arguments.data))?;
     let (positions, part) = part(&data);
     let (scored, aside) = evaluate::<M>(classifier, &data, &positions, &machine.pool)?;
     if let Some(gate) = gates.iter().find(|gate| !scored.metrics.contains_key(&gate.metric)) {

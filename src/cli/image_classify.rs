@@ -1,4 +1,4 @@
-//! `tk image-classify`: a folder per class in, a classifier out.
+//! `tk image-classify`: a folder per class or a table in, a classifier out.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ pub fn run(arguments: ImageClassify) -> Result<(), Failure> {
         return demo(&arguments, settings);
     }
     if settings.data.is_none() {
-        return Err(Failure::usage("no data: say the folder that holds a folder of photographs per class")
+        return Err(Failure::usage("no data: say the folder that holds a folder of photographs per class, or a table of paths and labels")
             .help("tk image-classify PHOTOS, or tk image-classify --demo"));
     }
     train::run::<Photographs>(&arguments.train, settings)

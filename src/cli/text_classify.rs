@@ -9,14 +9,10 @@ use super::train::{self, said};
 
 /// Runs the command.
 pub fn run(arguments: TextClassify) -> Result<(), Failure> {
-    let texts = [
-        ("input", &arguments.input),
-        ("label", &arguments.label),
-        ("split", &arguments.split),
-        ("group", &arguments.group),
-        ("pooling", &arguments.pooling),
-    ];
-    let mut own = said(&texts, &[("max-tokens", arguments.max_tokens), ("lora-rank", arguments.lora_rank)]);
+    let mut own = said(
+        &[("pooling", &arguments.pooling)],
+        &[("max-tokens", arguments.max_tokens), ("lora-rank", arguments.lora_rank)],
+    );
     own.extend(arguments.lora_alpha.map(|alpha| ("lora-alpha".to_owned(), Value::Float(alpha))));
     let settings = train::settings(&arguments.train, Some(&arguments.data), own)?;
     train::run::<Texts>(&arguments.train, settings)

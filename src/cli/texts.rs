@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::path::Path;
 
-use tk_transfer::data::table::{Table, decode, guess_columns, is_table};
+use tk_transfer::data::table::{Inputs, Table, decode, guess_columns, is_table};
 use transferkit::classify::Settings;
 
 use super::Failure;
@@ -56,16 +56,18 @@ fn read_table(path: &Path, run: Option<&Settings>, texts: &mut Vec<Named>) -> Re
         Failure::from(transferkit::classify::Error::from(error))
     };
     let table = Table::open(path).map_err(failed)?;
-    let guess = guess_columns(&table);
-    let said: Vec<&str> =
-        run.and_then(|run| run.input.as_deref()).into_iter().flat_map(|input| input.split(',')).collect();
-    let column = |place: usize, guessed: Option<usize>| match said.get(place) {
-        Some(name) => table.column(name.trim()).map(Some).map_err(failed),
-        None if said.is_empty() => Ok(guessed),
-        None => Ok(None),
+    let guess = guess_columns(&table, Inputs::Texts);
+    // The columns are those that the run was trained on, where the table has them.
+    let said: Vec<usize> = run
+        .and_then(|run| run.input.as_deref())
+        .into_iter()
+        .flat_map(|input| input.split(','))
+        .filter_map(|name| table.column(name.trim()).ok())
+        .collect();
+    let (first, second) = match said.as_slice() {
+        [] => (guess.input, guess.second_input),
+        [first, rest @ ..] => (Some(*first), rest.first().copied()),
     };
-    let first = column(0, guess.input)?;
-    let second = column(1, guess.second_input)?;
     let Some(first) = first else {
         return Err(Failure::data(format!("`{}`: no column looks like texts", path.display())));
     };

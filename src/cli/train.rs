@@ -176,6 +176,10 @@ fn value(text: &str) -> Value {
 /// What was said by flags, under the keys of `run.toml`.
 fn flags(arguments: &Train) -> Table {
     let texts = [
+        ("input", &arguments.input),
+        ("label", &arguments.label),
+        ("split", &arguments.split),
+        ("group", &arguments.group),
         ("model", &arguments.model),
         ("mode", &arguments.mode),
         ("head", &arguments.head),

@@ -9,7 +9,11 @@ use crate::classify::{Error, Kind};
 
 impl From<DataError> for Error {
     fn from(error: DataError) -> Self {
-        let kind = if matches!(error, DataError::NotAFolder { .. }) { Kind::Usage } else { Kind::Data };
+        let kind = match &error {
+            DataError::NotAFolder { .. } => Kind::Usage,
+            DataError::Listing(listing) if listing.is_usage() => Kind::Usage,
+            _ => Kind::Data,
+        };
         Self::modality(error, kind, None)
     }
 }

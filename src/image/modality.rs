@@ -12,6 +12,7 @@ use tk_image::data::{
 use tk_image::model::{EMBEDDED, Head as ModelHead, Model};
 use tk_transfer::checkpoint::LoadReport;
 use tk_transfer::classification::HeadForm;
+use tk_transfer::data::table::is_table;
 use tk_transfer::fit::Schedule;
 
 use super::{Classifier, resolve_model};
@@ -35,8 +36,7 @@ const THUMBNAIL: u32 = 160;
 impl Modality for Photographs {
     const TASK: &'static str = "image-classify";
     const SAMPLES: &'static str = "photographs";
-    const FOREIGN: &'static [&'static str] =
-        &["input", "label", "split", "group", "max-tokens", "pooling", "lora-rank", "lora-alpha"];
+    const FOREIGN: &'static [&'static str] = &["max-tokens", "pooling", "lora-rank", "lora-alpha"];
     const EXAMPLE: &'static str = "photo.jpg";
 
     type Dataset = Dataset;
@@ -44,16 +44,18 @@ impl Modality for Photographs {
     type Store = PictureStore;
     type Classifier = Classifier;
 
-    fn open_data(path: &Path, _: &Settings) -> Result<Dataset, Error> {
-        if path.is_file() {
+    fn open_data(path: &Path, settings: &Settings) -> Result<Dataset, Error> {
+        if path.is_file() && !is_table(path) {
             let shown = path.display().to_string();
             let word = if shown.contains(char::is_whitespace) { format!("'{shown}'") } else { shown.clone() };
             return Err(Error::usage_with(
-                format!("`{shown}` is a file; training takes a folder that holds a folder per class"),
+                format!(
+                    "`{shown}` is a file; training takes a folder per class, or a table (.csv, .tsv, .jsonl)"
+                ),
                 format!("to classify it: tk predict {EMBEDDED} {word}"),
             ));
         }
-        Ok(Dataset::open(path)?)
+        Ok(Dataset::open_with(path, &settings.columns()?)?)
     }
 
     fn open_model(settings: &mut Settings, mode: ModeName, _: Head, classes: usize) -> Result<Model, Error> {

@@ -11,7 +11,7 @@ impl From<DataError> for Error {
     fn from(error: DataError) -> Self {
         let kind = match error {
             DataError::NotFound { .. } => Kind::Usage,
-            DataError::Table(ref table) if table.is_usage() => Kind::Usage,
+            DataError::Listing(ref listing) if listing.is_usage() => Kind::Usage,
             _ => Kind::Data,
         };
         Self::modality(error, kind, None)

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tk_engine::cpu::{Machine, Pool};
 use tk_image::data::Level;
-use tk_text::data::{Columns, Dataset, Sentences, Tokens};
+use tk_text::data::{Dataset, Sentences, Tokens};
 use tk_transfer::classification::HeadForm;
 use tk_transfer::fit::Schedule;
 
@@ -31,29 +31,7 @@ impl Modality for Texts {
     type Classifier = Classifier;
 
     fn open_data(path: &Path, settings: &Settings) -> Result<Dataset, Error> {
-        let mut columns = Columns::default();
-        if let Some(input) = &settings.input {
-            let mut names = input.split(',').map(str::trim);
-            if let Some(first) = names.next() {
-                columns = columns.input(first);
-            }
-            if let Some(second) = names.next() {
-                columns = columns.second_input(second);
-            }
-            if names.next().is_some() {
-                return Err(Error::usage(format!("--input {input}: expected one column, or two for pairs")));
-            }
-        }
-        if let Some(label) = &settings.label {
-            columns = columns.label(label.parse()?);
-        }
-        if let Some(split) = &settings.split {
-            columns = columns.split(split.as_str());
-        }
-        if let Some(group) = &settings.group {
-            columns = columns.group(group.parse()?);
-        }
-        Ok(Dataset::open_with(path, &columns)?)
+        Ok(Dataset::open_with(path, &settings.columns()?)?)
     }
 
     fn open_model(

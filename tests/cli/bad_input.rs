@@ -40,10 +40,10 @@ fn folders_that_are_no_data() {
     make("hollow/stars");
     std::fs::copy(data.join("rings/00.jpg"), place.path("hollow/rings/00.jpg")).unwrap();
     for (folder, expected) in [
-        ("nowhere", "no such folder"),
+        ("nowhere", "no such file or folder"),
         ("empty", "no usable photographs"),
         ("one", "one class only, `rings`"),
-        ("hollow", "holds no usable photograph"),
+        ("hollow", "has no usable photograph"),
         ("d/rings", "holds 12 files but no class folders"),
     ] {
         let ended = place.tk(&["image-classify", folder, "--out", "R"]);

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::{Place, SMALL_TRAINING, metrics};
+use crate::texts::{reviews, write_encoder};
 
 fn weights(run: &Path) -> Vec<u8> {
     std::fs::read(run.join("model.safetensors")).unwrap()
@@ -16,8 +17,11 @@ fn training<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 
 /// Starts a training run and waits until a state is on disk.
 fn started(place: &Place, out: &str) -> Child {
-    let arguments = training(out, &["--checkpoint-every", "0"]);
-    let mut child = place.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    begun(place, out, &training(out, &["--checkpoint-every", "0"]))
+}
+
+fn begun(place: &Place, out: &str, arguments: &[&str]) -> Child {
+    let mut child = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let began = Instant::now();
     while !place.path(out).join("state.safetensors").exists() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before a state was written");
@@ -48,6 +52,44 @@ fn equal_runs_are_equal_and_a_killed_one_goes_on_to_the_same_bytes() {
     assert!(!place.path("C/state.safetensors").exists());
     // Once complete, there is nothing to go on with.
     assert_eq!(place.ok(&["resume", "C"]).out, "C\n");
+}
+
+#[test]
+fn a_killed_run_on_texts_goes_on_to_the_same_bytes_and_its_settings_can_be_used_again() {
+    let place = Place::new();
+    write_encoder(&place.path("m"));
+    std::fs::write(place.path("r.csv"), reviews(200)).unwrap();
+    let training = |out| {
+        [
+            "text-classify",
+            "r.csv",
+            "-m",
+            "m",
+            "--mode",
+            "lora",
+            "--epochs",
+            "40",
+            "--batch",
+            "8",
+            "--out",
+            out,
+        ]
+    };
+    place.ok(&training("A"));
+    let mut child = begun(&place, "B", &[&training("B")[..], &["--checkpoint-every", "0"]].concat());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!place.path("B/summary.json").exists(), "it was killed too late for the test to show anything");
+    let ended = place.ok(&["resume", "B"]);
+    assert!(ended.err.contains("resumed"), "{}", ended.err);
+    assert_eq!(weights(&place.path("A")), weights(&place.path("B")));
+    assert_eq!(metrics(&place.path("A")), metrics(&place.path("B")));
+
+    place.ok(&["text-classify", "r.csv", "--config", "A/run.toml", "--out", "C"]);
+    assert_eq!(weights(&place.path("A")), weights(&place.path("C")));
+    let refused = place.tk(&["image-classify", "r.csv", "--config", "A/run.toml", "--out", "D"]);
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("the settings are of task `text-classify`"), "{}", refused.err);
 }
 
 #[cfg(unix)]

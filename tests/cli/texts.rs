@@ -17,7 +17,7 @@ const WORDS: [&str; 14] = [
 ];
 
 /// A BERT of two narrow layers in `m`, as transformers writes it.
-fn write_encoder(folder: &Path) {
+pub fn write_encoder(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
     let text = json!({
         "architectures": ["BertModel"], "model_type": "bert", "vocab_size": WORDS.len(), "hidden_size": 16,
@@ -41,7 +41,7 @@ fn write_encoder(folder: &Path) {
 }
 
 /// Reviews whose words say their class.
-fn reviews(count: usize) -> String {
+pub fn reviews(count: usize) -> String {
     let mut table = String::from("review,stars,author\n");
     for number in 0..count {
         let word = [["bad", "awful"], ["good", "great"]][number % 2][number / 2 % 2];

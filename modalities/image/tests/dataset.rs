@@ -5,7 +5,7 @@ use std::path::Path;
 
 use image::{ImageFormat, Rgb, RgbImage};
 use tempfile::TempDir;
-use tk_image::data::{DataError, Dataset, DecodeError, Format, Report, Split};
+use tk_image::data::{Columns, DataError, Dataset, DecodeError, Format, Report, Split};
 use tk_transfer::data::Labelled as _;
 
 /// A small picture whose content depends on `tint`.
@@ -167,10 +167,10 @@ fn each_unfit_folder_has_its_line() {
             &["inner/a/1.jpg", "inner/b/2.jpg"],
             "`DATA` holds one folder, which holds folders itself; did you mean `DATA/inner`?",
         ),
-        (&["a/1.jpg", "b/"], "class folder `b` holds no usable photograph; fill it or remove it"),
+        (&["a/1.jpg", "b/"], "class folder `b` has no usable photograph; fill it or remove it"),
         (
             &["train/a/1.jpg", "train/b/2.jpg", "val/a/3.jpg", "val/b/"],
-            "class folder `val/b` holds no usable photograph; fill it or remove it",
+            "class folder `val/b` has no usable photograph; fill it or remove it",
         ),
         (
             &["train/a/1.jpg", "train/b/2.jpg", "val/c/3.jpg"],
@@ -194,20 +194,20 @@ fn each_unfit_folder_has_its_line() {
     }
     check(
         folder(&["1.jpg", "2.jpg"]).path(),
-        "`DATA` holds 2 files but no class folders; put the photographs of each class in a folder named after it \
-         (to classify them use `tk predict MODEL DATA`)",
+        "`DATA` holds 2 files but no class folders; put the photographs of each class in a folder named after it, name a table of \
+         paths and labels, or say --label name:REGEX (to classify them use `tk predict MODEL DATA`)",
     );
-    check(&folder(&[]).path().join("missing"), "no such folder: `DATA`");
+    check(&folder(&[]).path().join("missing"), "no such file or folder: `DATA`");
     let root = folder(&["bee.jpg"]);
     check(
         &root.path().join("bee.jpg"),
-        "`DATA` is a file, not a folder of classes; to classify it use `tk predict MODEL DATA`",
+        "`DATA` is a file, neither a folder of classes nor a table (.csv, .tsv, .jsonl); to classify it use `tk predict MODEL DATA`",
     );
     let root = folder(&["a/1.jpg"]);
     write(root.path(), "b/broken.jpg", b"");
     check(
         root.path(),
-        "class folder `b` holds no usable photograph (set aside: `b/broken.jpg`: the file is empty (0 bytes)); \
+        "class folder `b` has no usable photograph (set aside: `b/broken.jpg`: the file is empty (0 bytes)); \
          fill it or remove it",
     );
 }
@@ -219,7 +219,7 @@ fn identical_files_are_found_wherever_they_are() {
     copy("train/a/1.jpg", "val/a/again.jpg");
     copy("train/b/2.jpg", "train/b/twice.jpg");
     copy("val/b/4.jpg", "val/a/other.jpg");
-    let data = Dataset::open_on(root.path(), 3).unwrap();
+    let data = Dataset::open_on(root.path(), &Columns::default(), 3).unwrap();
     let report = data.report();
     let paths = |groups: &[tk_image::data::DuplicateGroup]| -> Vec<String> {
         groups.iter().map(|group| group.paths.join(" ")).collect()
@@ -261,9 +261,9 @@ fn a_rare_format_is_named_and_a_common_one_is_not() {
 #[test]
 fn the_digest_tells_any_change_and_the_threads_do_not_matter() {
     let root = folder(&["a/1.jpg", "b/2.jpg", "b/3.jpg"]);
-    let digest = || Dataset::open_on(root.path(), 2).unwrap().digest();
+    let digest = || Dataset::open_on(root.path(), &Columns::default(), 2).unwrap().digest();
     let before = digest();
-    let single = Dataset::open_on(root.path(), 1).unwrap();
+    let single = Dataset::open_on(root.path(), &Columns::default(), 1).unwrap();
     assert_eq!(single.digest(), before);
     std::fs::rename(root.path().join("b/3.jpg"), root.path().join("a/3.jpg")).unwrap();
     let moved = digest();
@@ -332,4 +332,110 @@ fn ants_and_bees_are_found_whole() {
     for sample in data.samples() {
         data.load(sample).unwrap_or_else(|error| panic!("{}: {error}", sample.name()));
     }
+}
+
+#[test]
+fn tables_name_photographs_with_label_split_and_group() {
+    let root = folder(&["img/1.jpg", "img/2.jpg", "img/3.jpg", "img/4.jpg", "img/deep/5.jpg", "note.jpg"]);
+    let rows = "file;kind;site;set\n./img/1.jpg;cat;x;train\nimg/2.jpg;dog;x;train\nimg\\3.jpg;cat;y;val\n\
+                img/4.jpg;dog;;val\nimg/deep/5.jpg;dog;y;test\nimg/6.jpg;dog;z;test\nimg/1.jpg;dog;z;test\n";
+    write(root.path(), "photos.csv", rows.as_bytes());
+    let table = root.path().join("photos.csv");
+    let columns = Columns::default().group("site".parse().unwrap());
+    let data = Dataset::open_with(&table, &columns).unwrap();
+    let samples = data.samples().iter().map(|sample| {
+        let (split, group) = (sample.split.unwrap().name(), sample.group.as_deref().unwrap_or_default());
+        format!("{} {} {split} {group}", sample.name(), data.classes()[sample.class])
+    });
+    assert_eq!(
+        samples.collect::<Vec<_>>(),
+        [
+            "img/1.jpg cat train x",
+            "img/2.jpg dog train x",
+            "img/3.jpg cat val y",
+            "img/deep/5.jpg dog test y"
+        ]
+    );
+    assert_eq!(
+        data.report().quarantine.iter().collect::<Vec<_>>(),
+        [
+            ("photos.csv:5", "no group: the cell is empty"),
+            ("photos.csv:7", "no such file: `img/6.jpg`"),
+            ("photos.csv:8", "`img/1.jpg` stands in photos.csv:2 already, as `cat`"),
+        ]
+    );
+    assert_eq!(
+        data.report().summary(),
+        "4 photographs, cat 2, dog 2; split by column `set`: train 2, val 1, test 1; 3 set aside: listed; \
+         input `file`, label `kind` (2 values), split `set`"
+    );
+    assert_eq!(data.load(&data.samples()[0]).unwrap().width(), 24);
+    // The folder is the same data when a column is named, and its digest knows the groups.
+    let by_folder = Dataset::open_with(root.path(), &columns.clone().label("kind".parse().unwrap())).unwrap();
+    assert_eq!(by_folder.samples(), data.samples());
+    assert_eq!(by_folder.digest(), data.digest());
+    assert_ne!(Dataset::open(&table).unwrap().digest(), data.digest());
+}
+
+#[test]
+fn names_tell_labels_and_groups() {
+    let root = folder(&["cat_a1.jpg", "cat_b1.jpg", "dog_a2.jpg", "dog_b2.jpg", "bird.jpg"]);
+    let select = |label: &str, group: &str| {
+        Columns::default().label(label.parse().unwrap()).group(group.parse().unwrap())
+    };
+    let data = Dataset::open_with(root.path(), &select("name:^([a-z]+)_", "name:_([a-z])")).unwrap();
+    let groups: Vec<&str> = data.samples().iter().filter_map(|sample| sample.group.as_deref()).collect();
+    assert_eq!((data.classes().join(" "), groups.join(" ")), ("cat dog".to_owned(), "a b a b".to_owned()));
+    let aside: Vec<(&str, &str)> = data.report().quarantine.iter().collect();
+    assert_eq!(aside, [("bird.jpg", "no label: `name:^([a-z]+)_` finds nothing in `bird.jpg`")]);
+
+    // Groups go with class folders too, and names of files in tables tell labels.
+    let root = folder(&["train/cat/a1.jpg", "train/dog/b1.jpg", "val/cat/a2.jpg", "val/dog/c1.jpg"]);
+    let data =
+        Dataset::open_with(root.path(), &Columns::default().group("name:^(.)".parse().unwrap())).unwrap();
+    let groups: Vec<&str> = data.samples().iter().filter_map(|sample| sample.group.as_deref()).collect();
+    assert_eq!(groups.join(" "), "a b a c");
+    write(root.path(), "all.tsv", b"train/cat/a1.jpg\ntrain/dog/b1.jpg\nval/dog/c1.jpg\n");
+    let label = Columns::default().label("name:(cat|dog)/".parse().unwrap());
+    let data = Dataset::open_with(root.path().join("all.tsv"), &label).unwrap();
+    assert_eq!(data.report().summary(), "3 photographs, cat 1, dog 2; input `1`, label `1`");
+}
+
+#[test]
+fn each_unfit_table_has_its_line() {
+    let root = folder(&["1.jpg", "2.jpg"]);
+    let check = |table: &str, columns: Columns, expected: &str| {
+        write(root.path(), "t.csv", table.as_bytes());
+        let error = Dataset::open_with(root.path().join("t.csv"), &columns).map(|_| ()).unwrap_err();
+        let error = error.to_string().replace(&root.path().display().to_string(), "DATA");
+        assert_eq!(error, expected);
+    };
+    let guess = Columns::default;
+    check(
+        "path,label\n1.jpg,a\n2.jpg,a\n",
+        guess(),
+        "all samples of `DATA/t.csv` have one class, `a`; add samples of another, or name another column with --label",
+    );
+    check(
+        "path,label\n1.jpg,a\n2.jpg,b\n",
+        guess().label("lable".parse().unwrap()),
+        "`t.csv` has no column `lable`; its columns are `path`, `label`; did you mean `label`?",
+    );
+    check(
+        "what,label\nx,a\ny,b\n",
+        guess(),
+        "no column of `t.csv` looks like paths of files; its columns are `what`, `label`; name one with --input COLUMN",
+    );
+    check(
+        "path,label\n3.jpg,a\n4.jpg,b\n",
+        guess(),
+        "no usable photographs in `DATA/t.csv` (2 files set aside, the first `t.csv:2`: no such file: `3.jpg`); \
+         expected a folder per class with JPEG, PNG, GIF, BMP, WebP or TIFF files",
+    );
+    write(root.path(), "bad.jpg", b"no picture");
+    check(
+        "path,label\n1.jpg,a\n2.jpg,a\nbad.jpg,b\n",
+        guess(),
+        "class `b` of `DATA/t.csv` has no usable photograph (set aside: `bad.jpg`: not an image: the content is text; expected JPEG, PNG, GIF, BMP, WebP or TIFF content); fill it or remove it",
+    );
 }

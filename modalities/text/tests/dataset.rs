@@ -22,7 +22,7 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
 fn lines(data: &Dataset) -> Vec<String> {
     let line = |sample: &tk_text::data::Sample| {
         let second = sample.second.as_ref().map(|second| format!(" + {second}")).unwrap_or_default();
-        let side = sample.side.map(|side| format!(" {}", side.name())).unwrap_or_default();
+        let side = sample.split.map(|split| format!(" {}", split.name())).unwrap_or_default();
         let group = sample.group.as_ref().map(|group| format!(" of {group}")).unwrap_or_default();
         let class = &data.classes()[sample.class];
         format!("{} {}{second} = {class}{side}{group}", sample.name, sample.text)

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::listing::Columns;
+
 /// A part of a data set that the data themselves name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -73,6 +75,11 @@ pub trait Labelled {
     /// The group of each sample, where the data have groups.
     fn groups(&self) -> Option<Vec<String>> {
         (0..self.len()).map(|sample| self.group(sample).map(str::to_owned)).collect()
+    }
+
+    /// The columns of the table that it came from, where it came from one whose columns have names.
+    fn columns(&self) -> Option<&Columns> {
+        None
     }
 
     /// A digest of everything: equal exactly when the data are.

@@ -1,6 +1,6 @@
 //! What is about samples and not about their content: identity, split, folds, groups, quarantine, duplicates, digest.
 //!
-//! Nothing here but [`table`] opens a file. A modality finds samples and reads them; this module decides which of them train
+//! Nothing here but [`table`] and [`listing`] opens a file. A modality finds samples and reads them; this module decides which of them train
 //! and which judge, and remembers which of them were unusable.
 
 pub mod digest;
@@ -8,6 +8,7 @@ pub mod duplicates;
 pub mod error;
 pub mod folds;
 pub mod labelled;
+pub mod listing;
 pub mod quarantine;
 pub mod sample;
 pub mod split;

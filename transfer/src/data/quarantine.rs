@@ -26,8 +26,8 @@ pub struct Quarantine {
 
 impl Quarantine {
     /// Leaves a sample out.
-    pub fn add(&mut self, id: impl Into<String>, reason: impl Into<String>) {
-        self.reasons.entry(id.into()).or_insert_with(|| reason.into());
+    pub fn add(&mut self, id: impl Into<String>, reason: impl fmt::Display) {
+        self.reasons.entry(id.into()).or_insert_with(|| reason.to_string());
     }
 
     /// Whether a sample was left out.

@@ -1,40 +1,46 @@
-//! A folder of photographs as samples with classes.
+//! Photographs as samples with classes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tk_transfer::data::{Labelled, Split};
+use tk_transfer::data::listing::Columns;
+use tk_transfer::data::{Labelled, Quarantine, Split};
 
 use crate::data::decode::{DecodeError, Format, Header, MAX_PIXELS, probe, read_file};
 use crate::data::error::DataError;
-use crate::data::folder::{Listing, list_folder};
+use crate::data::listed::{Listing, list};
 use crate::data::loader::{Loader, LoaderOptions};
 use crate::data::picture::Picture;
-use crate::data::quarantine::Quarantine;
 use crate::data::report::Report;
 use crate::data::tree::display;
 
-/// Photographs in a folder per class, with or without `train/`, `val/` and `test/` around the class folders.
+/// Photographs in a folder per class, with or without `train/`, `val/` and `test/` around the class folders; or in a table of paths and
+/// labels.
 ///
 /// Opening reads every file once to take its digest and check its header; files that are no images are set aside, listed in the
 /// report and are no samples. Damage that only decoding shows comes to light in [`Dataset::load`].
 #[derive(Clone, Debug)]
 pub struct Dataset {
     root: PathBuf,
+    /// What the samples' paths are relative to: the root, or the folder of the root, which is a table.
+    folder: PathBuf,
     classes: Vec<String>,
     samples: Vec<Sample>,
+    columns: Option<Columns>,
     report: Report,
 }
 
 /// One photograph of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The file, relative to the data set.
+    /// The file, relative to the data set's folder or table.
     pub path: PathBuf,
     /// The index of its class in [`Dataset::classes`].
     pub class: usize,
-    /// The part of the data that its folder names, if folders do.
+    /// The part of the data that its folder or row names, if they do.
     pub split: Option<Split>,
+    /// What must not be divided.
+    pub group: Option<String>,
     /// The BLAKE3 digest of the file's bytes.
     pub digest: [u8; 32],
     /// The container format, told from the content.
@@ -53,34 +59,45 @@ impl Sample {
 }
 
 impl Dataset {
-    /// The data set in a folder, checked on all processors.
+    /// The data set at a path, checked on all processors: a folder per class, or a table (`.csv`, `.tsv`, `.jsonl`) whose columns are
+    /// guessed and whose paths are relative to it.
     ///
     /// # Errors
-    /// The path is no readable folder, or it does not hold photographs of at least two classes, each with at least one that is usable.
+    /// The path is neither, or it does not hold photographs of at least two classes, each with at least one that is usable.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DataError> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::open_on(path, threads)
+        Self::open_with(path, &Columns::default())
     }
 
-    /// As [`Dataset::open`], on so many threads.
+    /// As [`Dataset::open`], with what is known of the columns. A folder may hold the table too: it is looked for when a column is named.
+    /// Without a table, labels and groups are selected of the files' paths.
     ///
     /// # Errors
-    /// As [`Dataset::open`].
-    pub fn open_on(path: impl AsRef<Path>, threads: usize) -> Result<Self, DataError> {
+    /// As [`Dataset::open`]; or a column is missing.
+    pub fn open_with(path: impl AsRef<Path>, columns: &Columns) -> Result<Self, DataError> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::open_on(path, columns, threads)
+    }
+
+    /// As [`Dataset::open_with`], on so many threads.
+    ///
+    /// # Errors
+    /// As [`Dataset::open_with`].
+    pub fn open_on(path: impl AsRef<Path>, columns: &Columns, threads: usize) -> Result<Self, DataError> {
         let root = path.as_ref().to_owned();
-        let listing = list_folder(&root)?;
-        let paths: Vec<PathBuf> = listing.files.iter().map(|file| root.join(&file.path)).collect();
+        let (folder, listing) = list(&root, columns)?;
+        let paths: Vec<PathBuf> = listing.files.iter().map(|file| folder.join(&file.path)).collect();
         let inspected = Loader::new((0..paths.len()).collect(), LoaderOptions::new(threads), move |index| {
             paths.get(index).map_or(Err(DecodeError::Empty), |path| inspect(path))
         });
         let mut samples = Vec::with_capacity(listing.files.len());
-        let mut quarantine = listing.unreadable.clone();
+        let mut quarantine = listing.quarantine.clone();
         for (file, (_, inspected)) in listing.files.iter().zip(inspected) {
             match inspected {
                 Ok((digest, Header { format, width, height })) => samples.push(Sample {
                     path: file.path.clone(),
                     class: file.class,
                     split: file.split,
+                    group: file.group.clone(),
                     digest,
                     format,
                     width,
@@ -89,9 +106,10 @@ impl Dataset {
                 Err(error) => quarantine.add(display(&file.path), error),
             }
         }
-        check_folders(&root, &listing, &samples, &quarantine)?;
-        let report = Report::new(&listing.classes, &samples, quarantine, listing.ignored);
-        Ok(Self { root, classes: listing.classes, samples, report })
+        check_classes(&root, &listing, &samples, &quarantine)?;
+        let (classes, columns) = (listing.classes.clone(), listing.chosen.clone());
+        let report = Report::new(&samples, quarantine, listing);
+        Ok(Self { root, folder, classes, samples, columns, report })
     }
 
     /// All usable samples, ordered by path.
@@ -106,7 +124,7 @@ impl Dataset {
 
     /// Where a sample's file lies.
     pub fn path(&self, sample: &Sample) -> PathBuf {
-        self.root.join(&sample.path)
+        self.folder.join(&sample.path)
     }
 
     /// The decoded photograph of a sample.
@@ -148,7 +166,11 @@ impl Labelled for Dataset {
         self.samples[sample].split
     }
 
-    /// A BLAKE3 digest of every sample's path, class, split and content.
+    fn group(&self, sample: usize) -> Option<&str> {
+        self.samples[sample].group.as_deref()
+    }
+
+    /// A BLAKE3 digest of every sample's path, class, split, group and content.
     fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         let mut add = |bytes: &[u8]| {
@@ -160,8 +182,15 @@ impl Labelled for Dataset {
             add(self.classes.get(sample.class).map_or(&[], |class| class.as_bytes()));
             add(sample.split.map_or("", Split::name).as_bytes());
             add(&sample.digest);
+            if let Some(group) = &sample.group {
+                add(group.as_bytes());
+            }
         }
         *hasher.finalize().as_bytes()
+    }
+
+    fn columns(&self) -> Option<&Columns> {
+        self.columns.as_ref()
     }
 
     fn summary(&self) -> String {
@@ -180,8 +209,8 @@ fn inspect(path: &Path) -> Result<([u8; 32], Header), DecodeError> {
     Ok((*blake3::hash(&bytes).as_bytes(), header))
 }
 
-/// Every class folder must hold something usable.
-fn check_folders(
+/// Every class, and every class folder, must have something usable.
+fn check_classes(
     root: &Path,
     listing: &Listing,
     samples: &[Sample],
@@ -202,8 +231,14 @@ fn check_folders(
             {
                 within.add(path, reason);
             }
-            return Err(DataError::EmptyClass { folder: display(&folder.path), quarantine: within });
+            let class = format!("class folder `{}`", display(&folder.path));
+            return Err(DataError::EmptyClass { class, quarantine: within });
         }
+    }
+    let found: BTreeSet<usize> = samples.iter().map(|sample| sample.class).collect();
+    if let Some(class) = (0..listing.classes.len()).find(|class| !found.contains(class)) {
+        let class = format!("class `{}` of `{}`", listing.classes[class], root.display());
+        return Err(DataError::EmptyClass { class, quarantine: quarantine.clone() });
     }
     Ok(())
 }

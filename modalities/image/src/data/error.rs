@@ -2,19 +2,23 @@
 
 use std::path::PathBuf;
 
-use crate::data::quarantine::Quarantine;
+use tk_transfer::data::Quarantine;
+use tk_transfer::data::listing::{ListingError, list_names};
 
 /// Why a path is no data set of photographs.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
+    /// Samples or their labels are not where they were looked for.
+    #[error(transparent)]
+    Listing(#[from] ListingError),
     /// Nothing is there.
-    #[error("no such folder: `{}`", path.display())]
+    #[error("no such file or folder: `{}`", path.display())]
     NotFound {
         /// The path that was asked for.
         path: PathBuf,
     },
     /// A file is there, likely a single photograph.
-    #[error("`{0}` is a file, not a folder of classes; to classify it use `tk predict MODEL {0}`", path.display())]
+    #[error("`{0}` is a file, neither a folder of classes nor a table (.csv, .tsv, .jsonl); to classify it use `tk predict MODEL {0}`", path.display())]
     NotAFolder {
         /// The path that was asked for.
         path: PathBuf,
@@ -28,7 +32,7 @@ pub enum DataError {
         source: std::io::Error,
     },
     /// Files, but no folders.
-    #[error("`{0}` holds {files} files but no class folders; put the photographs of each class in a folder named after it (to classify them use `tk predict MODEL {0}`)", path.display())]
+    #[error("`{0}` holds {files} files but no class folders; put the photographs of each class in a folder named after it, name a table of paths and labels, or say --label name:REGEX (to classify them use `tk predict MODEL {0}`)", path.display())]
     NoClassFolders {
         /// The data set.
         path: PathBuf,
@@ -60,18 +64,15 @@ pub enum DataError {
         inner: String,
     },
     /// A class without photographs.
-    #[error(
-        "class folder `{folder}` holds no usable photograph{}; fill it or remove it",
-        set_aside(quarantine)
-    )]
+    #[error("{class} has no usable photograph{}; fill it or remove it", set_aside(quarantine))]
     EmptyClass {
-        /// The class folder, relative to the data set.
-        folder: String,
+        /// What is empty.
+        class: String,
         /// The files in it and why each is of no use.
         quarantine: Quarantine,
     },
     /// A split folder without class folders.
-    #[error("`{folder}` holds no class folders, though other splits do; expected {}", list(classes))]
+    #[error("`{folder}` holds no class folders, though other splits do; expected {}", list_names(classes.iter().map(String::as_str)))]
     SplitWithoutClasses {
         /// The split folder.
         folder: String,
@@ -81,7 +82,7 @@ pub enum DataError {
     /// A class that cannot have been learnt.
     #[error(
         "`{folder}` has no counterpart in `train`, whose classes are {}; rename or remove it",
-        list(classes)
+        list_names(classes.iter().map(String::as_str))
     )]
     UnknownClass {
         /// The class folder, relative to the data set.
@@ -113,16 +114,6 @@ pub enum DataError {
         /// The folder, relative to the data set.
         path: PathBuf,
     },
-}
-
-/// Names in back quotes; of many, the first ten.
-fn list(names: &[String]) -> String {
-    const SHOWN: usize = 10;
-    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text.push_str(&format!(" and {} more", names.len() - SHOWN));
-    }
-    text
 }
 
 /// How many files were of no use, and the first of them.

@@ -1,47 +1,19 @@
-//! A folder per class, with or without `train/`, `val/` and `test/` around them: which files belong to which class.
+//! A folder per class, with or without `train/`, `val/` and `test/` around them.
 //!
 //! Only names are looked at here. What is ambiguous is an error, not a guess.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tk_transfer::data::Split;
 
 use crate::data::error::DataError;
-use crate::data::quarantine::Quarantine;
+use crate::data::listed::{ClassFolder, ListedFile, Listing};
 use crate::data::tree::{Tree, display};
-
-/// The files of a data set by name.
-pub(crate) struct Listing {
-    /// Class names in byte order.
-    pub classes: Vec<String>,
-    /// The class folders, ordered by path.
-    pub folders: Vec<ClassFolder>,
-    /// Files in class folders, ordered by path.
-    pub files: Vec<ListedFile>,
-    /// What was left out, with the reason.
-    pub ignored: Quarantine,
-    /// What could not be listed.
-    pub unreadable: Quarantine,
-}
-
-pub(crate) struct ClassFolder {
-    /// Relative to the data set.
-    pub path: PathBuf,
-    pub class: usize,
-    pub split: Option<Split>,
-}
-
-pub(crate) struct ListedFile {
-    /// Relative to the data set.
-    pub path: PathBuf,
-    pub class: usize,
-    pub split: Option<Split>,
-}
+use tk_transfer::data::Quarantine;
 
 /// Lists a data set's files by class and split.
-pub(crate) fn list_folder(root: &Path) -> Result<Listing, DataError> {
-    let tree = Tree::walk(root)?;
+pub(crate) fn list_folder(root: &Path, tree: Tree) -> Result<Listing, DataError> {
     let mut ignored = Quarantine::default();
     let splits = split_folders(&tree, &mut ignored)?;
     let found: Vec<(&Path, Option<Split>)> = if splits.is_empty() {
@@ -70,7 +42,9 @@ pub(crate) fn list_folder(root: &Path) -> Result<Listing, DataError> {
         let with = if others == 0 { String::new() } else { format!(", with {others} others beside it") };
         ignored.add(display(first), format!("outside the class folders{with}"));
     }
-    Ok(Listing { classes, folders, files, ignored, unreadable: tree.unreadable })
+    let divided_by = folders.iter().any(|folder| folder.split.is_some()).then(|| "folder".to_owned());
+    let quarantine = tree.unreadable;
+    Ok(Listing { classes, folders, files, ignored, quarantine, columns: None, chosen: None, divided_by })
 }
 
 /// The first-level folders that are splits, in path order; none when the first level is classes. Folders named like splits are splits
@@ -156,7 +130,8 @@ fn sort_files<'a>(tree: &'a Tree, folders: &[ClassFolder]) -> (Vec<ListedFile>, 
     for path in &tree.files {
         match path.ancestors().find_map(|ancestor| by_path.get(ancestor)) {
             Some(folder) => {
-                files.push(ListedFile { path: path.clone(), class: folder.class, split: folder.split });
+                let (class, split) = (folder.class, folder.split);
+                files.push(ListedFile { path: path.clone(), class, split, group: None });
             }
             None => {
                 let parent = path.parent().unwrap_or(Path::new(""));

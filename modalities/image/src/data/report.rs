@@ -3,18 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tk_transfer::data::Split;
+use tk_transfer::data::listing::ClassCount;
+use tk_transfer::data::{Quarantine, Split};
 
 use crate::data::dataset::Sample;
 use crate::data::decode::Format;
-use crate::data::quarantine::Quarantine;
+use crate::data::listed::Listing;
 
 /// Counts and oddities of a data set. Plain data in a fixed order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// How many samples each class has, in class order.
     pub classes: Vec<ClassCount>,
-    /// The splits that the folders name, in the order train, validation, test. Empty when they name none.
+    /// What the columns are for, where there are columns.
+    pub columns: Option<String>,
+    /// What says which sample belongs to which split (`folder`, `file`, a column), if anything does.
+    pub divided_by: Option<String>,
+    /// The splits that the data name, in the order train, validation, test. Empty when they name none.
     pub splits: Vec<Split>,
     /// Container formats with their number of samples, most frequent first.
     pub formats: Vec<FormatCount>,
@@ -32,21 +37,6 @@ pub struct Report {
     pub quarantine: Quarantine,
     /// Files and folders that were left out because of where they stand.
     pub ignored: Quarantine,
-}
-
-/// A class and its number of samples.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClassCount {
-    /// The class's name.
-    pub name: String,
-    /// All its samples.
-    pub samples: usize,
-    /// Those in the training split.
-    pub train: usize,
-    /// Those in the validation split.
-    pub validation: usize,
-    /// Those in the test split.
-    pub test: usize,
 }
 
 /// A container format and its number of samples.
@@ -70,13 +60,9 @@ pub struct DuplicateGroup {
 const RARE_SHARE: f64 = 0.05;
 
 impl Report {
-    pub(crate) fn new(
-        classes: &[String],
-        samples: &[Sample],
-        quarantine: Quarantine,
-        ignored: Quarantine,
-    ) -> Self {
-        let classes = count(classes, samples);
+    pub(crate) fn new(samples: &[Sample], quarantine: Quarantine, listing: Listing) -> Self {
+        let classes = samples.iter().map(|sample| (sample.class, sample.split));
+        let classes = ClassCount::of(&listing.classes, classes);
         let splits: Vec<Split> =
             samples.iter().filter_map(|sample| sample.split).collect::<BTreeSet<_>>().into_iter().collect();
         let absent = splits
@@ -88,6 +74,8 @@ impl Report {
         let (formats, unlike) = formats(samples);
         let mut report = Self {
             classes,
+            columns: listing.columns,
+            divided_by: listing.divided_by,
             splits,
             formats,
             unlike,
@@ -96,7 +84,7 @@ impl Report {
             duplicates_across_classes: Vec::new(),
             absent,
             quarantine,
-            ignored,
+            ignored: listing.ignored,
         };
         report.find_duplicates(samples);
         report
@@ -109,22 +97,7 @@ impl Report {
 
     /// One line, such as `398 photographs, ants 194, bees 204; split by folder: train 245, val 153; 1 unlike the rest (GIF): listed`.
     pub fn summary(&self) -> String {
-        const SHOWN: usize = 6;
-        let mut text = format!("{} photographs", self.samples());
-        for class in self.classes.iter().take(SHOWN) {
-            text.push_str(&format!(", {} {}", class.name, class.samples));
-        }
-        if self.classes.len() > SHOWN {
-            text.push_str(&format!(" and {} more classes", self.classes.len() - SHOWN));
-        }
-        if !self.splits.is_empty() {
-            let count = |split: &Split| {
-                let samples: usize = self.classes.iter().map(|class| class.in_split(*split)).sum();
-                format!("{} {samples}", split.name())
-            };
-            let counts: Vec<String> = self.splits.iter().map(count).collect();
-            text.push_str(&format!("; split by folder: {}", counts.join(", ")));
-        }
+        let mut text = ClassCount::summary(&self.classes, "photographs", self.divided_by.as_deref());
         if !self.unlike.is_empty() {
             let names: BTreeSet<&str> = self.unlike.iter().map(|(_, format)| format.name()).collect();
             let names = names.into_iter().collect::<Vec<_>>().join(", ");
@@ -141,6 +114,9 @@ impl Report {
         }
         if !self.quarantine.is_empty() {
             text.push_str(&format!("; {} set aside: listed", self.quarantine.len()));
+        }
+        if let Some(columns) = &self.columns {
+            text.push_str(&format!("; {columns}"));
         }
         text
     }
@@ -167,34 +143,6 @@ impl Report {
             }
         }
     }
-}
-
-impl ClassCount {
-    /// How many samples of the class a split has.
-    pub fn in_split(&self, split: Split) -> usize {
-        match split {
-            Split::Train => self.train,
-            Split::Validation => self.validation,
-            Split::Test => self.test,
-        }
-    }
-}
-
-fn count(classes: &[String], samples: &[Sample]) -> Vec<ClassCount> {
-    let empty =
-        |name: &String| ClassCount { name: name.clone(), samples: 0, train: 0, validation: 0, test: 0 };
-    let mut counts: Vec<ClassCount> = classes.iter().map(empty).collect();
-    for sample in samples {
-        let Some(count) = counts.get_mut(sample.class) else { continue };
-        count.samples += 1;
-        match sample.split {
-            Some(Split::Train) => count.train += 1,
-            Some(Split::Validation) => count.validation += 1,
-            Some(Split::Test) => count.test += 1,
-            None => {}
-        }
-    }
-    counts
 }
 
 /// Formats by frequency, and the samples in rare ones.

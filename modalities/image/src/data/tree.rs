@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::data::error::DataError;
-use crate::data::quarantine::Quarantine;
+use tk_transfer::data::Quarantine;
 
 /// Folders and files, relative to the root, depth first and by name in byte order.
 pub(crate) struct Tree {

@@ -1,15 +1,15 @@
 //! Texts with classes, from tables or folders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use tk_transfer::data::listing::{Columns, Listed, list_table};
+use tk_transfer::data::table::Inputs;
 use tk_transfer::data::{Digest, Labelled, Split};
 
-use crate::data::columns::Columns;
-use crate::data::error::{DataError, list};
+use crate::data::error::DataError;
 use crate::data::folder::read_folder;
 use crate::data::report::Report;
-use crate::data::tables::{Found, FoundSample, read_table};
 
 /// Texts, or pairs of texts, with classes.
 ///
@@ -19,6 +19,7 @@ pub struct Dataset {
     root: PathBuf,
     classes: Vec<String>,
     samples: Vec<Sample>,
+    columns: Option<Columns>,
     report: Report,
 }
 
@@ -34,7 +35,7 @@ pub struct Sample {
     /// The index of its class in [`Dataset::classes`].
     pub class: usize,
     /// The part of the data that a column, its file or its folder names.
-    pub side: Option<Split>,
+    pub split: Option<Split>,
     /// What must not be divided.
     pub group: Option<String>,
     /// The digest of the texts.
@@ -61,19 +62,21 @@ impl Dataset {
             std::io::ErrorKind::NotFound => DataError::NotFound { path: root.clone() },
             _ => DataError::Unreadable { path: root.clone(), reason: error.to_string() },
         })?;
-        let mut found =
-            if metadata.is_dir() { read_folder(&root, columns)? } else { read_table(&root, columns)? };
-        set_unlabelled_test_aside(&mut found);
-        let Found { samples, quarantine, ignored, columns, divided_by } = found;
-        if samples.is_empty() {
-            return Err(DataError::NoSamples { path: root, quarantine });
+        let mut listing = match metadata.is_dir() {
+            true => read_folder(&root, columns)?,
+            false => list_table(&root, columns, Inputs::Texts)?,
+        };
+        if listing.samples.is_empty() {
+            return Err(DataError::NoSamples { path: root, quarantine: listing.quarantine });
         }
-        let classes = classes(&root, &samples)?;
+        let classes = listing.settle_classes(&root)?;
         let places: BTreeMap<&str, usize> =
             classes.iter().enumerate().map(|(place, class)| (class.as_str(), place)).collect();
-        let samples: Vec<Sample> = samples.into_iter().map(|found| sample(found, &places)).collect();
-        let report = Report::new(&classes, &samples, quarantine, ignored, columns, divided_by);
-        Ok(Self { root, classes, samples, report })
+        let found = std::mem::take(&mut listing.samples);
+        let samples: Vec<Sample> = found.into_iter().map(|found| sample(found, &places)).collect();
+        let columns = listing.chosen.take();
+        let report = Report::new(&classes, &samples, listing);
+        Ok(Self { root, classes, samples, columns, report })
     }
 
     /// All usable samples: of tables in the order train, validation, test and then of lines, of files by path.
@@ -123,7 +126,7 @@ impl Labelled for Dataset {
     }
 
     fn split_of(&self, sample: usize) -> Option<Split> {
-        self.samples[sample].side
+        self.samples[sample].split
     }
 
     fn group(&self, sample: usize) -> Option<&str> {
@@ -133,10 +136,14 @@ impl Labelled for Dataset {
     /// A digest of all classes and of every sample's name, texts, class, group and split.
     fn digest(&self) -> [u8; 32] {
         let mut text = format!("{:?}\n", self.classes);
-        for Sample { name, class, side, group, digest, .. } in &self.samples {
-            text.push_str(&format!("{name:?} {class} {side:?} {group:?} {digest}\n"));
+        for Sample { name, class, split, group, digest, .. } in &self.samples {
+            text.push_str(&format!("{name:?} {class} {split:?} {group:?} {digest}\n"));
         }
         *Digest::of(text.as_bytes()).bytes()
+    }
+
+    fn columns(&self) -> Option<&Columns> {
+        self.columns.as_ref()
     }
 
     fn summary(&self) -> String {
@@ -161,56 +168,10 @@ fn content_digest(text: &str, second: Option<&str>) -> Digest {
     }
 }
 
-fn sample(found: FoundSample, classes: &BTreeMap<&str, usize>) -> Sample {
-    let FoundSample { name, text, second, label, side, group } = found;
+fn sample(found: Listed, classes: &BTreeMap<&str, usize>) -> Sample {
+    let Listed { name, input: text, second, label, split, group } = found;
     let digest = content_digest(&text, second.as_deref());
     // Every label is one of the classes, which were made of them.
     let class = classes.get(label.as_str()).copied().unwrap_or_default();
-    Sample { name, text, second, class, side, group, digest }
-}
-
-/// Test texts whose labels are all strangers were handed out unlabelled, with a placeholder, as competitions do.
-fn set_unlabelled_test_aside(found: &mut Found) {
-    let labels = |is_test: bool| {
-        let samples =
-            found.samples.iter().filter(move |sample| (sample.side == Some(Split::Test)) == is_test);
-        samples.map(|sample| sample.label.clone()).collect::<BTreeSet<_>>()
-    };
-    let (known, in_test) = (labels(false), labels(true));
-    let (Some(placeholder), 1) = (in_test.first(), in_test.len()) else { return };
-    if !known.is_empty() && !known.contains(placeholder) {
-        let count = found.samples.len();
-        found.samples.retain(|sample| sample.side != Some(Split::Test));
-        let count = count - found.samples.len();
-        let reason = format!(
-            "{count} texts all labelled `{placeholder}`, which is no class: nothing to score against"
-        );
-        found.ignored.add("test", reason);
-    }
-}
-
-/// The classes, all of which can be learnt.
-fn classes(root: &Path, samples: &[FoundSample]) -> Result<Vec<String>, DataError> {
-    let is_split = samples.iter().any(|sample| sample.side.is_some());
-    let trained: BTreeSet<&str> = samples
-        .iter()
-        .filter(|sample| !is_split || sample.side == Some(Split::Train))
-        .map(|sample| sample.label.as_str())
-        .collect();
-    if let Some(stranger) = samples.iter().find(|sample| !trained.contains(sample.label.as_str())) {
-        return Err(DataError::UnknownClass {
-            sample: stranger.name.clone(),
-            class: stranger.label.clone(),
-            classes: list(trained),
-        });
-    }
-    if let (Some(class), 1) = (trained.first(), trained.len()) {
-        return Err(DataError::OneClass { path: root.to_owned(), class: (*class).to_owned() });
-    }
-    let mut classes: Vec<String> = trained.into_iter().map(str::to_owned).collect();
-    let number = |class: &String| class.parse::<f64>().ok().filter(|number| number.is_finite());
-    if classes.iter().all(|class| number(class).is_some()) {
-        classes.sort_by(|a, b| number(a).unwrap_or(0.0).total_cmp(&number(b).unwrap_or(0.0)));
-    }
-    Ok(classes)
+    Sample { name, text, second, class, split, group, digest }
 }

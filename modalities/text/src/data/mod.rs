@@ -5,10 +5,7 @@
 
 mod error;
 
-mod columns;
-
 mod folder;
-mod tables;
 
 mod dataset;
 mod report;
@@ -20,11 +17,11 @@ mod tokens;
 
 mod sentences;
 
-pub use columns::Columns;
 pub use dataset::{Dataset, Sample};
 pub use error::DataError;
-pub use report::{ClassCount, Report};
+pub use report::Report;
 pub use sentences::{Layout, Sentences};
+pub use tk_transfer::data::listing::{ClassCount, Columns};
 pub use tokenizer::Tokenizer;
 pub use tokenizer_error::TokenizerError;
 pub use tokens::{Statistics, Tokens};

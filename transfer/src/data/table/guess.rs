@@ -10,6 +10,33 @@ use super::reader::Table;
 /// A column with more distinct values than this has no classes.
 const MAX_CLASSES: usize = 1000;
 
+/// What the input column of a table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inputs {
+    /// Texts, alone or in pairs.
+    Texts,
+    /// Paths of files.
+    Files,
+}
+
+impl Inputs {
+    /// Many of them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Texts => "texts",
+            Self::Files => "paths of files",
+        }
+    }
+
+    /// One of them.
+    pub fn one(self) -> &'static str {
+        match self {
+            Self::Texts => "text",
+            Self::Files => "path",
+        }
+    }
+}
+
 /// What the columns of a table seem to be for, as their positions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guess {
@@ -29,17 +56,22 @@ pub struct Guess {
 
 /// Guesses what columns are for: by usual names, alone or as the last word of a longer name (`airline_sentiment`); else the label is the
 /// column with the fewest values and the input the one with the longest texts.
-pub fn guess_columns(table: &Table) -> Guess {
+/// Paths are known by their column's name or by file endings.
+pub fn guess_columns(table: &Table, inputs: Inputs) -> Guess {
     let columns: Vec<Column> = (0..table.columns().len()).map(|at| Column::of(table, at)).collect();
     let named =
         |names: &[&str]| names.iter().find_map(|name| columns.iter().position(|column| column.name == *name));
     let split = named(&SPLITS).filter(|&at| columns.get(at).is_some_and(|column| column.names_sides));
-    let path = named(&PATHS);
+    let path = named(&PATHS).or_else(|| columns.iter().position(|column| column.names_files));
     let pair = PAIRS.iter().find_map(|&(first, second)| named(&[first]).zip(named(&[second])));
+    let pair = pair.filter(|_| inputs == Inputs::Texts);
     let named_label = named(&LABELS).filter(|&at| Some(at) != split);
-    let named_input = pair.map(|(first, _)| first).or_else(|| named(&INPUTS)).or_else(|| {
-        last_word_in(&columns, &INPUTS, |at, column| Some(at) != named_label && !column.has_classes())
-    });
+    let named_input = match inputs {
+        Inputs::Files => path,
+        Inputs::Texts => pair.map(|(first, _)| first).or_else(|| named(&INPUTS)).or_else(|| {
+            last_word_in(&columns, &INPUTS, |at, column| Some(at) != named_label && !column.has_classes())
+        }),
+    };
     let named_label = named_label.or_else(|| {
         last_word_in(&columns, &LABELS, |at, column| Some(at) != named_input && column.has_classes())
     });
@@ -56,7 +88,11 @@ pub fn guess_columns(table: &Table) -> Guess {
         candidates.rev().min_by_key(|(_, column)| column.values).map(|(at, _)| at)
     };
     let label = named_label.or_else(fewest_values);
-    let input = named_input.or_else(|| longest(&columns, |at| !taken(at) && Some(at) != label)).or(path);
+    let longest_free = || longest(&columns, |at| !taken(at) && Some(at) != label);
+    let input = match inputs {
+        Inputs::Files => path,
+        Inputs::Texts => named_input.or_else(longest_free).or(path),
+    };
     let second_input = pair.map(|(_, second)| second);
 
     let mut guess = Guess { input, second_input, path, label, split, why: String::new() };
@@ -110,6 +146,8 @@ struct Column {
     bytes: usize,
     /// Whether all values are names of parts of a data set.
     names_sides: bool,
+    /// Whether nearly all values end as names of files do.
+    names_files: bool,
 }
 
 impl Column {
@@ -128,6 +166,10 @@ impl Column {
             rows: table.rows().len(),
             filled: cells().count(),
             bytes: cells().map(str::len).sum(),
+            names_files: {
+                let files = cells().filter(|cell| ends_like_file(cell)).count();
+                files > 0 && files * 10 >= cells().count() * 9
+            },
             names_sides: !values.is_empty() && values.iter().all(|value| Split::from_name(value).is_some()),
         }
     }
@@ -138,6 +180,16 @@ impl Column {
             && self.values * 2 <= self.filled + 1
             && self.filled * 2 > self.rows
     }
+}
+
+/// Whether a cell ends in a dot and a file's ending: two to five letters or digits, not digits alone.
+fn ends_like_file(cell: &str) -> bool {
+    cell.rsplit_once('.').is_some_and(|(stem, ending)| {
+        !stem.is_empty()
+            && (2..=5).contains(&ending.len())
+            && ending.chars().all(|letter| letter.is_ascii_alphanumeric())
+            && ending.chars().any(|letter| letter.is_ascii_alphabetic())
+    })
 }
 
 /// The column with the longest texts among some.
@@ -195,7 +247,26 @@ mod tests {
         ];
         for (text, expected) in cases {
             let table = Table::read(Path::new("a.csv"), text.as_bytes()).unwrap();
-            assert_eq!(guess_columns(&table).why, expected, "{text}");
+            assert_eq!(guess_columns(&table, Inputs::Texts).why, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn files_are_guessed_by_name_or_ending() {
+        let cases = [
+            (
+                "image,caption,class,set\na/1,one,x,train\nb/2,two,y,val\nb/3,three,y,val\n",
+                "input `image`, label `class` (2 values), split `set`",
+            ),
+            (
+                "1.jpg,golden retriever\n2.png,golden retriever\n3.jpg,persian cat\n4.jpg,persian cat\n",
+                "input `1`, label `2` (2 values)",
+            ),
+            ("what,n\nwell,1\nno,2\nyes,1\n", "no input column, label `n` (2 values)"),
+        ];
+        for (text, expected) in cases {
+            let table = Table::read(Path::new("a.csv"), text.as_bytes()).unwrap();
+            assert_eq!(guess_columns(&table, Inputs::Files).why, expected, "{text}");
         }
     }
 }

@@ -24,7 +24,7 @@ mod selector;
 
 pub use encoding::decode;
 pub use error::TableError;
-pub use guess::{Guess, guess_columns};
+pub use guess::{Guess, Inputs, guess_columns};
 pub use reader::{MAX_FILE_BYTES, Row, TABLE_ENDINGS, Table, is_table};
 pub use records::MAX_ROW_BYTES;
 pub use selector::{BoundSelector, Selector};

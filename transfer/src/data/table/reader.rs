@@ -305,7 +305,7 @@ mod tests {
                     assert_eq!(row.cells.len(), table.columns().len());
                     assert!(!table.quarantine().contains(&table.row_name(row)));
                 }
-                crate::data::table::guess_columns(&table);
+                crate::data::table::guess_columns(&table, crate::data::table::Inputs::Texts);
             }
         }
         assert!(tables > 2000 && rows > tables, "{tables} {rows}");

@@ -84,6 +84,11 @@ impl BoundSelector<'_> {
         self.column
     }
 
+    /// Whether it takes cells as they are, and not a part of the path in them.
+    pub fn takes_cell(&self) -> bool {
+        self.selector.column_name().is_some()
+    }
+
     /// What is selected of a row, without white space around it.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! What the user says of a data set's columns; what stays unsaid is guessed.
 
-use tk_transfer::data::table::Selector;
+use crate::data::table::Selector;
 
-/// Where texts, labels, parts and groups are found. The default guesses.
+/// Where inputs, labels, parts and groups are found. The default guesses.
 #[derive(Clone, Debug, Default)]
 pub struct Columns {
     pub(super) input: Option<String>,
@@ -13,14 +13,14 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// The column of texts, by name or number.
+    /// The column of inputs (texts, or paths of files), by name or number.
     #[must_use]
     pub fn input(mut self, column: impl Into<String>) -> Self {
         self.input = Some(column.into());
         self
     }
 
-    /// The column of the second text of each pair, by name or number.
+    /// The column of the second input of each pair, by name or number.
     #[must_use]
     pub fn second_input(mut self, column: impl Into<String>) -> Self {
         self.second_input = Some(column.into());
@@ -46,5 +46,25 @@ impl Columns {
     pub fn group(mut self, group: Selector) -> Self {
         self.group = Some(group);
         self
+    }
+
+    /// A column that was named, if any was: then there has to be a table.
+    pub fn column_name(&self) -> Option<&str> {
+        let selected = [&self.label, &self.group].into_iter().flatten().find_map(Selector::column_name);
+        let named = [&self.input, &self.second_input, &self.split].into_iter().flatten();
+        selected.or(named.map(String::as_str).next())
+    }
+
+    /// The columns of inputs, joined by a comma, if they were named and no name has one itself.
+    pub fn inputs(&self) -> Option<String> {
+        let named = [&self.input, &self.second_input].into_iter().flatten();
+        let names: Vec<&str> = named.map(String::as_str).collect();
+        let can_be_joined = !names.is_empty() && names.iter().all(|name| !name.contains(','));
+        can_be_joined.then(|| names.join(","))
+    }
+
+    /// Where labels are found, if it was said.
+    pub fn labels(&self) -> Option<&Selector> {
+        self.label.as_ref()
     }
 }
