@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use tk_transfer::atomic::write_atomic;
 use tk_transfer::checkpoint::{Precision, SaveTensor, save};
@@ -36,7 +37,7 @@ pub fn run(arguments: Embed) -> Result<(), Failure> {
         }
     };
     let machine = environment::machine(arguments.threads)?;
-    let (names, rows, failed) = match kind::of(&arguments.model) {
+    let Features { names, rows, failed, seconds } = match kind::of(&arguments.model) {
         Kind::Photographs => photographs(&arguments, &machine)?,
         Kind::Texts => sentences(&arguments, &machine)?,
     };
@@ -45,16 +46,22 @@ pub fn run(arguments: Embed) -> Result<(), Failure> {
     }
     write(&arguments.out, format, &names, &rows)?;
     let width = rows.first().map_or(0, Vec::len);
-    console::note(&format!("features of {} samples, {width} numbers each", rows.len()));
+    console::note(&format!("features of {} samples, {width} numbers each, in {seconds:.2} s", rows.len()));
     console::line(&arguments.out.display().to_string())?;
     inputs::some_failed(failed, rows.len() + failed)
 }
 
-/// Names and features of what could be read, and how much could not.
-type Features = (Vec<String>, Vec<Vec<f32>>, usize);
+/// Names and features of what could be read, how much could not, and the seconds it took once the model was open.
+struct Features {
+    names: Vec<String>,
+    rows: Vec<Vec<f32>>,
+    failed: usize,
+    seconds: f64,
+}
 
 fn photographs(arguments: &Embed, machine: &Machine) -> Result<Features, Failure> {
     let classifier = inputs::classifier(&arguments.model, machine)?;
+    let began = Instant::now();
     let files = inputs::files(&arguments.inputs)?;
     let (mut names, mut rows, mut failed) = (Vec::new(), Vec::new(), 0);
     inputs::each_batch(&files, machine.pool.threads(), |files, pictures| {
@@ -67,7 +74,7 @@ fn photographs(arguments: &Embed, machine: &Machine) -> Result<Features, Failure
         rows.extend(classifier.embed(&good)?);
         Ok(())
     })?;
-    Ok((names, rows, failed))
+    Ok(Features { names, rows, failed, seconds: began.elapsed().as_secs_f64() })
 }
 
 /// A run's features, or the sentence embeddings of a published encoder.
@@ -90,11 +97,20 @@ fn sentences(arguments: &Embed, machine: &Machine) -> Result<Features, Failure> 
     }
     let good: Vec<Text<'_>> =
         good.iter().map(|(first, second)| (first.as_str(), second.as_deref())).collect();
+    let began;
     let rows = match settings {
-        Some(_) => text::Classifier::load_on(folder, machine)?.embed(&good)?,
-        None => text::Embedder::open(folder, machine)?.embed(&good)?,
+        Some(_) => {
+            let classifier = text::Classifier::load_on(folder, machine)?;
+            began = Instant::now();
+            classifier.embed(&good)?
+        }
+        None => {
+            let embedder = text::Embedder::open(folder, machine)?;
+            began = Instant::now();
+            embedder.embed(&good)?
+        }
     };
-    Ok((names, rows, failed))
+    Ok(Features { names, rows, failed, seconds: began.elapsed().as_secs_f64() })
 }
 
 fn shown(files: &[PathBuf], position: usize) -> String {

@@ -7,8 +7,10 @@ use std::ptr::NonNull;
 /// Floats aligned for vector loads (64 bytes; 2 MiB from 1 MiB on, so that huge pages apply). Made once and used again.
 #[derive(Debug)]
 pub struct Buffer {
+    /// Where the floats begin: the first aligned place in the allocation.
     pointer: NonNull<f32>,
     length: usize,
+    allocation: NonNull<u8>,
     layout: Layout,
 }
 
@@ -23,22 +25,29 @@ impl Buffer {
     pub fn zeros(length: usize) -> Self {
         let bytes = length.checked_mul(size_of::<f32>()).expect("buffer size overflows");
         let alignment = if bytes >= 1 << 20 { HUGE_PAGE } else { CACHE_LINE };
-        let layout = Layout::from_size_align(bytes.max(CACHE_LINE).next_multiple_of(alignment), alignment)
-            .expect("buffer size overflows");
-        // SAFETY: the layout's size is at least a cache line.
-        let raw = unsafe { alloc_zeroed(layout) };
-        let Some(pointer) = NonNull::new(raw.cast::<f32>()) else { handle_alloc_error(layout) };
-        advise_huge_pages(raw, layout.size());
-        Self { pointer, length, layout }
+        // Room to align by hand: a large allocation without demands is new zero pages of the system, which nobody has to touch
+        // before the kernels do, on all their threads.
+        let size = bytes.checked_add(alignment).expect("buffer size overflows");
+        let layout = Layout::array::<u8>(size).expect("buffer size overflows");
+        // SAFETY: the layout's size is not zero.
+        let Some(allocation) = NonNull::new(unsafe { alloc_zeroed(layout) }) else {
+            handle_alloc_error(layout)
+        };
+        let skipped = allocation.as_ptr().align_offset(alignment);
+        // SAFETY: less than the alignment is skipped, so `bytes` remain.
+        let pointer = unsafe { allocation.add(skipped) };
+        advise_huge_pages(pointer.as_ptr(), bytes);
+        Self { pointer: pointer.cast(), length, allocation, layout }
     }
 }
 
-/// Asks the kernel for huge pages. Only a hint: failure changes nothing but speed.
+/// Asks the kernel for huge pages where whole ones fit. Only a hint: failure changes nothing but speed.
 #[cfg(target_os = "linux")]
 fn advise_huge_pages(start: *mut u8, bytes: usize) {
-    if bytes >= HUGE_PAGE {
-        // SAFETY: the range was just allocated and is page-aligned; the advice does not change its contents.
-        unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
+    let whole = bytes / HUGE_PAGE * HUGE_PAGE;
+    if whole > 0 {
+        // SAFETY: the range was just allocated and begins at a huge page; the advice does not change its contents.
+        unsafe { libc::madvise(start.cast(), whole, libc::MADV_HUGEPAGE) };
     }
 }
 
@@ -64,7 +73,7 @@ impl DerefMut for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: allocated in `zeros` with this layout and freed only here.
-        unsafe { dealloc(self.pointer.as_ptr().cast(), self.layout) };
+        unsafe { dealloc(self.allocation.as_ptr(), self.layout) };
     }
 }
 

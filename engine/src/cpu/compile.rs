@@ -8,7 +8,7 @@ use super::steps::{
     PoolKind, ReduceAxes, RenameAxes, ScaleAndShift, Scope, ShareRows, SliceAxis, Statistics, Step,
 };
 use crate::TrainSpec;
-use crate::graph::{Graph, Node, Op, Reduction, SliceRange, Value};
+use crate::graph::{Activation, Graph, Node, Op, Reduction, SliceRange, Value};
 
 /// A compiled graph.
 #[derive(Default)]
@@ -22,7 +22,8 @@ pub(crate) struct Program {
 /// Compiles a graph for the shapes of its values.
 ///
 /// Chains whose inner values nothing else reads run as one step: `convolution → [add] → [clamp]` and
-/// `batch-norm → [add] → [clamp]`.
+/// `batch-norm → [add] → [clamp]`; dropout that is switched off does not interrupt them. Where nothing is trained, other activations
+/// than clamps go with full convolutions and linear layers too.
 pub(crate) fn compile(graph: &Graph, shapes: &[Vec<usize>], spec: Option<&TrainSpec>) -> Program {
     let mut compiler = Compiler {
         graph,
@@ -77,21 +78,26 @@ impl Compiler<'_> {
         Some(match (&node.op, x) {
             (Op::Convolution(_) | Op::Linear, Some(x)) => match self.form(node) {
                 Some(form) => {
-                    let tail = self.tail(position, form != Form::Linear);
+                    let tail = self.tail(position);
+                    let (curve, output) = match form {
+                        Form::Depthwise(_) => (None, tail.output),
+                        Form::Full(_) | Form::Linear => self.curve(tail.output),
+                    };
                     Box::new(Convolve {
                         x,
                         weight: inputs[1],
                         bias: inputs.get(2).copied(),
                         residual: tail.residual,
                         clamp: tail.clamp,
-                        output: tail.output,
+                        curve,
+                        output,
                         form,
                     })
                 }
                 None => self.fallback(position),
             },
             (Op::BatchNorm { epsilon, momentum }, Some(x)) => {
-                let tail = self.tail(position, true);
+                let tail = self.tail(position);
                 let batch = self.spec.is_some_and(|spec| spec.batch_statistics[node.stage]);
                 Box::new(Normalise {
                     x,
@@ -142,7 +148,7 @@ impl Compiler<'_> {
         let x = *inputs.first()?;
         Some(match &node.op {
             Op::Attention(attention) => {
-                let drops = self.spec.is_some_and(|spec| spec.dropout[node.stage]);
+                let drops = self.drops(node);
                 Box::new(Attend {
                     operands: [x, inputs[1], inputs[2]],
                     mask: inputs.get(3).copied(),
@@ -214,10 +220,10 @@ impl Compiler<'_> {
     }
 
     /// Follows `[add] → [clamp]` as long as nothing else reads what lies between.
-    fn tail(&mut self, position: usize, residuals: bool) -> Tail {
+    fn tail(&mut self, position: usize) -> Tail {
         let mut tail = Tail { residual: None, clamp: Clamp::None, output: Value::at(position) };
-        if residuals
-            && let Some((reader, node)) = self.only_reader(tail.output)
+        self.pass_inactive_dropout(&mut tail);
+        if let Some((reader, node)) = self.only_reader(tail.output)
             && node.op == Op::Add
             && let [a, b] = node.inputs[..]
             && a != b
@@ -226,8 +232,7 @@ impl Compiler<'_> {
             // The other summand must be there already, and not broadcast.
             if other.index() < position && self.shapes[other.index()] == self.shapes[tail.output.index()] {
                 tail.residual = Some(other);
-                tail.output = Value::at(reader);
-                self.owners[reader] = Some(self.steps);
+                tail.output = self.take_in(reader);
             }
         }
         if let Some((reader, node)) = self.only_reader(tail.output)
@@ -235,10 +240,40 @@ impl Compiler<'_> {
             && let Some(clamp) = Clamp::of(activation)
         {
             tail.clamp = clamp;
-            tail.output = Value::at(reader);
-            self.owners[reader] = Some(self.steps);
+            tail.output = self.take_in(reader);
         }
         tail
+    }
+
+    /// Follows dropout that is switched off.
+    fn pass_inactive_dropout(&mut self, tail: &mut Tail) {
+        while let Some((reader, node)) = self.only_reader(tail.output)
+            && matches!(node.op, Op::Dropout { .. } | Op::DropPath { .. })
+            && !self.drops(node)
+        {
+            tail.output = self.take_in(reader);
+        }
+    }
+
+    /// The activation behind a value, where nothing is trained and nothing else reads the value; and the value behind that.
+    fn curve(&mut self, output: Value) -> (Option<Activation>, Value) {
+        match self.only_reader(output).map(|(reader, node)| (reader, &node.op)) {
+            Some((reader, &Op::Activation(activation))) if self.spec.is_none() => {
+                (Some(activation), self.take_in(reader))
+            }
+            _ => (None, output),
+        }
+    }
+
+    /// Makes a node part of the step that is being compiled.
+    fn take_in(&mut self, node: usize) -> Value {
+        self.owners[node] = Some(self.steps);
+        Value::at(node)
+    }
+
+    /// Whether a node's dropout is switched on.
+    fn drops(&self, node: &Node) -> bool {
+        self.spec.is_some_and(|spec| spec.dropout[node.stage])
     }
 
     fn only_reader(&self, value: Value) -> Option<(usize, &Node)> {
@@ -260,13 +295,13 @@ impl Compiler<'_> {
     }
 
     fn drop(&self, node: &Node, x: Value, output: Value, rate: f64, scope: Scope) -> Drop {
-        let active = self.spec.is_some_and(|spec| spec.dropout[node.stage]);
-        Drop { x, output, name: node.name.clone(), rate: if active { rate } else { 0.0 }, scope }
+        let rate = if self.drops(node) { rate } else { 0.0 };
+        Drop { x, output, name: node.name.clone(), rate, scope }
     }
 
     fn fallback(&self, position: usize) -> Box<dyn Step> {
         let node = self.graph.nodes()[position].clone();
-        let drops = self.spec.is_some_and(|spec| spec.dropout[node.stage]);
+        let drops = self.drops(&node);
         Box::new(Fallback { node, output: Value::at(position), drops })
     }
 }

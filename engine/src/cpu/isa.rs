@@ -66,6 +66,29 @@ impl Isa {
     }
 }
 
+/// As [`Isa::vectorize`], with a constant in scope that says whether the instruction set has fused products.
+macro_rules! vectorize_fused {
+    ($isa:expr, $fused:ident => $body:expr) => {
+        match $isa {
+            $crate::cpu::Isa::Portable => {
+                const $fused: bool = false;
+                $crate::cpu::Isa::Portable.vectorize(
+                    #[inline(always)]
+                    || $body,
+                )
+            }
+            isa => {
+                const $fused: bool = true;
+                isa.vectorize(
+                    #[inline(always)]
+                    || $body,
+                )
+            }
+        }
+    };
+}
+pub(crate) use vectorize_fused;
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 #[inline]

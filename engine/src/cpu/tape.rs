@@ -284,7 +284,10 @@ pub(crate) fn put_parameter(
     check_length(&spec.name, tensor, &spec.shape)?;
     // Known before any input is bound, so that values can be read back at once.
     workspace.shapes[value.index()] = spec.shape.clone();
-    workspace.put_slice(value, tensor.as_f32()?);
+    match workspace.wants(value) {
+        true => workspace.put_slice(value, tensor.as_f32()?),
+        false => workspace.put_shared(value, tensor)?,
+    }
     Ok(())
 }
 

@@ -5,14 +5,14 @@ use super::Machine;
 use super::kernels::conv::{self, ConvShape, Direction, PackedWeights};
 use super::kernels::{Accumulate, Scratch};
 use crate::graph::{Graph, Op, Value};
-use crate::{EngineError, Result, StepKey};
+use crate::{EngineError, Result, StepKey, Tensor};
 
 /// Values, gradients and free buffers of one executor.
 pub(crate) struct Workspace {
     pub machine: Machine,
     /// The shape of every value, for the inputs bound last.
     pub shapes: Vec<Vec<usize>>,
-    values: Vec<Option<Buffer>>,
+    values: Vec<Option<Numbers>>,
     gradients: Vec<Option<Buffer>>,
     /// Whether each value's gradient is wanted: it is, or depends on, a trained parameter.
     wanted: Vec<bool>,
@@ -24,6 +24,14 @@ pub(crate) struct Workspace {
     pub scratch: Scratch,
     /// What names the step, while a training step runs.
     pub key: Option<StepKey>,
+}
+
+/// Where a value's numbers are.
+enum Numbers {
+    /// Made here.
+    Own(Buffer),
+    /// A parameter's, which the caller has too and which nobody changes.
+    Shared(Tensor),
 }
 
 /// Weights as a kernel reads them, and the version of the value they were packed from.
@@ -69,7 +77,8 @@ impl Workspace {
     /// When no step has made them: the order of steps is wrong.
     pub fn get(&self, value: Value) -> &[f32] {
         match &self.values[value.index()] {
-            Some(buffer) => &buffer[..self.len(value)],
+            Some(Numbers::Own(buffer)) => &buffer[..self.len(value)],
+            Some(Numbers::Shared(tensor)) => tensor.as_f32().unwrap_or_default(),
             None => panic!("value {} is read before it is made", value.index()),
         }
     }
@@ -100,32 +109,53 @@ impl Workspace {
     /// Sets a value's numbers.
     pub fn put(&mut self, value: Value, buffer: Buffer) {
         self.versions[value.index()] += 1;
-        if let Some(old) = self.values[value.index()].replace(buffer) {
+        if let Some(Numbers::Own(old)) = self.values[value.index()].replace(Numbers::Own(buffer)) {
             self.free.push(old);
         }
+    }
+
+    /// Sets a value's numbers to a tensor's, which are not copied.
+    ///
+    /// # Errors
+    /// When the tensor is f64.
+    pub fn put_shared(&mut self, value: Value, tensor: &Tensor) -> Result<()> {
+        tensor.as_f32()?;
+        self.release(value);
+        self.versions[value.index()] += 1;
+        self.values[value.index()] = Some(Numbers::Shared(tensor.clone()));
+        Ok(())
     }
 
     /// Copies a slice in as a value's numbers.
     pub fn put_slice(&mut self, value: Value, data: &[f32]) {
         let mut buffer = match self.values[value.index()].take() {
-            Some(buffer) if buffer.len() >= data.len() => buffer,
-            old => {
-                self.free.extend(old);
+            Some(Numbers::Own(buffer)) if buffer.len() >= data.len() => buffer,
+            Some(Numbers::Own(small)) => {
+                self.free.push(small);
                 self.allocate(data.len())
             }
+            _ => self.allocate(data.len()),
         };
         buffer[..data.len()].copy_from_slice(data);
         self.put(value, buffer);
     }
 
-    /// Takes a value's numbers out, to overwrite them or give them back.
+    /// Takes a value's numbers out, to overwrite them or give them back. Shared ones are copied.
     pub fn take(&mut self, value: Value) -> Option<Buffer> {
-        self.values[value.index()].take()
+        match self.values[value.index()].take()? {
+            Numbers::Own(buffer) => Some(buffer),
+            Numbers::Shared(tensor) => {
+                let data = tensor.as_f32().unwrap_or_default();
+                let mut buffer = self.allocate(data.len());
+                buffer[..data.len()].copy_from_slice(data);
+                Some(buffer)
+            }
+        }
     }
 
     /// Frees a value's numbers.
     pub fn release(&mut self, value: Value) {
-        if let Some(buffer) = self.values[value.index()].take() {
+        if let Some(Numbers::Own(buffer)) = self.values[value.index()].take() {
             self.free.push(buffer);
         }
     }
@@ -162,7 +192,7 @@ impl Workspace {
     /// Frees every value and gradient but those that `keep` names.
     pub fn clear(&mut self, keep: impl Fn(Value) -> bool) {
         for index in (0..self.values.len()).filter(|&index| !keep(Value::at(index))) {
-            self.free.extend(self.values[index].take());
+            self.release(Value::at(index));
             self.free.extend(self.gradients[index].take());
         }
     }
@@ -203,8 +233,8 @@ impl Workspace {
         };
         for (position, node) in graph.nodes().iter().enumerate() {
             let value = Value::at(position);
-            if let (Op::Parameter(index), Some(buffer)) = (&node.op, &self.values[position]) {
-                add(&buffer[..graph.parameters()[*index].shape.iter().product()]);
+            if let (Op::Parameter(_), Some(_)) = (&node.op, &self.values[position]) {
+                add(self.get(value));
                 let mut copies: Vec<&PackedCopy> =
                     self.packed.iter().filter(|copy| copy.weight == value).collect();
                 copies.sort_by_key(|copy| (copy.direction == Direction::Input, format!("{:?}", copy.shape)));

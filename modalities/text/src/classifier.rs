@@ -3,6 +3,7 @@
 //! The folder is what transformers (published heads) or sentence-transformers (pooled heads) opens, and `transfer.json` for what only
 //! this toolkit knows. A head with a hidden layer lies in a file of its own beside an encoder that gives embeddings.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -272,8 +273,9 @@ impl Embedder {
 
 /// The output of each text: texts of one length run together, without padding, so that none depends on the others.
 fn run(plan: &mut Plan, layout: &Layout, tokens: &[Tokens]) -> Result<Vec<Vec<f32>>, EngineError> {
+    // The longest first, so that memory is made once.
     let mut order: Vec<usize> = (0..tokens.len()).collect();
-    order.sort_by_key(|&text| tokens[text].ids.len());
+    order.sort_by_key(|&text| Reverse(tokens[text].ids.len()));
     let mut rows = vec![Vec::new(); tokens.len()];
     let buckets = order.chunk_by(|&a, &b| tokens[a].ids.len() == tokens[b].ids.len());
     for texts in buckets.flat_map(|bucket| bucket.chunks(BATCH)) {

@@ -99,7 +99,7 @@ fn a_table_is_read_as_said_or_guessed() {
         match Dataset::open_with(&path, &columns) {
             Ok(data) => assert_eq!(lines(&data), expected, "{columns:?}"),
             // Each part is its own class, so those to validate and test are strangers.
-            Err(error) => assert!(error.to_string().contains("which no text to train on has"), "{error}"),
+            Err(error) => assert!(error.to_string().contains("which no sample to train on has"), "{error}"),
         }
     }
 }
@@ -141,7 +141,7 @@ fn tables_of_a_folder_are_the_sides() {
     }
     // Competitions hand out their test texts without labels, or with one that is none.
     for (test, reason) in
-        [("text\nx\ny\n", "without labels"), ("text,label\nx,-1\ny,-1\n", "2 texts all labelled `-1`")]
+        [("text\nx\ny\n", "without labels"), ("text,label\nx,-1\ny,-1\n", "2 samples all labelled `-1`")]
     {
         let root = folder(&[("train.csv", "text,label\na,1\nb,0\n"), ("test.csv", test)]);
         let data = Dataset::open(root.path()).unwrap();
@@ -266,7 +266,7 @@ fn what_is_no_data_set_is_an_error_with_the_way_out() {
         (
             &[("train.csv", train), ("dev.csv", "text,label\na,2\n")],
             "",
-            "`dev.csv:2` has the class `2`, which no text",
+            "`dev.csv:2` has the class `2`, which no sample",
         ),
         (&[("train.csv", train), ("dev.csv", "words,label\na,1\n")], "", "`dev.csv` has no column `text`"),
         (&[("pos/1.txt", "a")], "", "have one class, `pos`"),

@@ -2,7 +2,8 @@
 
 use std::f64::consts;
 
-use crate::cpu::Machine;
+use crate::cpu::isa::vectorize_fused;
+use crate::cpu::{Isa, Machine};
 
 use super::accumulate::Accumulate;
 use super::chunks::CHUNK;
@@ -94,37 +95,37 @@ impl Activation {
 
     /// The value at `x`. Relative error below 10⁻⁶ (GeluTanh: 10⁻⁵ where the result is below 10⁻³ in size).
     #[inline(always)]
-    pub fn apply(self, x: f32) -> f32 {
+    pub fn apply<const FUSED: bool>(self, x: f32) -> f32 {
         match self {
             Self::Relu => limit(x, 0.0, f32::INFINITY),
             Self::Relu6 => limit(x, 0.0, 6.0),
-            Self::Gelu => x * normal(x).0,
-            Self::GeluTanh => x * sigmoid(TANH_SLOPE as f32 * x * (1.0 + TANH_CUBIC as f32 * x * x)),
-            Self::Silu => x * sigmoid(x),
+            Self::Gelu => x * normal::<FUSED>(x).0,
+            Self::GeluTanh => x * sigmoid::<FUSED>(TANH_SLOPE as f32 * x * (1.0 + TANH_CUBIC as f32 * x * x)),
+            Self::Silu => x * sigmoid::<FUSED>(x),
             Self::HardSwish => x * limit(x + 3.0, 0.0, 6.0) * (1.0 / 6.0),
             Self::HardSigmoid => limit(x + 3.0, 0.0, 6.0) * (1.0 / 6.0),
-            Self::Sigmoid => sigmoid(x),
-            Self::Tanh => tanh(x),
+            Self::Sigmoid => sigmoid::<FUSED>(x),
+            Self::Tanh => tanh::<FUSED>(x),
         }
     }
 
     /// The derivative at `x`. Error below 10⁻⁶ of max(1, its size).
     #[inline(always)]
-    pub fn derivative(self, x: f32) -> f32 {
+    pub fn derivative<const FUSED: bool>(self, x: f32) -> f32 {
         match self {
             Self::Relu => masked(1.0, x, (0.0, f32::INFINITY)),
             Self::Relu6 => masked(1.0, x, (0.0, 6.0)),
             Self::Gelu => {
-                let (distribution, density) = normal(x);
+                let (distribution, density) = normal::<FUSED>(x);
                 distribution + x * density
             }
             Self::GeluTanh => {
                 let (slope, cubic) = (TANH_SLOPE as f32, TANH_CUBIC as f32);
-                let (gate, rest) = sigmoid_and_rest(slope * x * (1.0 + cubic * x * x));
+                let (gate, rest) = sigmoid_and_rest::<FUSED>(slope * x * (1.0 + cubic * x * x));
                 gate + x * gate * rest * slope * (1.0 + 3.0 * cubic * x * x)
             }
             Self::Silu => {
-                let (gate, rest) = sigmoid_and_rest(x);
+                let (gate, rest) = sigmoid_and_rest::<FUSED>(x);
                 gate + x * gate * rest
             }
             Self::HardSwish => {
@@ -134,11 +135,11 @@ impl Activation {
             }
             Self::HardSigmoid => masked(1.0 / 6.0, x, (-3.0, 3.0)),
             Self::Sigmoid => {
-                let (gate, rest) = sigmoid_and_rest(x);
+                let (gate, rest) = sigmoid_and_rest::<FUSED>(x);
                 gate * rest
             }
             Self::Tanh => {
-                let value = tanh(x);
+                let value = tanh::<FUSED>(x);
                 1.0 - value * value
             }
         }
@@ -211,19 +212,53 @@ pub fn forward(machine: &Machine, activation: Activation, x: &[f32], y: &mut [f3
     assert_eq!(x.len(), y.len(), "activation: sizes of x and y");
     machine.pool.for_each_chunk(y, CHUNK, |index, y| {
         let x = &x[index * CHUNK..][..y.len()];
-        machine.isa.vectorize(
-            #[inline(always)]
-            || {
+        vectorize_fused!(machine.isa, FUSED => {
+                        activation.specialise(
+                            #[inline(always)]
+                            |activation| {
+                                for (y, &x) in y.iter_mut().zip(x) {
+                                    *y = activation.apply::<FUSED>(x);
+                                }
+                            },
+                        );
+        });
+    });
+}
+
+/// The floats of the widest register.
+const REGISTER: usize = 16;
+
+/// Applies an activation in place to `columns` elements at each of some offsets from `start`.
+///
+/// # Safety
+/// The elements are the caller's to write.
+pub(super) unsafe fn bend(
+    isa: Isa,
+    activation: Activation,
+    start: *mut f32,
+    offsets: &[usize],
+    columns: usize,
+) {
+    vectorize_fused!(isa, FUSED => {
                 activation.specialise(
                     #[inline(always)]
                     |activation| {
-                        for (y, &x) in y.iter_mut().zip(x) {
-                            *y = activation.apply(x);
+                        for &offset in offsets {
+                            // SAFETY: the caller's promise.
+                            let row = unsafe { std::slice::from_raw_parts_mut(start.add(offset), columns) };
+                            // Rows are short: whole registers instead of the long loop that the compiler would prepare for.
+                            let (registers, rest) = row.as_chunks_mut::<REGISTER>();
+                            for register in registers {
+                                for value in register {
+                                    *value = activation.apply::<FUSED>(*value);
+                                }
+                            }
+                            for value in rest {
+                                *value = activation.apply::<FUSED>(*value);
+                            }
                         }
                     },
                 );
-            },
-        );
     });
 }
 
@@ -244,19 +279,16 @@ pub fn backward(
     machine.pool.for_each_chunk(dx, CHUNK, |index, dx| {
         let x = &x[index * CHUNK..][..dx.len()];
         let dy = &dy[index * CHUNK..][..dx.len()];
-        machine.isa.vectorize(
-            #[inline(always)]
-            || {
-                activation.specialise(
-                    #[inline(always)]
-                    |activation| {
-                        for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
-                            accumulate.store(dx, dy * activation.derivative(x));
-                        }
-                    },
-                );
-            },
-        );
+        vectorize_fused!(machine.isa, FUSED => {
+                        activation.specialise(
+                            #[inline(always)]
+                            |activation| {
+                                for ((dx, &x), &dy) in dx.iter_mut().zip(x).zip(dy) {
+                                    accumulate.store(dx, dy * activation.derivative::<FUSED>(x));
+                                }
+                            },
+                        );
+        });
     });
 }
 
@@ -319,11 +351,11 @@ mod tests {
             (Activation::HardSigmoid, -3.0, 0.0),
             (Activation::HardSigmoid, 3.0, 0.0),
         ] {
-            assert_eq!(activation.derivative(x), slope, "{activation:?} at {x}");
+            assert_eq!(activation.derivative::<true>(x), slope, "{activation:?} at {x}");
             assert_eq!(activation.derivative_f64(f64::from(x)), f64::from(slope), "{activation:?} at {x}");
         }
         for activation in Activation::ALL {
-            assert!(activation.apply(f32::NAN).is_nan(), "{activation:?}");
+            assert!(activation.apply::<true>(f32::NAN).is_nan(), "{activation:?}");
         }
     }
 }

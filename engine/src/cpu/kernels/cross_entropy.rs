@@ -130,7 +130,7 @@ fn exponentials(logits: &[f32], powers: &mut [f32]) -> (f32, f64) {
         .iter()
         .fold(f32::NEG_INFINITY, |greatest, &logit| if logit > greatest { logit } else { greatest });
     for (power, &logit) in powers.iter_mut().zip(logits) {
-        *power = exp(logit - greatest);
+        *power = exp::<false>(logit - greatest);
     }
     (greatest, powers.iter().map(|&power| f64::from(power)).sum())
 }

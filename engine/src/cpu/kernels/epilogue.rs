@@ -1,21 +1,23 @@
 //! What a kernel does to its result before writing it.
 
-use super::activation::Clamp;
+use super::activation::{Activation, Clamp};
 
-/// What is done to a sum on its way out: `activation(sum + bias + residual)`.
+/// What is done to a sum on its way out: `curve(clamp(sum + bias + residual))`.
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a> {
     /// One number for each output channel.
     pub bias: Option<&'a [f32]>,
     /// As large as the output.
     pub residual: Option<&'a [f32]>,
-    /// Applied last.
-    pub activation: Clamp,
+    /// Applied next.
+    pub clamp: Clamp,
+    /// Applied last, by full convolutions and linear layers alone.
+    pub curve: Option<Activation>,
 }
 
 impl Epilogue<'_> {
     /// Nothing is done.
-    pub const NONE: Self = Self { bias: None, residual: None, activation: Clamp::None };
+    pub const NONE: Self = Self { bias: None, residual: None, clamp: Clamp::None, curve: None };
 
     /// Panics unless the slices fit an output of `length` floats in `channels` channels.
     pub(crate) fn check(&self, channels: usize, length: usize) {

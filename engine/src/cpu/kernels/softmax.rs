@@ -75,7 +75,7 @@ pub(super) fn shares(row: &mut [f32], count: usize) {
     let greatest = rows::greatest(row);
     for x in row.iter_mut() {
         let below = *x - greatest;
-        let power = exp(below);
+        let power = exp::<false>(below);
         *x = if below < NOTHING { 0.0 } else { power };
     }
     let total = 1.0

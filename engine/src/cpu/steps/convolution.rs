@@ -1,19 +1,21 @@
-//! Convolutions, full or depthwise, and linear layers, with the addition and the clamp that follow them.
+//! Convolutions, full or depthwise, and linear layers, with the addition and the activation that follow them.
 
 use super::{Mode, Step};
 use crate::Result;
 use crate::cpu::kernels::conv::{self, ConvShape, Direction};
 use crate::cpu::kernels::{Clamp, Epilogue, depthwise, elementwise};
 use crate::cpu::{Buffer, Workspace};
-use crate::graph::{Convolution, Value};
+use crate::graph::{Activation, Convolution, Value};
 
-/// `output = clamp(convolution(x, weight) + bias + residual)`.
+/// `output = curve(clamp(convolution(x, weight) + bias + residual))`.
 pub(crate) struct Convolve {
     pub x: Value,
     pub weight: Value,
     pub bias: Option<Value>,
     pub residual: Option<Value>,
     pub clamp: Clamp,
+    /// Only where nobody asks for gradients, which would need what it was applied to.
+    pub curve: Option<Activation>,
     pub output: Value,
     pub form: Form,
 }
@@ -76,7 +78,8 @@ impl Step for Convolve {
         let epilogue = Epilogue {
             bias: self.bias.map(|bias| workspace.get(bias)),
             residual: self.residual.map(|residual| workspace.get(residual)),
-            activation: self.clamp,
+            clamp: self.clamp,
+            curve: self.curve,
         };
         match &packed {
             Some(packed) => conv::forward(machine, &shape, x, &packed.weights, epilogue, into),

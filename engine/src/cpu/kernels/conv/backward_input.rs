@@ -37,6 +37,7 @@ pub fn backward_input(
             bias: None,
             residual: (accumulate == Accumulate::Add).then_some(target.cast_const()),
             clamp: Clamp::None.limits(),
+            curve: None,
             output: SharedPointer(target),
         }
         .run(machine);

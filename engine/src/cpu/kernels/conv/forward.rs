@@ -8,7 +8,7 @@ use crate::cpu::Machine;
 use crate::cpu::kernels::Epilogue;
 use crate::cpu::pool::SharedPointer;
 
-/// `output = activation(convolution(input) + bias + residual)`.
+/// `output = curve(clamp(convolution(input) + bias + residual))`.
 ///
 /// # Panics
 /// When sizes differ, or the weights are packed for something else.
@@ -33,7 +33,8 @@ pub fn forward(
             columns: shape.out_channels,
             bias: epilogue.bias,
             residual: epilogue.residual.map(<[f32]>::as_ptr),
-            clamp: epilogue.activation.limits(),
+            clamp: epilogue.clamp.limits(),
+            curve: epilogue.curve,
             output: SharedPointer(output.as_mut_ptr()),
         }
         .run(machine);

@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::geometry::{Geometry, Run};
-use crate::cpu::Machine;
+use crate::cpu::kernels::activation::{self, Activation};
 use crate::cpu::kernels::micro::{Finish, LINE, Microkernels, Vector, with_microkernels};
 use crate::cpu::kernels::scratch::{Workspace, with_workspace};
 use crate::cpu::pool::SharedPointer;
+use crate::cpu::{Isa, Machine};
 
 /// One product. The slices' sizes are the caller's promise, asserted at the public functions.
 pub(super) struct Product<'a> {
@@ -21,6 +22,8 @@ pub(super) struct Product<'a> {
     pub bias: Option<&'a [f32]>,
     pub residual: Option<*const f32>,
     pub clamp: (f32, f32),
+    /// Applied to finished tiles while they are in the cache.
+    pub curve: Option<Activation>,
     /// The result; only target pixels of the grid are written.
     pub output: SharedPointer<f32>,
 }
@@ -55,7 +58,7 @@ impl Product<'_> {
                     tiles.start * K::ROWS..pixels.min(tiles.end * K::ROWS),
                 );
                 for (index, panel) in panels.enumerate() {
-                    self.multiply_panel::<K>(&table, panel, index == 0);
+                    self.multiply_panel::<K>(machine.isa, &table, panel, index == 0);
                 }
             });
         });
@@ -117,7 +120,7 @@ impl Product<'_> {
 
     /// Multiplies all tiles of a table with one panel. The first to do so finds source rows outside the caches, and asks for
     /// them ahead.
-    fn multiply_panel<K: Microkernels>(&self, table: &Table<'_>, panel: usize, is_first: bool) {
+    fn multiply_panel<K: Microkernels>(&self, isa: Isa, table: &Table<'_>, panel: usize, is_first: bool) {
         let (taps, depth) = (self.geometry.taps.len(), self.depth());
         let first = panel * K::COLUMNS;
         let width = K::panel_width(first, self.columns);
@@ -157,6 +160,10 @@ impl Product<'_> {
                     ahead,
                 );
                 K::finish(tile.0.as_ptr(), width, offsets, &finish);
+            }
+            if let Some(curve) = self.curve {
+                // SAFETY: the elements just written, which are this task's.
+                unsafe { activation::bend(isa, curve, finish.output, offsets, finish.columns) };
             }
         }
     }

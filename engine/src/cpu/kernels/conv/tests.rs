@@ -3,6 +3,7 @@
 use super::oracle::{Kind, error, for_each_product, numbers};
 use super::*;
 use crate::cpu::kernels::accumulate::Accumulate;
+use crate::cpu::kernels::activation::Activation;
 use crate::cpu::kernels::scratch::Scratch;
 use crate::cpu::kernels::{Clamp, Epilogue};
 use crate::cpu::{Isa, Machine, Pool};
@@ -111,22 +112,29 @@ fn forward_is_the_definition_with_every_epilogue() {
         for_each_product(&shape, Kind::Full, |from, weight, to| {
             sums[to] += f64::from(input[from]) * f64::from(weights[weight])
         });
-        for activation in [Clamp::None, Clamp::Relu, Clamp::Relu6] {
+        for (clamp, curve) in [
+            (Clamp::None, None),
+            (Clamp::Relu, None),
+            (Clamp::Relu6, None),
+            (Clamp::None, Some(Activation::Gelu)),
+        ] {
             for (bias, residual) in
                 [(None, None), (Some(&bias), None), (None, Some(&residual)), (Some(&bias), Some(&residual))]
             {
-                let (low, high) = activation.limits();
+                let (low, high) = clamp.limits();
                 let expected: Vec<f64> = (sums.iter().enumerate())
                     .map(|(index, sum)| {
                         let bias = bias.map_or(0.0, |bias| f64::from(bias[index % shape.out_channels]));
                         let residual = residual.map_or(0.0, |residual| f64::from(residual[index]));
-                        (sum + bias + residual).clamp(f64::from(low), f64::from(high))
+                        let clamped = (sum + bias + residual).clamp(f64::from(low), f64::from(high));
+                        curve.map_or(clamped, |curve| curve.apply_f64(clamped))
                     })
                     .collect();
                 let epilogue = Epilogue {
                     bias: bias.map(Vec::as_slice),
                     residual: residual.map(Vec::as_slice),
-                    activation,
+                    clamp,
+                    curve,
                 };
                 for machine in machines() {
                     let found = run_forward(&machine, &shape, epilogue);
@@ -228,7 +236,7 @@ fn activations_keep_not_a_number() {
     for machine in machines() {
         let weights = packed(&machine, &shape, &[f32::NAN; 12], Direction::Forward);
         let mut output = [0.0; 3];
-        let epilogue = Epilogue { activation: Clamp::Relu6, ..Epilogue::NONE };
+        let epilogue = Epilogue { clamp: Clamp::Relu6, ..Epilogue::NONE };
         forward(&machine, &shape, &[1.0; 4], &weights, epilogue, &mut output);
         assert!(output.iter().all(|value| value.is_nan()), "{:?}: a ReLU must not hide a NaN", machine.isa);
     }

@@ -29,7 +29,7 @@ pub fn forward(
         source: input,
         bias: epilogue.bias,
         residual: epilogue.residual.map(<[f32]>::as_ptr),
-        limits: epilogue.activation.limits(),
+        limits: epilogue.clamp.limits(),
         output: SharedPointer(output.as_mut_ptr()),
     };
     pass.run(machine, &[(geometry, by_tap(weights, shape.taps(), &taps))]);

@@ -107,7 +107,11 @@ fn forward_is_the_definition_with_every_epilogue() {
                     })
                     .collect();
                 for machine in machines() {
-                    let found = run_forward(&machine, &shape, Epilogue { bias, residual, activation });
+                    let found = run_forward(
+                        &machine,
+                        &shape,
+                        Epilogue { bias, residual, clamp: activation, curve: None },
+                    );
                     let error = error(&found, &expected);
                     assert!(error < TOLERANCE, "{error:.1e} {:?} {activation:?} {shape:?}", machine.isa);
                 }
