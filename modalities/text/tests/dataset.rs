@@ -244,7 +244,7 @@ fn what_is_no_data_set_is_an_error_with_the_way_out() {
         (&[], "", "holds no texts; expected a table (.csv, .tsv, .jsonl)"),
         (&[("a.csv", "")], "a.csv", "`a.csv` is empty"),
         (&[("a.csv", "text,label\n")], "a.csv", "`a.csv` has no usable row"),
-        (&[("a.csv", "text,label\na,1\nb,1\n")], "a.csv", "have one class, `1`; add texts of another"),
+        (&[("a.csv", "text,label\na,1\nb,1\n")], "a.csv", "have one class, `1`; add samples of another"),
         (
             &[("a.csv", "text,label\n,1\n,0\n")],
             "a.csv",
