@@ -302,14 +302,20 @@ pub enum CacheAction {
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// An architecture (with random weights), or a model as -m takes it
+    /// An architecture (with random weights), or a model as -m takes it; for texts a folder
     pub model: String,
-    /// Pictures in a batch
+    /// Samples in a batch
     #[arg(long, default_value_t = 8)]
     pub batch: usize,
     /// Side of the input in pixels; the model's own if nothing is said
     #[arg(long, value_name = "PX")]
     pub size: Option<u32>,
+    /// Tokens of a text; 128 if nothing is said
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<usize>,
+    /// Measure one kind of work; both if nothing is said
+    #[arg(long, value_parser = ["inference", "training"])]
+    pub only: Option<String>,
     /// One JSON object
     #[arg(long)]
     pub json: bool,

@@ -1,59 +1,77 @@
 //! `tk bench`: how fast a model runs and trains here, and which of its operations have no kernel.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tk_engine::cpu::{Plan, Tape};
-use tk_engine::{Inference, StepKey, Tensor, TrainSpec, Training};
+use tk_engine::{EngineError, Graph, Inference, Parameters, StepKey, Tensor, TrainSpec, Training};
 use tk_image::architectures::find;
 use tk_image::model::{EMBEDDED, Head, Model, Origin};
+use tk_text::architectures::Head as Shape;
+use tk_text::data::{Layout, Tokens};
 use tk_transfer::fit::OptimizerChoice;
 use transferkit::Machine;
 use transferkit::image::{Error, resolve_model};
 
 use super::arguments::Bench;
+use super::kind::{self, Kind};
 use super::{Failure, console, environment};
 
 /// Each measurement takes at least so long, after one run that is not counted.
 const LEAST: Duration = Duration::from_secs(2);
 
+/// The length of texts when nothing is said.
+const USUAL_TOKENS: usize = 128;
+
 /// What is measured.
 struct Measured {
-    inference: f64,
-    training: f64,
+    inference: Option<f64>,
+    training: Option<f64>,
     fallbacks: Vec<String>,
+}
+
+/// What runs.
+struct Subject {
+    graph: Graph,
+    parameters: Parameters,
+    inputs: Vec<Tensor>,
+    /// The size of a sample in words, such as `224×224`.
+    size: String,
+    /// What is counted.
+    samples: &'static str,
 }
 
 /// Runs the command.
 pub fn run(arguments: Bench) -> Result<(), Failure> {
-    if arguments.batch == 0 || arguments.size == Some(0) {
-        return Err(Failure::usage("--batch and --size take at least 1"));
+    if arguments.batch == 0 || arguments.size == Some(0) || arguments.tokens == Some(0) {
+        return Err(Failure::usage("--batch, --size and --tokens take at least 1"));
     }
     let machine = environment::machine(arguments.threads)?;
-    let origin = match find(&arguments.model) {
-        Ok(_) if arguments.model != EMBEDDED => Origin::Random(arguments.model.clone()),
-        _ => resolve_model(&arguments.model)?,
+    let subject = match kind::of(&arguments.model) {
+        Kind::Photographs => photographs(&arguments)?,
+        Kind::Texts => texts(&arguments)?,
     };
-    let model = Model::open(&origin, Head::Published).map_err(Error::from)?;
-    let [height, width] = match arguments.size {
-        Some(size) => [size as usize; 2],
-        None => model.preprocess.input_size.map(|side| side as usize),
-    };
-    let shape = [arguments.batch, height, width, 3];
-    let measured = measure(&model, &machine, &shape).map_err(Error::from)?;
-    let Measured { inference, training, fallbacks } = measured;
+    let Measured { inference, training, fallbacks } =
+        measure(&subject, &arguments, &machine).map_err(Error::from)?;
     let memory = peak_memory();
     let (isa, threads) = (machine.isa.name(), machine.pool.threads());
+    let (size, samples) = (&subject.size, subject.samples);
     if arguments.json {
         return console::json(&serde_json::json!({
-            "model": arguments.model, "batch": arguments.batch, "size": [height, width], "isa": isa, "threads": threads,
+            "model": arguments.model, "batch": arguments.batch, "size": size, "isa": isa, "threads": threads,
             "inference_per_second": inference, "training_per_second": training, "peak_memory_bytes": memory,
             "fallbacks": fallbacks,
         }));
     }
     let (name, batch) = (&arguments.model, arguments.batch);
-    console::line(&format!("{name}  {width}×{height}  batch {batch}  {isa}  {threads} threads"))?;
-    console::line(&format!("inference  {inference:>8.1} images/s"))?;
-    console::line(&format!("training   {training:>8.1} images/s  (everything trains, batch statistics)"))?;
+    console::line(&format!("{name}  {size}  batch {batch}  {isa}  {threads} threads"))?;
+    if let Some(rate) = inference {
+        console::line(&format!("inference  {rate:>8.1} {samples}/s"))?;
+    }
+    if let Some(rate) = training {
+        let how = "everything trains, batch statistics";
+        console::line(&format!("training   {rate:>8.1} {samples}/s  ({how})"))?;
+    }
     if let Some(bytes) = memory {
         console::line(&format!("memory     {:>8.0} MB at most", bytes as f64 / 1e6))?;
     }
@@ -63,38 +81,94 @@ pub fn run(arguments: Bench) -> Result<(), Failure> {
     }
 }
 
-fn measure(model: &Model, machine: &Machine, shape: &[usize; 4]) -> Result<Measured, tk_engine::EngineError> {
-    let pixels = [Tensor::zeros(shape)];
-    let mut plan = Plan::new(machine, &model.graph, &model.parameters)?;
-    let inference = rate(shape[0], || plan.run(&pixels).map(|_| ()))?;
-    let optimizer = OptimizerChoice::AdamW.optimizer();
-    let spec = TrainSpec::everything(&model.graph, optimizer);
-    let mut tape = Tape::new(machine, &model.graph, &model.parameters, &spec)?;
+fn photographs(arguments: &Bench) -> Result<Subject, Failure> {
+    if arguments.tokens.is_some() {
+        return Err(Failure::usage("--tokens is for models of texts; say --size"));
+    }
+    let origin = match find(&arguments.model) {
+        Ok(_) if arguments.model != EMBEDDED => Origin::Random(arguments.model.clone()),
+        _ => resolve_model(&arguments.model)?,
+    };
+    let model = Model::open(&origin, Head::Published).map_err(Error::from)?;
+    let [height, width] = match arguments.size {
+        Some(size) => [size as usize; 2],
+        None => model.preprocess.input_size.map(|side| side as usize),
+    };
+    let inputs = vec![Tensor::zeros(&[arguments.batch, height, width, 3])];
+    let (graph, parameters) = (model.graph, model.parameters);
+    Ok(Subject { graph, parameters, inputs, size: format!("{width}×{height}"), samples: "images" })
+}
+
+/// An encoder with a new classifier of two classes, on texts of one length.
+fn texts(arguments: &Bench) -> Result<Subject, Failure> {
+    if arguments.size.is_some() {
+        return Err(Failure::usage("--size is for models of photographs; say --tokens"));
+    }
+    let folder = tk_text::model::Folder::open(Path::new(&arguments.model)).map_err(Error::from)?;
+    let start = tk_text::model::Start::New { head: Shape::Published { classes: 2 }, seed: 0 };
+    let model = tk_text::model::Model::load(&folder, start).map_err(Error::from)?;
+    let length = arguments.tokens.unwrap_or(USUAL_TOKENS).min(model.max_length);
+    let ids = (0..length as u32).map(|place| place % model.settings.vocabulary as u32).collect();
+    let text = Tokens { ids, types: vec![0; length], ..Tokens::default() };
+    let layout = Layout { fields: model.fields(), pad_id: 0, batch: arguments.batch };
+    let inputs = layout.stack(&vec![&text; arguments.batch]).map_err(Error::from)?;
+    let (graph, parameters) = (model.graph, model.parameters);
+    Ok(Subject { graph, parameters, inputs, size: format!("{length} tokens"), samples: "texts" })
+}
+
+fn measure(subject: &Subject, arguments: &Bench, machine: &Machine) -> Result<Measured, EngineError> {
+    let is_asked = |work: &str| arguments.only.as_deref().is_none_or(|only| only == work);
+    let mut measured = Measured { inference: None, training: None, fallbacks: Vec::new() };
+    if is_asked("inference") {
+        infer(subject, arguments.batch, machine, &mut measured)?;
+    }
+    if is_asked("training") {
+        train(subject, arguments.batch, machine, &mut measured)?;
+    }
+    measured.fallbacks.sort();
+    measured.fallbacks.dedup();
+    Ok(measured)
+}
+
+fn infer(
+    subject: &Subject,
+    batch: usize,
+    machine: &Machine,
+    measured: &mut Measured,
+) -> Result<(), EngineError> {
+    let mut plan = Plan::new(machine, &subject.graph, &subject.parameters)?;
+    measured.inference = Some(rate(batch, || plan.run(&subject.inputs).map(|_| ()))?);
+    measured.fallbacks.extend(plan.fallbacks().into_iter().map(str::to_owned));
+    Ok(())
+}
+
+fn train(
+    subject: &Subject,
+    batch: usize,
+    machine: &Machine,
+    measured: &mut Measured,
+) -> Result<(), EngineError> {
+    let spec = TrainSpec::everything(&subject.graph, OptimizerChoice::AdamW.optimizer());
+    let mut tape = Tape::new(machine, &subject.graph, &subject.parameters, &spec)?;
     let groups = vec![tk_engine::GroupRate { learning_rate: 1e-4, weight_decay: 0.01 }];
     let mut step = 0;
-    let training = rate(shape[0], || {
-        let key = StepKey { seed: 0, step, samples: (0..shape[0] as u64).collect() };
+    measured.training = Some(rate(batch, || {
+        let key = StepKey { seed: 0, step, samples: (0..batch as u64).collect() };
         step += 1;
-        let outputs = tape.forward(&pixels, &key)?;
+        let outputs = tape.forward(&subject.inputs, &key)?;
         let gradients: Vec<Tensor> = outputs
             .iter()
             .map(|output| Tensor::new(output.shape(), vec![1e-3; output.len()]))
             .collect::<Result<_, _>>()?;
         tape.backward(&gradients)?;
         tape.update(&groups, 1.0)
-    })?;
-    let mut fallbacks: Vec<String> = plan.fallbacks().into_iter().map(str::to_owned).collect();
-    fallbacks.extend(tape.fallbacks().into_iter().map(|name| name.to_string()));
-    fallbacks.sort();
-    fallbacks.dedup();
-    Ok(Measured { inference, training, fallbacks })
+    })?);
+    measured.fallbacks.extend(tape.fallbacks().into_iter().map(|name| name.to_string()));
+    Ok(())
 }
 
-/// Images per second of a step of `batch` images; the first step, which compiles, is not counted.
-fn rate(
-    batch: usize,
-    mut step: impl FnMut() -> Result<(), tk_engine::EngineError>,
-) -> Result<f64, tk_engine::EngineError> {
+/// Samples per second of a step of `batch` samples; the first step, which compiles, is not counted.
+fn rate(batch: usize, mut step: impl FnMut() -> Result<(), EngineError>) -> Result<f64, EngineError> {
     step()?;
     let (began, mut steps) = (Instant::now(), 0);
     while steps == 0 || began.elapsed() < LEAST {

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::support::{Place, ended, json};
+use crate::texts::write_encoder;
 
 fn place_with_run() -> Place {
     let place = Place::new();
@@ -114,6 +115,13 @@ fn speed_is_measured_and_no_operation_lacks_a_kernel() {
     let measured: Value = serde_json::from_str(measured.trim()).unwrap();
     assert!(measured["inference_per_second"].as_f64().unwrap() > 0.0);
     assert!(measured["training_per_second"].as_f64().unwrap() > 0.0);
+    assert_eq!(measured["fallbacks"], Value::Array(Vec::new()));
+
+    write_encoder(&place.path("m"));
+    let arguments = ["bench", "m", "--batch", "2", "--tokens", "8", "--only", "training", "--json"];
+    let measured: Value = serde_json::from_str(place.ok(&arguments).out.trim()).unwrap();
+    assert!(measured["training_per_second"].as_f64().unwrap() > 0.0);
+    assert_eq!((&measured["size"], &measured["inference_per_second"]), (&"8 tokens".into(), &Value::Null));
     assert_eq!(measured["fallbacks"], Value::Array(Vec::new()));
 }
 
