@@ -237,7 +237,7 @@ impl Workspace {
                 add(self.get(value));
                 let mut copies: Vec<&PackedCopy> =
                     self.packed.iter().filter(|copy| copy.weight == value).collect();
-                copies.sort_by_key(|copy| (copy.direction == Direction::Input, format!("{:?}", copy.shape)));
+                copies.sort_by_key(|copy| (copy.direction as usize, format!("{:?}", copy.shape)));
                 copies.iter().for_each(|copy| add(copy.weights.panels()));
             }
         }

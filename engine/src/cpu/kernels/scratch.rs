@@ -1,4 +1,4 @@
-//! Memory that kernels work in: one workspace for each thread, and scratch that the caller keeps.
+//! Memory that kernels work in: one workspace for each thread, scratch that tasks share, and scratch that the caller keeps.
 
 use std::cell::RefCell;
 
@@ -41,6 +41,12 @@ pub(crate) struct Workspace {
 
 thread_local! {
     static WORKSPACE: RefCell<Workspace> = RefCell::default();
+    static SHARED: RefCell<Scratch> = RefCell::default();
+}
+
+/// Lends the thread's scratch to a kernel, for what its tasks share. Kernels do not nest.
+pub(crate) fn with_shared_scratch<R>(kernel: impl FnOnce(&mut Scratch) -> R) -> R {
+    SHARED.with_borrow_mut(kernel)
 }
 
 /// Lends the thread's workspace to a task. Tasks do not nest.

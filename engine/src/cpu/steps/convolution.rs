@@ -68,12 +68,13 @@ impl Step for Convolve {
         self.output
     }
 
-    fn forward(&mut self, workspace: &mut Workspace, _: Mode) -> Result<()> {
+    fn forward(&mut self, workspace: &mut Workspace, mode: Mode) -> Result<()> {
         let shape = self.shape(workspace);
+        let is_winograd = conv::suits_winograd(&shape) && self.pays(workspace, &shape, mode);
+        let direction = if is_winograd { Direction::Winograd } else { Direction::Forward };
         let mut y = workspace.allocate(shape.out_len());
         let into = &mut y[..shape.out_len()];
-        let packed =
-            (!self.is_depthwise()).then(|| workspace.take_packed(self.weight, &shape, Direction::Forward));
+        let packed = (!self.is_depthwise()).then(|| workspace.take_packed(self.weight, &shape, direction));
         let (machine, x) = (&workspace.machine, workspace.get(self.x));
         let epilogue = Epilogue {
             bias: self.bias.map(|bias| workspace.get(bias)),
@@ -111,7 +112,17 @@ impl Step for Convolve {
     }
 }
 
+/// With fewer pixels in a batch, evaluating kernels anew in each step costs more than it saves.
+const LEAST_PIXELS: usize = 2048;
+
 impl Convolve {
+    /// Whether kernels are worth evaluating for Winograd's algorithm: they do not change, or serve many pixels.
+    fn pays(&self, workspace: &Workspace, shape: &ConvShape, mode: Mode) -> bool {
+        mode == Mode::Inference
+            || !workspace.wants(self.weight)
+            || shape.out_len() / shape.out_channels >= LEAST_PIXELS
+    }
+
     fn backward_weights(&self, workspace: &mut Workspace, shape: &ConvShape, dy: &[f32]) {
         let (mut dw, accumulate) = workspace.gradient_buffer(self.weight);
         let mut scratch = std::mem::take(&mut workspace.scratch);
@@ -138,7 +149,10 @@ impl Convolve {
                 accumulate,
             );
         } else {
-            let packed = workspace.take_packed(self.weight, shape, Direction::Input);
+            let is_winograd =
+                conv::winograd_transposed(shape).is_some() && self.pays(workspace, shape, Mode::Training);
+            let direction = if is_winograd { Direction::WinogradInput } else { Direction::Input };
+            let packed = workspace.take_packed(self.weight, shape, direction);
             conv::backward_input(&workspace.machine, shape, dy, &packed.weights, into, accumulate);
             workspace.keep_packed(packed);
         }

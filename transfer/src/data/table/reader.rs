@@ -317,8 +317,8 @@ mod tests {
         for (wanted, expected) in [("text", 0), ("TEXT", 0), ("label", 2), ("Label", 1), ("2", 1)] {
             assert_eq!(table.column(wanted).unwrap(), expected, "{wanted}");
         }
-        let error = table.column("txet").unwrap_err().to_string();
-        assert_eq!(error, "`a.csv` has no column `txet`; its columns are `text`, `Label`, `label`");
+        let error = table.column("words").unwrap_err().to_string();
+        assert_eq!(error, "`a.csv` has no column `words`; its columns are `text`, `Label`, `label`");
         let error = table.column("labels").unwrap_err().to_string();
         assert!(error.ends_with("did you mean `label`?"), "{error}");
         let error = read("a.csv", b"a,1\nb,0\n").column("text").unwrap_err().to_string();

@@ -1,9 +1,9 @@
 //! The gradient of the input.
 
-use super::ConvShape;
 use super::geometry::Geometry;
 use super::product::Product;
 use super::weights::{Direction, PackedWeights};
+use super::{ConvShape, winograd};
 use crate::cpu::Machine;
 use crate::cpu::kernels::Clamp;
 use crate::cpu::kernels::accumulate::Accumulate;
@@ -22,8 +22,25 @@ pub fn backward_input(
     accumulate: Accumulate,
 ) {
     shape.check_activations(input_gradient, output_gradient);
-    weights.check(machine.isa, shape, Direction::Input);
     let target = input_gradient.as_mut_ptr();
+    let residual = (accumulate == Accumulate::Add).then_some(target.cast_const());
+    if weights.direction() == Direction::WinogradInput {
+        weights.check(machine.isa, shape, Direction::WinogradInput);
+        let Some(transposed) = winograd::transposed(shape) else {
+            panic!("Winograd's algorithm does not suit the gradient of {shape:?}");
+        };
+        let (added, bent) = ((None, residual), (Clamp::None, None));
+        return winograd::convolve(
+            machine,
+            &transposed,
+            output_gradient,
+            weights,
+            added,
+            bent,
+            input_gradient,
+        );
+    }
+    weights.check(machine.isa, shape, Direction::Input);
     for (phase, panels) in weights.phases() {
         if phase.taps.is_empty() && accumulate == Accumulate::Add {
             continue;
@@ -35,7 +52,7 @@ pub fn backward_input(
             panels,
             columns: shape.in_channels,
             bias: None,
-            residual: (accumulate == Accumulate::Add).then_some(target.cast_const()),
+            residual,
             clamp: Clamp::None.limits(),
             curve: None,
             output: SharedPointer(target),

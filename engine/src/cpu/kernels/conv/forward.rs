@@ -1,9 +1,9 @@
 //! The forward pass.
 
-use super::ConvShape;
 use super::geometry::{Geometry, is_folded};
 use super::product::Product;
 use super::weights::{Direction, PackedWeights};
+use super::{ConvShape, winograd};
 use crate::cpu::Machine;
 use crate::cpu::kernels::Epilogue;
 use crate::cpu::pool::SharedPointer;
@@ -21,8 +21,14 @@ pub fn forward(
     output: &mut [f32],
 ) {
     shape.check_activations(input, output);
-    weights.check(machine.isa, shape, Direction::Forward);
     epilogue.check(shape.out_channels, output.len());
+    if weights.direction() == Direction::Winograd {
+        weights.check(machine.isa, shape, Direction::Winograd);
+        let added = (epilogue.bias, epilogue.residual.map(<[f32]>::as_ptr));
+        let bent = (epilogue.clamp, epilogue.curve);
+        return winograd::convolve(machine, shape, input, weights, added, bent, output);
+    }
+    weights.check(machine.isa, shape, Direction::Forward);
     let geometry = Geometry::forward(shape, is_folded(shape));
     for (_, panels) in weights.phases() {
         Product {

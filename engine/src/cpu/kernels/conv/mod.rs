@@ -1,7 +1,8 @@
 //! Convolutions with full channels, and linear layers, which are convolutions of single pixels ([`ConvShape::linear`]).
 //!
 //! Forward pass and gradient of the input are one product (`product`) over two geometries (`geometry`); the gradient of the
-//! weights is a sum of outer products (`backward_weights`) of copied pieces (`operands`).
+//! weights is a sum of outer products (`backward_weights`) of copied pieces (`operands`). 3 × 3 kernels on large images
+//! need fewer multiplications (`winograd`).
 
 mod backward_bias;
 mod backward_input;
@@ -12,6 +13,7 @@ mod operands;
 mod product;
 mod shape;
 mod weights;
+mod winograd;
 
 #[cfg(test)]
 pub(crate) mod oracle;
@@ -24,5 +26,6 @@ pub use backward_weights::backward_weights;
 pub use forward::forward;
 pub use shape::ConvShape;
 pub use weights::{Direction, PackedWeights, pack};
+pub use winograd::{suits as suits_winograd, transposed as winograd_transposed};
 
 pub(crate) use geometry::{Geometry, phases};

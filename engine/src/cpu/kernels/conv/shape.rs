@@ -27,7 +27,7 @@ pub struct ConvShape {
 
 impl ConvShape {
     /// A linear layer as a convolution: `rows` pixels of `inputs` channels, weights `[outputs, inputs]`.
-    pub fn linear(rows: usize, inputs: usize, outputs: usize) -> Self {
+    pub const fn linear(rows: usize, inputs: usize, outputs: usize) -> Self {
         Self {
             batch: rows,
             height: 1,

@@ -37,8 +37,12 @@ const CASES: [Case; 19] = [
 ];
 
 fn shapes() -> impl Iterator<Item = ConvShape> {
-    CASES.into_iter().map(
-        |(batch, height, width, in_channels, out_channels, kernel, stride, padding, dilation)| ConvShape {
+    as_shapes(&CASES)
+}
+
+fn as_shapes(cases: &[Case]) -> impl Iterator<Item = ConvShape> {
+    cases.iter().map(
+        |&(batch, height, width, in_channels, out_channels, kernel, stride, padding, dilation)| ConvShape {
             batch,
             height,
             width,
@@ -147,6 +151,61 @@ fn forward_is_the_definition_with_every_epilogue() {
 }
 
 #[test]
+fn winograd_s_algorithm_is_the_definition() {
+    let cases: [Case; 5] = [
+        (2, 14, 14, 32, 48, [3, 3], [1, 1], [1; 4], [1, 1]),
+        (1, 12, 17, 48, 32, [3, 3], [1, 1], [1; 4], [1, 1]),
+        (3, 15, 19, 64, 80, [3, 3], [1, 1], [0, 1, 2, 0], [1, 1]),
+        (1, 16, 14, 32, 32, [3, 3], [1, 1], [0; 4], [1, 1]),
+        (5, 30, 33, 32, 64, [3, 3], [1, 1], [1; 4], [1, 1]),
+    ];
+    for shape in as_shapes(&cases) {
+        assert!(suits_winograd(&shape));
+        let (input, weights) = (numbers("input", shape.in_len()), numbers("weights", shape.weight_len()));
+        let (bias, residual) = (numbers("bias", shape.out_channels), numbers("residual", shape.out_len()));
+        let mut sums = vec![0.0; shape.out_len()];
+        for_each_product(&shape, Kind::Full, |from, weight, to| {
+            sums[to] += f64::from(input[from]) * f64::from(weights[weight])
+        });
+        for machine in machines() {
+            let packed = packed(&machine, &shape, &weights, Direction::Winograd);
+            let run = |machine: &Machine, shape: &ConvShape, input: &[f32], epilogue: Epilogue<'_>| {
+                let mut output = vec![f32::NAN; shape.out_len()];
+                forward(machine, shape, input, &packed, epilogue, &mut output);
+                output
+            };
+            let plain = run(&machine, &shape, &input, Epilogue::NONE);
+            let found = error(&plain, &sums);
+            assert!(found < 2e-5, "{found:.1e} {:?} {shape:?}", machine.isa);
+            let epilogue = Epilogue {
+                bias: Some(&bias),
+                residual: Some(&residual),
+                clamp: Clamp::Relu,
+                curve: Some(Activation::Silu),
+            };
+            let expected: Vec<f64> = (sums.iter().zip(&residual).enumerate())
+                .map(|(index, (sum, &residual))| {
+                    let bias = f64::from(bias[index % shape.out_channels]);
+                    Activation::Silu.apply_f64((sum + bias + f64::from(residual)).max(0.0))
+                })
+                .collect();
+            let found = error(&run(&machine, &shape, &input, epilogue), &expected);
+            assert!(found < 2e-5, "{found:.1e} {:?} {epilogue:?} {shape:?}", machine.isa);
+            // Neither companions nor threads change a bit.
+            let alone = shape.with_batch(1);
+            let single = Machine { isa: machine.isa, pool: Pool::new(1) };
+            for (image, expected) in input.chunks(alone.in_len()).zip(plain.chunks(alone.out_len())) {
+                assert!(
+                    run(&single, &alone, image, Epilogue::NONE) == expected,
+                    "{:?} {shape:?}",
+                    machine.isa
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn input_gradient_is_the_definition() {
     for shape in shapes() {
         let (weights, output) =
@@ -161,6 +220,34 @@ fn input_gradient_is_the_definition() {
             for (accumulate, expected) in [(Accumulate::Overwrite, &sums), (Accumulate::Add, &added)] {
                 let error = error(&run_backward_input(&machine, &shape, &start, accumulate), expected);
                 assert!(error < TOLERANCE, "{error:.1e} {:?} {accumulate:?} {shape:?}", machine.isa);
+            }
+        }
+    }
+}
+
+#[test]
+fn winograd_s_input_gradient_is_the_definition() {
+    let cases: [Case; 3] = [
+        (2, 14, 14, 32, 48, [3, 3], [1, 1], [1; 4], [1, 1]),
+        (1, 15, 19, 64, 32, [3, 3], [1, 1], [0, 1, 2, 0], [1, 1]),
+        (3, 16, 14, 48, 80, [3, 3], [1, 1], [0; 4], [1, 1]),
+    ];
+    for shape in as_shapes(&cases) {
+        let (weights, output) =
+            (numbers("weights", shape.weight_len()), numbers("gradient", shape.out_len()));
+        let start = numbers("start", shape.in_len());
+        let mut sums = vec![0.0; shape.in_len()];
+        for_each_product(&shape, Kind::Full, |to, weight, from| {
+            sums[to] += f64::from(output[from]) * f64::from(weights[weight])
+        });
+        let added: Vec<f64> = sums.iter().zip(&start).map(|(sum, &start)| sum + f64::from(start)).collect();
+        for machine in machines() {
+            let packed = packed(&machine, &shape, &weights, Direction::WinogradInput);
+            for (accumulate, expected) in [(Accumulate::Overwrite, &sums), (Accumulate::Add, &added)] {
+                let mut gradient = start.clone();
+                backward_input(&machine, &shape, &output, &packed, &mut gradient, accumulate);
+                let error = error(&gradient, expected);
+                assert!(error < 2e-5, "{error:.1e} {:?} {accumulate:?} {shape:?}", machine.isa);
             }
         }
     }

@@ -3,8 +3,8 @@
 //! A *panel* holds the weights of one or two registers of result channels: for each tap, for each channel of the source, one
 //! number for each result channel. Panels follow each other, and so do the phases of a strided gradient of the input.
 
-use super::ConvShape;
 use super::geometry::{Phase, phases};
+use super::{ConvShape, winograd};
 use crate::cpu::kernels::micro::{Microkernels, with_microkernels};
 use crate::cpu::pool::SharedPointer;
 use crate::cpu::{Buffer, Isa, Machine};
@@ -14,8 +14,12 @@ use crate::cpu::{Buffer, Isa, Machine};
 pub enum Direction {
     /// [`super::forward`].
     Forward,
+    /// [`super::forward`] by Winograd's algorithm, where it suits.
+    Winograd,
     /// [`super::backward_input`].
     Input,
+    /// [`super::backward_input`] by Winograd's algorithm, where it suits.
+    WinogradInput,
 }
 
 /// Weights packed for one convolution, one direction and one instruction set. Image sizes and batch do not matter, so one
@@ -35,15 +39,24 @@ impl PackedWeights {
         shape.check();
         let phases = match direction {
             Direction::Forward => vec![Phase { offset: [0, 0], taps: (0..shape.taps()).collect() }],
+            Direction::Winograd | Direction::WinogradInput => {
+                vec![Phase { offset: [0, 0], taps: (0..winograd::POINTS).collect() }]
+            }
             Direction::Input => phases(shape),
         };
+        let taps: usize = phases.iter().map(|phase| phase.taps.len()).sum();
         let mut packed =
             Self { isa, direction, shape: without_images(shape), phases, buffer: Buffer::zeros(0) };
-        packed.buffer = Buffer::zeros(packed.depth() * packed.padded_columns() * shape.taps());
+        packed.buffer = Buffer::zeros(packed.depth() * packed.padded_columns() * taps);
         packed
     }
 
-    /// All panels, for telling whether they changed.
+    /// What they are for.
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// All panels.
     pub fn panels(&self) -> &[f32] {
         &self.buffer
     }
@@ -69,16 +82,16 @@ impl PackedWeights {
     /// Channels that are summed over.
     fn depth(&self) -> usize {
         match self.direction {
-            Direction::Forward => self.shape.in_channels,
-            Direction::Input => self.shape.out_channels,
+            Direction::Forward | Direction::Winograd => self.shape.in_channels,
+            Direction::Input | Direction::WinogradInput => self.shape.out_channels,
         }
     }
 
     /// Channels of the result.
     fn columns(&self) -> usize {
         match self.direction {
-            Direction::Forward => self.shape.out_channels,
-            Direction::Input => self.shape.in_channels,
+            Direction::Forward | Direction::Winograd => self.shape.out_channels,
+            Direction::Input | Direction::WinogradInput => self.shape.in_channels,
         }
     }
 
@@ -143,6 +156,26 @@ fn pack_with<K: Microkernels>(machine: &Machine, weights: &[f32], into: &mut Pac
                         for (index, place) in (from..from + length).enumerate() {
                             let line = line(place % all_taps, place / all_taps);
                             line.iter_mut().zip(&rows).for_each(|(value, row)| *value = row[index]);
+                        }
+                    }
+                }
+                Direction::Winograd | Direction::WinogradInput => {
+                    let kernels = weights.as_chunks::<9>().0;
+                    for source in sources {
+                        for column in 0..used {
+                            let points = match direction {
+                                Direction::Winograd => winograd::evaluate_kernel(
+                                    &kernels[(first + column) * in_channels + source],
+                                ),
+                                _ => {
+                                    let mut kernel = kernels[source * in_channels + first + column];
+                                    kernel.reverse();
+                                    winograd::evaluate_kernel(&kernel)
+                                }
+                            };
+                            for (point, value) in points.into_iter().enumerate() {
+                                line(point, source)[column] = value;
+                            }
                         }
                     }
                 }

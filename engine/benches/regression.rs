@@ -1,0 +1,129 @@
+//! Fails when a microkernel reaches less than half of its usual share of what the processor can do at best, on one thread.
+//!
+//! `cargo bench -p tk-engine --bench regression`
+//!
+//! Shares, unlike seconds, hardly depend on the processor; what halves them is an accident, such as registers that moved to the stack
+//! or a loop that is no longer compiled for its instruction set.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use tk_engine::cpu::kernels::conv::{self, ConvShape, Direction, PackedWeights};
+use tk_engine::cpu::kernels::peak::multiply_adds;
+use tk_engine::cpu::kernels::{Accumulate, Epilogue, Scratch, depthwise};
+use tk_engine::cpu::{Buffer, Isa, Machine};
+
+/// A kernel on a layer.
+#[derive(Clone, Copy)]
+enum Work {
+    Forward,
+    Winograd,
+    Input,
+    Weights,
+    Depthwise,
+}
+
+/// Name, work, layer, and the usual share of the peak in percent on plain processors, AVX2 and AVX-512. Winograd's algorithm is counted
+/// as if it multiplied everything.
+const KERNELS: [(&str, Work, ConvShape, [f64; 3]); 7] = [
+    ("3 × 3 forward", Work::Forward, layer(28, 128, 128, 3), [60.0, 90.0, 93.0]),
+    ("3 × 3 forward, Winograd", Work::Winograd, layer(28, 128, 128, 3), [120.0, 180.0, 180.0]),
+    ("3 × 3 input gradient", Work::Input, layer(28, 128, 128, 3), [60.0, 90.0, 93.0]),
+    ("3 × 3 weight gradient", Work::Weights, layer(28, 128, 128, 3), [60.0, 80.0, 85.0]),
+    ("1 × 1 forward", Work::Forward, layer(28, 256, 256, 1), [60.0, 90.0, 90.0]),
+    ("linear forward", Work::Forward, ConvShape::linear(832, 384, 1536), [60.0, 90.0, 92.0]),
+    ("depthwise 3 × 3 forward", Work::Depthwise, layer(28, 192, 192, 3), [20.0, 35.0, 40.0]),
+];
+
+const fn layer(side: usize, in_channels: usize, out_channels: usize, kernel: usize) -> ConvShape {
+    ConvShape {
+        batch: 2,
+        height: side,
+        width: side,
+        in_channels,
+        out_channels,
+        kernel: [kernel; 2],
+        stride: [1; 2],
+        padding: [kernel / 2; 4],
+        dilation: [1; 2],
+    }
+}
+
+fn main() -> ExitCode {
+    let mut slow = Vec::new();
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+        let machine = Machine::new(1).with_isa(isa);
+        let peak = peak(&machine);
+        println!("{}: {peak:.1} GFLOP/s from registers", isa.name());
+        for (name, work, shape, usual) in KERNELS {
+            let usual = usual[isa as usize];
+            let (seconds, products) = measure(&machine, work, &shape);
+            let share = 100.0 * 2.0 * products as f64 / seconds / 1e9 / peak;
+            let verdict = if share < usual / 2.0 { "SLOW" } else { "ok" };
+            println!("  {name:<26} {share:>4.0} % of the peak, usually {usual:.0} %  {verdict}");
+            if share < usual / 2.0 {
+                slow.push(format!("{} on {}: {share:.0} % instead of {usual:.0} %", name, isa.name()));
+            }
+        }
+    }
+    for line in &slow {
+        eprintln!("error: a kernel fell under half of its usual share: {line}");
+    }
+    if slow.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The shortest of several runs in seconds, after one to warm up.
+fn shortest(mut run: impl FnMut()) -> f64 {
+    run();
+    let (start, mut best, mut runs) = (Instant::now(), f64::INFINITY, 0);
+    while runs < 5 || start.elapsed().as_secs_f64() < 0.3 {
+        let start = Instant::now();
+        run();
+        best = best.min(start.elapsed().as_secs_f64());
+        runs += 1;
+    }
+    best
+}
+
+fn peak(machine: &Machine) -> f64 {
+    let mut operations = 0;
+    let seconds = shortest(|| operations = multiply_adds(machine.isa, 1_000_000));
+    operations as f64 / seconds / 1e9
+}
+
+fn filled(length: usize) -> Buffer {
+    let mut buffer = Buffer::zeros(length);
+    let values = (0..length).map(|index| (index * 7919 % 1009) as f32 / 1009.0 - 0.5);
+    buffer.iter_mut().zip(values).for_each(|(place, value)| *place = value);
+    buffer
+}
+
+/// Seconds, and products that are summed.
+fn measure(machine: &Machine, work: Work, shape: &ConvShape) -> (f64, usize) {
+    let (mut input, mut output) = (filled(shape.in_len()), filled(shape.out_len()));
+    let mut scratch = Scratch::default();
+    if let Work::Depthwise = work {
+        let weights = filled(shape.taps() * shape.in_channels);
+        let run = || depthwise::forward(machine, shape, &input, &weights, Epilogue::NONE, &mut output);
+        return (shortest(run), shape.macs() / shape.in_channels);
+    }
+    let mut weights = filled(shape.weight_len());
+    let direction = match work {
+        Work::Winograd => Direction::Winograd,
+        Work::Input => Direction::Input,
+        _ => Direction::Forward,
+    };
+    let mut packed = PackedWeights::new(machine.isa, shape, direction);
+    conv::pack(machine, shape, &weights, &mut packed);
+    let add = Accumulate::Overwrite;
+    let seconds = match work {
+        Work::Forward | Work::Winograd | Work::Depthwise => {
+            shortest(|| conv::forward(machine, shape, &input, &packed, Epilogue::NONE, &mut output))
+        }
+        Work::Input => shortest(|| conv::backward_input(machine, shape, &output, &packed, &mut input, add)),
+        Work::Weights => shortest(|| {
+            conv::backward_weights(machine, shape, &input, &output, &mut weights, add, &mut scratch);
+        }),
+    };
+    (seconds, shape.macs())
+}
