@@ -162,19 +162,21 @@ fn pack_with<K: Microkernels>(machine: &Machine, weights: &[f32], into: &mut Pac
                 Direction::Winograd | Direction::WinogradInput => {
                     let kernels = weights.as_chunks::<9>().0;
                     for source in sources {
-                        for column in 0..used {
-                            let points = match direction {
-                                Direction::Winograd => winograd::evaluate_kernel(
-                                    &kernels[(first + column) * in_channels + source],
-                                ),
-                                _ => {
-                                    let mut kernel = kernels[source * in_channels + first + column];
-                                    kernel.reverse();
-                                    winograd::evaluate_kernel(&kernel)
+                        // Channels come in whole registers, and those in eights.
+                        for column in (0..used).step_by(winograd::KERNELS) {
+                            let mut lanes = [[0.0; winograd::KERNELS]; 9];
+                            for lane in 0..winograd::KERNELS {
+                                let result = first + column + lane;
+                                for (tap, lanes) in lanes.iter_mut().enumerate() {
+                                    lanes[lane] = match direction {
+                                        Direction::Winograd => kernels[result * in_channels + source][tap],
+                                        // The gradient reads kernels turned around.
+                                        _ => kernels[source * in_channels + result][8 - tap],
+                                    };
                                 }
-                            };
-                            for (point, value) in points.into_iter().enumerate() {
-                                line(point, source)[column] = value;
+                            }
+                            for (point, values) in winograd::evaluate_kernels(&lanes).iter().enumerate() {
+                                line(point, source)[column..][..winograd::KERNELS].copy_from_slice(values);
                             }
                         }
                     }

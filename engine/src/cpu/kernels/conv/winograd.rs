@@ -73,24 +73,38 @@ pub fn transposed(shape: &ConvShape) -> Option<ConvShape> {
     (shape.stride == [1, 1] && suits(&transposed)).then_some(transposed)
 }
 
-/// The kernel `[3][3]` at all pairs of points.
-pub(super) fn evaluate_kernel(kernel: &[f32; 9]) -> [f32; POINTS] {
-    let axis = |[x, y, z]: [f32; 3]| {
-        let near = 1.0 / (2.0 * NEAR_2 * (NEAR_2 - FAR_2));
-        let far = 1.0 / (2.0 * FAR_2 * (FAR_2 - NEAR_2));
-        [
-            x * (1.0 / (NEAR_2 * FAR_2)),
-            (x + NEAR * y + NEAR_2 * z) * near,
-            (x - NEAR * y + NEAR_2 * z) * near,
-            (x + FAR * y + FAR_2 * z) * far,
-            (x - FAR * y + FAR_2 * z) * far,
-            z,
-        ]
-    };
-    let columns: [[f32; AXIS]; 3] = std::array::from_fn(|x| axis([kernel[x], kernel[3 + x], kernel[6 + x]]));
-    let mut points = [0.0; POINTS];
-    for (row, points) in points.as_chunks_mut::<AXIS>().0.iter_mut().enumerate() {
-        *points = axis([columns[0][row], columns[1][row], columns[2][row]]);
+/// Kernels that are evaluated side by side.
+pub(super) const KERNELS: usize = 8;
+
+/// Kernels, `[3 · 3][kernel]`, at all pairs of points.
+pub(super) fn evaluate_kernels(kernels: &[[f32; KERNELS]; 9]) -> [[f32; KERNELS]; POINTS] {
+    let mut columns = [[[0.0; KERNELS]; 3]; AXIS];
+    for x in 0..3 {
+        let points = kernel_at_points([kernels[x], kernels[3 + x], kernels[6 + x]]);
+        for y in 0..AXIS {
+            columns[y][x] = points[y];
+        }
+    }
+    let mut points = [[0.0; KERNELS]; POINTS];
+    for (row, points) in columns.into_iter().zip(points.as_chunks_mut::<AXIS>().0) {
+        *points = kernel_at_points(row);
+    }
+    points
+}
+
+/// One axis of kernels at all points.
+fn kernel_at_points([x, y, z]: [[f32; KERNELS]; 3]) -> [[f32; KERNELS]; AXIS] {
+    let near = 1.0 / (2.0 * NEAR_2 * (NEAR_2 - FAR_2));
+    let far = 1.0 / (2.0 * FAR_2 * (FAR_2 - NEAR_2));
+    let mut points = [[0.0; KERNELS]; AXIS];
+    for lane in 0..KERNELS {
+        let (x, y, z) = (x[lane], y[lane], z[lane]);
+        points[0][lane] = x * (1.0 / (NEAR_2 * FAR_2));
+        points[1][lane] = (x + NEAR * y + NEAR_2 * z) * near;
+        points[2][lane] = (x - NEAR * y + NEAR_2 * z) * near;
+        points[3][lane] = (x + FAR * y + FAR_2 * z) * far;
+        points[4][lane] = (x - FAR * y + FAR_2 * z) * far;
+        points[5][lane] = z;
     }
     points
 }
