@@ -3,13 +3,12 @@
 //!
 //! `cargo bench -p tk-engine --bench kernels -- [WORD…]`: words are an instruction set (`avx2`), or parts of layers' names.
 
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+mod measure;
 
+use measure::{filled, peak, shortest};
 use tk_engine::cpu::kernels::conv::{self, ConvShape, Direction, PackedWeights};
-use tk_engine::cpu::kernels::peak::multiply_adds;
 use tk_engine::cpu::kernels::{Accumulate, Epilogue, Scratch, depthwise};
-use tk_engine::cpu::{Buffer, Isa, Machine};
+use tk_engine::cpu::{Isa, Machine};
 
 const BATCH: usize = 8;
 
@@ -70,42 +69,6 @@ fn main() {
             "sum: forward {forward:.1}, input {input:.1}, weights {weights:.1}, pack {pack:.1}; together {sum:.1} ms"
         );
     }
-}
-
-/// The shortest of several runs, in seconds, after a first one to warm up.
-fn shortest(mut run: impl FnMut()) -> f64 {
-    run();
-    let start = Instant::now();
-    let mut best = f64::INFINITY;
-    let mut runs = 0;
-    while runs < 3 || (start.elapsed().as_secs_f64() < 0.15 && runs < 200) {
-        let start = Instant::now();
-        run();
-        best = best.min(start.elapsed().as_secs_f64());
-        runs += 1;
-    }
-    best
-}
-
-/// GFLOP/s of multiply-adds that touch no memory, on all threads.
-fn peak(machine: &Machine) -> f64 {
-    let operations = std::sync::atomic::AtomicUsize::new(0);
-    let seconds = shortest(|| {
-        operations.store(0, Ordering::Relaxed);
-        machine.pool.for_each(machine.pool.threads(), |_| {
-            operations.fetch_add(multiply_adds(machine.isa, 1_000_000), Ordering::Relaxed);
-        });
-    });
-    operations.into_inner() as f64 / seconds / 1e9
-}
-
-fn filled(length: usize) -> Buffer {
-    let mut buffer = Buffer::zeros(length);
-    buffer
-        .iter_mut()
-        .enumerate()
-        .for_each(|(index, value)| *value = (index * 7919 % 1009) as f32 / 1009.0 - 0.5);
-    buffer
 }
 
 /// Seconds of forward pass, gradient of the input, gradient of the weights, packing for both passes.

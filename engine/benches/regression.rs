@@ -5,13 +5,14 @@
 //! Shares, unlike seconds, hardly depend on the processor; what halves them is an accident, such as registers that moved to the stack
 //! or a loop that is no longer compiled for its instruction set.
 
-use std::process::ExitCode;
-use std::time::Instant;
+mod measure;
 
+use std::process::ExitCode;
+
+use measure::{filled, peak, shortest};
 use tk_engine::cpu::kernels::conv::{self, ConvShape, Direction, PackedWeights};
-use tk_engine::cpu::kernels::peak::multiply_adds;
 use tk_engine::cpu::kernels::{Accumulate, Epilogue, Scratch, depthwise};
-use tk_engine::cpu::{Buffer, Isa, Machine};
+use tk_engine::cpu::{Isa, Machine};
 
 /// A kernel on a layer.
 #[derive(Clone, Copy)]
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         println!("{}: {peak:.1} GFLOP/s from registers", isa.name());
         for (name, work, shape, usual) in KERNELS {
             let usual = usual[isa as usize];
-            let (seconds, products) = measure(&machine, work, &shape);
+            let (seconds, products) = time(&machine, work, &shape);
             let share = 100.0 * 2.0 * products as f64 / seconds / 1e9 / peak;
             let verdict = if share < usual / 2.0 { "SLOW" } else { "ok" };
             println!("  {name:<26} {share:>4.0} % of the peak, usually {usual:.0} %  {verdict}");
@@ -72,34 +73,8 @@ fn main() -> ExitCode {
     if slow.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The shortest of several runs in seconds, after one to warm up.
-fn shortest(mut run: impl FnMut()) -> f64 {
-    run();
-    let (start, mut best, mut runs) = (Instant::now(), f64::INFINITY, 0);
-    while runs < 5 || start.elapsed().as_secs_f64() < 0.3 {
-        let start = Instant::now();
-        run();
-        best = best.min(start.elapsed().as_secs_f64());
-        runs += 1;
-    }
-    best
-}
-
-fn peak(machine: &Machine) -> f64 {
-    let mut operations = 0;
-    let seconds = shortest(|| operations = multiply_adds(machine.isa, 1_000_000));
-    operations as f64 / seconds / 1e9
-}
-
-fn filled(length: usize) -> Buffer {
-    let mut buffer = Buffer::zeros(length);
-    let values = (0..length).map(|index| (index * 7919 % 1009) as f32 / 1009.0 - 0.5);
-    buffer.iter_mut().zip(values).for_each(|(place, value)| *place = value);
-    buffer
-}
-
 /// Seconds, and products that are summed.
-fn measure(machine: &Machine, work: Work, shape: &ConvShape) -> (f64, usize) {
+fn time(machine: &Machine, work: Work, shape: &ConvShape) -> (f64, usize) {
     let (mut input, mut output) = (filled(shape.in_len()), filled(shape.out_len()));
     let mut scratch = Scratch::default();
     if let Work::Depthwise = work {

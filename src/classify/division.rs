@@ -201,12 +201,10 @@ impl<M: Modality> Division<M> {
             }
             _ => {}
         }
-        let mut alike = settings.clone();
-        data.columns().into_iter().for_each(|columns| alike.record_columns(columns));
         let open = |choice: &Choice| match choice {
             Choice::Folder(folder) => {
                 let path = Path::new(folder);
-                same_classes(M::open_data(path, &alike.for_data(path))?, data).map(Some)
+                same_classes(M::open_data(path, &settings.for_data(path))?, data).map(Some)
             }
             _ => Ok(None),
         };

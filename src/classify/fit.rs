@@ -68,9 +68,10 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     }
     let (freeze, batch_norm) = preset.freeze();
     let plan = freeze.resolve(model.graph(), model.name(), batch_norm)?;
+    // Before the division, which opens other tables alike.
+    data.columns().into_iter().for_each(|columns| settings.record_columns(columns));
     let division = Division::new(&settings, data, mode, matches!(preset.method, Method::Probe))?;
     division.record(&mut settings);
-    data.columns().into_iter().for_each(|columns| settings.record_columns(columns));
     for path in [&mut settings.val, &mut settings.test].into_iter().flatten() {
         if Path::new(path.as_str()).exists() && path != "data" && path != "none" {
             *path = absolute(path);

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tk_image::data::Level;
 use tk_transfer::data::listing::{Columns, has_tables};
+use tk_transfer::data::table::Selector;
 use tk_transfer::fit::{OptimizerChoice, Schedule};
 use tk_transfer::freeze::BatchNorm;
 
@@ -210,7 +211,9 @@ impl Settings {
     pub fn for_data(&self, path: &Path) -> Self {
         let mut settings = self.clone();
         if !has_tables(path) {
-            let is_path = |selector: &String| selector == "dir" || selector.starts_with("name:");
+            let is_path = |written: &String| {
+                written.parse::<Selector>().is_ok_and(|selector| selector.column_name().is_none())
+            };
             (settings.input, settings.split) = (None, None);
             settings.label = settings.label.filter(is_path);
             settings.group = settings.group.filter(is_path);

@@ -31,6 +31,18 @@ fn begun(place: &Place, out: &str, arguments: &[&str]) -> Child {
     child
 }
 
+/// Kills a run, goes on with it, and compares it with one that was never stopped.
+fn kill_and_resume(place: &Place, mut child: Child, run: &str, whole: &str) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (run, whole) = (place.path(run), place.path(whole));
+    assert!(!run.join("summary.json").exists(), "it was killed too late for the test to show anything");
+    let ended = place.ok(&["resume", run.to_str().unwrap()]);
+    assert!(ended.err.contains("resumed"), "{}", ended.err);
+    assert_eq!(weights(&whole), weights(&run));
+    assert_eq!(metrics(&whole), metrics(&run));
+}
+
 #[test]
 fn equal_runs_are_equal_and_a_killed_one_goes_on_to_the_same_bytes() {
     let place = Place::new();
@@ -41,14 +53,8 @@ fn equal_runs_are_equal_and_a_killed_one_goes_on_to_the_same_bytes() {
     assert_eq!(metrics(&place.path("A")), metrics(&place.path("B")));
     assert_eq!(metrics(&place.path("A")).len(), 2);
 
-    let mut child = started(&place, "C");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(!place.path("C/summary.json").exists(), "it was killed too late for the test to show anything");
-    let ended = place.ok(&["resume", "C"]);
-    assert!(ended.err.contains("resumed"), "{}", ended.err);
-    assert_eq!(weights(&place.path("A")), weights(&place.path("C")));
-    assert_eq!(metrics(&place.path("A")), metrics(&place.path("C")));
+    let child = started(&place, "C");
+    kill_and_resume(&place, child, "C", "A");
     assert!(!place.path("C/state.safetensors").exists());
     // Once complete, there is nothing to go on with.
     assert_eq!(place.ok(&["resume", "C"]).out, "C\n");
@@ -76,14 +82,8 @@ fn a_killed_run_on_texts_goes_on_to_the_same_bytes_and_its_settings_can_be_used_
         ]
     };
     place.ok(&training("A"));
-    let mut child = begun(&place, "B", &[&training("B")[..], &["--checkpoint-every", "0"]].concat());
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(!place.path("B/summary.json").exists(), "it was killed too late for the test to show anything");
-    let ended = place.ok(&["resume", "B"]);
-    assert!(ended.err.contains("resumed"), "{}", ended.err);
-    assert_eq!(weights(&place.path("A")), weights(&place.path("B")));
-    assert_eq!(metrics(&place.path("A")), metrics(&place.path("B")));
+    let child = begun(&place, "B", &[&training("B")[..], &["--checkpoint-every", "0"]].concat());
+    kill_and_resume(&place, child, "B", "A");
 
     place.ok(&["text-classify", "r.csv", "--config", "A/run.toml", "--out", "C"]);
     assert_eq!(weights(&place.path("A")), weights(&place.path("C")));

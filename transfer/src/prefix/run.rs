@@ -15,7 +15,7 @@ use crate::checkpoint::{Checkpoint, Precision, SaveTensor, save};
 use crate::fit::{Source, View};
 
 /// The version of what kernels compute and how shards are laid out. Counts up when either changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Results are written once they come to this many bytes.
 const SHARD_BYTES: usize = 32 << 20;

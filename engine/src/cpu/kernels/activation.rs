@@ -351,11 +351,13 @@ mod tests {
             (Activation::HardSigmoid, -3.0, 0.0),
             (Activation::HardSigmoid, 3.0, 0.0),
         ] {
-            assert_eq!(activation.derivative::<true>(x), slope, "{activation:?} at {x}");
+            assert_eq!(activation.derivative::<false>(x), slope, "{activation:?} at {x}");
+            assert_eq!(activation.derivative::<true>(x), slope, "{activation:?} at {x}, fused");
             assert_eq!(activation.derivative_f64(f64::from(x)), f64::from(slope), "{activation:?} at {x}");
         }
         for activation in Activation::ALL {
-            assert!(activation.apply::<true>(f32::NAN).is_nan(), "{activation:?}");
+            assert!(activation.apply::<false>(f32::NAN).is_nan(), "{activation:?}");
+            assert!(activation.apply::<true>(f32::NAN).is_nan(), "{activation:?}, fused");
         }
     }
 }

@@ -70,11 +70,13 @@ impl Step for Convolve {
 
     fn forward(&mut self, workspace: &mut Workspace, mode: Mode) -> Result<()> {
         let shape = self.shape(workspace);
-        let is_winograd = conv::suits_winograd(&shape) && self.pays(workspace, &shape, mode);
-        let direction = if is_winograd { Direction::Winograd } else { Direction::Forward };
         let mut y = workspace.allocate(shape.out_len());
         let into = &mut y[..shape.out_len()];
-        let packed = (!self.is_depthwise()).then(|| workspace.take_packed(self.weight, &shape, direction));
+        let packed = (!self.is_depthwise()).then(|| {
+            let is_winograd = conv::suits_winograd(&shape) && self.pays(workspace, &shape, mode);
+            let direction = if is_winograd { Direction::Winograd } else { Direction::Forward };
+            workspace.take_packed(self.weight, &shape, direction)
+        });
         let (machine, x) = (&workspace.machine, workspace.get(self.x));
         let epilogue = Epilogue {
             bias: self.bias.map(|bias| workspace.get(bias)),

@@ -79,8 +79,9 @@ fn run_backward_input(
     shape: &ConvShape,
     start: &[f32],
     accumulate: Accumulate,
+    direction: Direction,
 ) -> Vec<f32> {
-    let weights = packed(machine, shape, &numbers("weights", shape.weight_len()), Direction::Input);
+    let weights = packed(machine, shape, &numbers("weights", shape.weight_len()), direction);
     let mut gradient = start.to_vec();
     backward_input(
         machine,
@@ -91,6 +92,17 @@ fn run_backward_input(
         accumulate,
     );
     gradient
+}
+
+/// The input's gradient by its definition: alone, and added to `start`.
+fn input_gradient(shape: &ConvShape, start: &[f32]) -> [(Accumulate, Vec<f64>); 2] {
+    let (weights, output) = (numbers("weights", shape.weight_len()), numbers("gradient", shape.out_len()));
+    let mut sums = vec![0.0; shape.in_len()];
+    for_each_product(shape, Kind::Full, |to, weight, from| {
+        sums[to] += f64::from(output[from]) * f64::from(weights[weight])
+    });
+    let added = sums.iter().zip(start).map(|(sum, &start)| sum + f64::from(start)).collect();
+    [(Accumulate::Overwrite, sums), (Accumulate::Add, added)]
 }
 
 fn run_backward_weights(
@@ -208,17 +220,12 @@ fn winograd_s_algorithm_is_the_definition() {
 #[test]
 fn input_gradient_is_the_definition() {
     for shape in shapes() {
-        let (weights, output) =
-            (numbers("weights", shape.weight_len()), numbers("gradient", shape.out_len()));
         let start = numbers("start", shape.in_len());
-        let mut sums = vec![0.0; shape.in_len()];
-        for_each_product(&shape, Kind::Full, |to, weight, from| {
-            sums[to] += f64::from(output[from]) * f64::from(weights[weight])
-        });
-        let added: Vec<f64> = sums.iter().zip(&start).map(|(sum, &start)| sum + f64::from(start)).collect();
+        let expected = input_gradient(&shape, &start);
         for machine in machines() {
-            for (accumulate, expected) in [(Accumulate::Overwrite, &sums), (Accumulate::Add, &added)] {
-                let error = error(&run_backward_input(&machine, &shape, &start, accumulate), expected);
+            for (accumulate, expected) in &expected {
+                let found = run_backward_input(&machine, &shape, &start, *accumulate, Direction::Input);
+                let error = error(&found, expected);
                 assert!(error < TOLERANCE, "{error:.1e} {:?} {accumulate:?} {shape:?}", machine.isa);
             }
         }
@@ -233,20 +240,13 @@ fn winograd_s_input_gradient_is_the_definition() {
         (3, 16, 14, 48, 80, [3, 3], [1, 1], [0; 4], [1, 1]),
     ];
     for shape in as_shapes(&cases) {
-        let (weights, output) =
-            (numbers("weights", shape.weight_len()), numbers("gradient", shape.out_len()));
         let start = numbers("start", shape.in_len());
-        let mut sums = vec![0.0; shape.in_len()];
-        for_each_product(&shape, Kind::Full, |to, weight, from| {
-            sums[to] += f64::from(output[from]) * f64::from(weights[weight])
-        });
-        let added: Vec<f64> = sums.iter().zip(&start).map(|(sum, &start)| sum + f64::from(start)).collect();
+        let expected = input_gradient(&shape, &start);
         for machine in machines() {
-            let packed = packed(&machine, &shape, &weights, Direction::WinogradInput);
-            for (accumulate, expected) in [(Accumulate::Overwrite, &sums), (Accumulate::Add, &added)] {
-                let mut gradient = start.clone();
-                backward_input(&machine, &shape, &output, &packed, &mut gradient, accumulate);
-                let error = error(&gradient, expected);
+            for (accumulate, expected) in &expected {
+                let direction = Direction::WinogradInput;
+                let found = run_backward_input(&machine, &shape, &start, *accumulate, direction);
+                let error = error(&found, expected);
                 assert!(error < 2e-5, "{error:.1e} {:?} {accumulate:?} {shape:?}", machine.isa);
             }
         }
@@ -290,7 +290,13 @@ fn threads_do_not_change_a_bit() {
                 let weights = vec![0.0; shape.weight_len()];
                 (
                     run_forward(&machine, &shape, Epilogue::NONE),
-                    run_backward_input(&machine, &shape, &vec![0.0; shape.in_len()], Accumulate::Overwrite),
+                    run_backward_input(
+                        &machine,
+                        &shape,
+                        &vec![0.0; shape.in_len()],
+                        Accumulate::Overwrite,
+                        Direction::Input,
+                    ),
                     run_backward_weights(&machine, &shape, &weights, Accumulate::Overwrite),
                 )
             });

@@ -195,6 +195,9 @@ impl Pass<'_> {
     }
 
     /// Evaluates a tile of the source; point `p` goes to `to + p · tiles · stride`.
+    ///
+    /// # Safety
+    /// The processor has the instruction set, and those places are the caller's to write.
     unsafe fn evaluate<K: Microkernels>(&self, tile: usize, to: *mut f32, tiles: usize) {
         let (image, y, x) = self.place(tile);
         let ConvShape { height, width, in_channels, padding: [top, _, left, _], .. } = *self.shape;
@@ -212,6 +215,9 @@ impl Pass<'_> {
     }
 
     /// Multiplies evaluated tiles with a panel and interpolates the result.
+    ///
+    /// # Safety
+    /// The processor has the instruction set, the tiles are evaluated, and their pixels and the panel's channels are the caller's.
     unsafe fn multiply<K: Microkernels>(
         &self,
         isa: Isa,
@@ -256,6 +262,9 @@ impl Pass<'_> {
     }
 
     /// Interpolates one tile's channels from `first` on, and writes those of its pixels that are in the image.
+    ///
+    /// # Safety
+    /// The processor has the instruction set, the products are there, and those pixels and channels are the caller's to write.
     #[expect(clippy::too_many_arguments, reason = "a kernel's places and sizes")]
     unsafe fn interpolate<K: Microkernels>(
         &self,
@@ -304,6 +313,9 @@ impl Pass<'_> {
 }
 
 /// One axis of a tile at all points.
+///
+/// # Safety
+/// As for [`Vector`].
 #[inline(always)]
 unsafe fn at_points<V: Vector>(d: [V; AXIS]) -> [V; AXIS] {
     // SAFETY: as for `Vector`.
@@ -324,6 +336,9 @@ unsafe fn at_points<V: Vector>(d: [V; AXIS]) -> [V; AXIS] {
 }
 
 /// One axis of a result from its values at all points.
+///
+/// # Safety
+/// As for [`Vector`].
 #[inline(always)]
 unsafe fn from_points<V: Vector>(m: [V; AXIS]) -> [V; SIDE] {
     // SAFETY: as for `Vector`.
