@@ -6,6 +6,7 @@
 mod measure;
 
 use measure::{filled, peak, shortest};
+use tk_engine::Precision;
 use tk_engine::cpu::kernels::conv::{self, ConvShape, Direction, PackedWeights};
 use tk_engine::cpu::kernels::{Accumulate, Epilogue, Scratch, depthwise};
 use tk_engine::cpu::{Isa, Machine};
@@ -76,8 +77,8 @@ fn time_conv(machine: &Machine, layer: &Layer) -> [f64; 4] {
     let shape = &layer.shape;
     let (mut input, mut output, mut weights) =
         (filled(shape.in_len()), filled(shape.out_len()), filled(shape.weight_len()));
-    let mut packed = PackedWeights::new(machine.isa, shape, Direction::Forward);
-    let mut transposed = PackedWeights::new(machine.isa, shape, Direction::Input);
+    let mut packed = PackedWeights::new(machine.isa, shape, Direction::Forward, Precision::F32);
+    let mut transposed = PackedWeights::new(machine.isa, shape, Direction::Input, Precision::F32);
     let mut scratch = Scratch::default();
     let pack = shortest(|| {
         conv::pack(machine, shape, &weights, &mut packed);
@@ -85,7 +86,9 @@ fn time_conv(machine: &Machine, layer: &Layer) -> [f64; 4] {
             conv::pack(machine, shape, &weights, &mut transposed);
         }
     });
-    let forward = shortest(|| conv::forward(machine, shape, &input, &packed, Epilogue::NONE, &mut output));
+    let forward = shortest(|| {
+        conv::forward(machine, shape, (&input[..]).into(), &packed, Epilogue::NONE, (&mut output[..]).into())
+    });
     let by_weights = shortest(|| {
         conv::backward_weights(
             machine,
@@ -101,7 +104,14 @@ fn time_conv(machine: &Machine, layer: &Layer) -> [f64; 4] {
         0.0
     } else {
         shortest(|| {
-            conv::backward_input(machine, shape, &output, &transposed, &mut input, Accumulate::Overwrite)
+            conv::backward_input(
+                machine,
+                shape,
+                (&output[..]).into(),
+                &transposed,
+                &mut input,
+                Accumulate::Overwrite,
+            )
         })
     };
     [forward, by_input, by_weights, pack]

@@ -10,6 +10,7 @@ mod measure;
 use std::process::ExitCode;
 
 use measure::{filled, peak, shortest};
+use tk_engine::Precision;
 use tk_engine::cpu::kernels::conv::{self, ConvShape, Direction, PackedWeights};
 use tk_engine::cpu::kernels::{Accumulate, Epilogue, Scratch, depthwise};
 use tk_engine::cpu::{Isa, Machine};
@@ -88,14 +89,23 @@ fn time(machine: &Machine, work: Work, shape: &ConvShape) -> (f64, usize) {
         Work::Input => Direction::Input,
         _ => Direction::Forward,
     };
-    let mut packed = PackedWeights::new(machine.isa, shape, direction);
+    let mut packed = PackedWeights::new(machine.isa, shape, direction, Precision::F32);
     conv::pack(machine, shape, &weights, &mut packed);
     let add = Accumulate::Overwrite;
     let seconds = match work {
-        Work::Forward | Work::Winograd | Work::Depthwise => {
-            shortest(|| conv::forward(machine, shape, &input, &packed, Epilogue::NONE, &mut output))
+        Work::Forward | Work::Winograd | Work::Depthwise => shortest(|| {
+            conv::forward(
+                machine,
+                shape,
+                (&input[..]).into(),
+                &packed,
+                Epilogue::NONE,
+                (&mut output[..]).into(),
+            )
+        }),
+        Work::Input => {
+            shortest(|| conv::backward_input(machine, shape, (&output[..]).into(), &packed, &mut input, add))
         }
-        Work::Input => shortest(|| conv::backward_input(machine, shape, &output, &packed, &mut input, add)),
         Work::Weights => shortest(|| {
             conv::backward_weights(machine, shape, &input, &output, &mut weights, add, &mut scratch);
         }),

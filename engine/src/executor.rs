@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::graph::{Attention, Node, Op};
-use crate::{EngineError, Graph, Parameters, Result, Tensor};
+use crate::{EngineError, Graph, Parameters, Precision, Result, Tensor};
 
 /// Something that runs a graph.
 pub trait Inference: Send {
@@ -87,6 +87,9 @@ pub struct TrainSpec {
     pub batch_statistics: Vec<bool>,
     /// The optimizer.
     pub optimizer: Optimizer,
+    /// The precision of the operands of convolutions and linear layers, forward and backward: f32 or bf16. Masters, sums, and everything
+    /// else are f32. The reference executor computes in its own precision.
+    pub precision: Precision,
 }
 
 impl TrainSpec {
@@ -98,6 +101,7 @@ impl TrainSpec {
             dropout: vec![true; stages],
             batch_statistics: vec![true; stages],
             optimizer,
+            precision: Precision::F32,
         }
     }
 
@@ -115,6 +119,12 @@ impl TrainSpec {
                 what: "a training specification".into(),
                 expected: format!("{parameters} parameters and {stages} stages"),
                 found: format!("{} and {}", self.groups.len(), self.dropout.len()),
+            });
+        }
+        if self.precision == Precision::Int8 {
+            return Err(EngineError::Unsupported {
+                what: "training in int8".into(),
+                why: "gradients do not fit into bytes; use bf16 or f32".into(),
             });
         }
         let trained = graph.parameters().iter().zip(&self.groups).filter(|(_, group)| group.is_some());

@@ -1,14 +1,16 @@
 //! From a graph to steps: which operators have kernels, and which run as one.
 
 use super::kernels::Clamp;
+use super::kernels::conv::{self, Direction, PackedWeights};
 use super::kernels::matrix::Stored;
+use super::kernels::narrow::{Quantization, Storage};
 use super::steps::{
     Activate, AddBroadcast, AddValues, Attend, Concatenate, Convolve, Drop, Fallback, Form, LookUp,
     MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows, PermuteAxes, Pool,
     PoolKind, ReduceAxes, RenameAxes, ScaleAndShift, Scope, ShareRows, SliceAxis, Statistics, Step,
 };
-use crate::TrainSpec;
 use crate::graph::{Activation, Graph, Node, Op, Reduction, SliceRange, Value};
+use crate::{Precision, TrainSpec};
 
 /// A compiled graph.
 #[derive(Default)]
@@ -17,6 +19,16 @@ pub(crate) struct Program {
     pub steps: Vec<Box<dyn Step>>,
     /// For each node the step that runs it.
     pub owners: Vec<Option<usize>>,
+    /// For each node how its value is stored.
+    pub storage: Vec<Storage>,
+}
+
+/// In how many bits products may be computed.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Lowering<'a> {
+    pub precision: Precision,
+    /// Of bytes: what is known of each value.
+    pub quantizations: &'a [Option<Quantization>],
 }
 
 /// Compiles a graph for the shapes of its values.
@@ -24,11 +36,19 @@ pub(crate) struct Program {
 /// Chains whose inner values nothing else reads run as one step: `convolution → [add] → [clamp]` and
 /// `batch-norm → [add] → [clamp]`; dropout that is switched off does not interrupt them. Where nothing is trained, other activations
 /// than clamps go with full convolutions and linear layers too.
-pub(crate) fn compile(graph: &Graph, shapes: &[Vec<usize>], spec: Option<&TrainSpec>) -> Program {
+///
+/// Where nothing is trained, steps that multiply in fewer bits hand their results to each other in as few.
+pub(crate) fn compile(
+    graph: &Graph,
+    shapes: &[Vec<usize>],
+    spec: Option<&TrainSpec>,
+    lowering: Lowering<'_>,
+) -> Program {
     let mut compiler = Compiler {
         graph,
         shapes,
         spec,
+        lowering,
         uses: graph.use_counts(),
         readers: readers(graph),
         owners: vec![None; graph.nodes().len()],
@@ -39,13 +59,15 @@ pub(crate) fn compile(graph: &Graph, shapes: &[Vec<usize>], spec: Option<&TrainS
         compiler.steps = steps.len();
         steps.extend(compiler.step(position));
     }
-    Program { steps, owners: compiler.owners }
+    let storage = compiler.storage(&steps);
+    Program { steps, owners: compiler.owners, storage }
 }
 
 struct Compiler<'a> {
     graph: &'a Graph,
     shapes: &'a [Vec<usize>],
     spec: Option<&'a TrainSpec>,
+    lowering: Lowering<'a>,
     uses: Vec<usize>,
     /// The only reader of each value that has exactly one.
     readers: Vec<Option<usize>>,
@@ -83,7 +105,7 @@ impl Compiler<'_> {
                         Form::Depthwise(_) => (None, tail.output),
                         Form::Full(_) | Form::Linear => self.curve(tail.output),
                     };
-                    Box::new(Convolve {
+                    let mut step = Convolve {
                         x,
                         weight: inputs[1],
                         bias: inputs.get(2).copied(),
@@ -92,7 +114,10 @@ impl Compiler<'_> {
                         curve,
                         output,
                         form,
-                    })
+                        precision: Precision::F32,
+                    };
+                    step.precision = self.precision(&step);
+                    Box::new(step)
                 }
                 None => self.fallback(position),
             },
@@ -201,6 +226,55 @@ impl Compiler<'_> {
             }
             _ => return None,
         })
+    }
+
+    /// In how few bits a step may multiply. Convolutions that need fewer multiplications in f32 are left there, when there are bf16.
+    fn precision(&self, step: &Convolve) -> Precision {
+        let wanted = self.lowering.precision;
+        let shape = step.shape_of(self.shapes);
+        let known = match wanted {
+            Precision::Int8 => self.lowering.quantizations.get(step.x.index()).is_some_and(Option::is_some),
+            Precision::F32 | Precision::Bf16 => true,
+        };
+        let is_parameter = matches!(self.graph.node(step.weight).op, Op::Parameter(_));
+        let is_winograd = self.spec.is_none() && wanted == Precision::Bf16 && conv::suits_winograd(&shape);
+        let is_suited = PackedWeights::suits(&shape, Direction::Forward, wanted);
+        let suits =
+            !matches!(step.form, Form::Depthwise(_)) && known && is_parameter && is_suited && !is_winograd;
+        if suits { wanted } else { Precision::F32 }
+    }
+
+    /// How values are stored: as products of fewer bits read them, when one makes them and nobody else reads them.
+    fn storage(&self, steps: &[Box<dyn Step>]) -> Vec<Storage> {
+        let mut storage = vec![Storage::F32; self.graph.nodes().len()];
+        let wanted = self.lowering.precision;
+        if self.spec.is_some() || wanted == Precision::F32 {
+            return storage;
+        }
+        let multiplies =
+            |node: usize| self.owners[node].is_some_and(|step| steps[step].precision() == Some(wanted));
+        for step in steps.iter().filter(|step| step.precision() == Some(wanted)) {
+            let value = step.output().index();
+            let channels = self.shapes[value].last().copied().unwrap_or(0);
+            storage[value] = match wanted {
+                _ if !channels.is_multiple_of(wanted.per_word()) => Storage::F32,
+                Precision::F32 => Storage::F32,
+                Precision::Bf16 => Storage::Bf16,
+                Precision::Int8 => match self.lowering.quantizations.get(value) {
+                    Some(&Some(code)) => Storage::Int8(code),
+                    _ => Storage::F32,
+                },
+            };
+        }
+        for (position, node) in self.graph.nodes().iter().enumerate() {
+            if !multiplies(position) {
+                node.inputs.iter().for_each(|input| storage[input.index()] = Storage::F32);
+            }
+        }
+        for (_, output) in self.graph.outputs() {
+            storage[output.index()] = Storage::F32;
+        }
+        storage
     }
 
     /// The form of a convolution or linear layer, where it has a kernel.

@@ -1,5 +1,7 @@
 //! Instruction sets, detected at run time.
 
+use crate::Precision;
+
 /// An instruction set that kernels are written for, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Isa {
@@ -36,6 +38,26 @@ impl Isa {
             }
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
+        }
+    }
+
+    /// Whether the processor has instructions that multiply operands of a precision faster than f32.
+    pub fn has(self, precision: Precision) -> bool {
+        match (self, precision) {
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx512, Precision::Bf16) => is_x86_feature_detected!("avx512bf16"),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx512, Precision::Int8) => is_x86_feature_detected!("avx512vnni"),
+            _ => precision == Precision::F32,
+        }
+    }
+
+    /// The instruction set whose microkernels multiply operands of a precision: where AVX-512 lacks the instructions, those of AVX2, which
+    /// make do with others.
+    pub(crate) fn multiplying(self, precision: Precision) -> Self {
+        match self {
+            Self::Avx512 if !self.has(precision) => Self::Avx2,
+            isa => isa,
         }
     }
 

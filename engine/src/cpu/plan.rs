@@ -1,11 +1,12 @@
 //! Inference on the CPU: batch-norm folded, chains fused, buffers used again as soon as nobody needs what they hold.
 
-use super::compile::{Program, compile};
+use super::compile::{Lowering, Program, compile};
+use super::kernels::narrow::Quantization;
 use super::steps::Mode;
 use super::tape::{outputs, put_inputs, put_parameter};
 use super::{Machine, Workspace};
 use crate::graph::{Graph, Op, Value};
-use crate::{Inference, Parameters, Result, Tensor};
+use crate::{EngineError, Inference, Parameters, Precision, Result, Tensor};
 
 /// How many samples run at once: few, so that a layer's activations are still in the cache when the next layer reads them.
 const SAMPLES_AT_ONCE: usize = 4;
@@ -21,6 +22,10 @@ pub struct Plan {
     /// After each step, the values that nobody reads any more.
     released: Vec<Vec<Value>>,
     bound: Vec<Vec<usize>>,
+    precision: Precision,
+    /// What calibration has seen of each value: least and greatest.
+    ranges: Option<Vec<[f32; 2]>>,
+    is_calibrating: bool,
 }
 
 impl Plan {
@@ -36,7 +41,58 @@ impl Plan {
                 put_parameter(&mut workspace, &graph, index, Value::at(position), &parameters)?;
             }
         }
-        Ok(Self { graph, workspace, program: Program::default(), released: Vec::new(), bound: Vec::new() })
+        Ok(Self {
+            graph,
+            workspace,
+            program: Program::default(),
+            released: Vec::new(),
+            bound: Vec::new(),
+            precision: Precision::F32,
+            ranges: None,
+            is_calibrating: false,
+        })
+    }
+
+    /// Runs the inputs in f32 and notes between which bounds every value lies, with what earlier calls have seen.
+    ///
+    /// # Errors
+    /// When the inputs do not fit the graph.
+    pub fn calibrate(&mut self, inputs: &[Tensor]) -> Result<()> {
+        let precision = std::mem::replace(&mut self.precision, Precision::F32);
+        self.bound.clear();
+        let unseen = [f32::INFINITY, f32::NEG_INFINITY];
+        self.ranges.get_or_insert_with(|| vec![unseen; self.graph.nodes().len()]);
+        self.is_calibrating = true;
+        let result = self.run(inputs);
+        self.is_calibrating = false;
+        self.precision = precision;
+        self.bound.clear();
+        result.map(drop)
+    }
+
+    /// Computes convolutions and linear layers in a precision from now on. Layers that it does not suit remain in f32.
+    ///
+    /// # Errors
+    /// When it is int8 and nothing was calibrated.
+    pub fn set_precision(&mut self, precision: Precision) -> Result<()> {
+        if precision == Precision::Int8 {
+            let Some(ranges) = &self.ranges else {
+                return Err(EngineError::Order("int8 needs calibration before it"));
+            };
+            let known = |&[least, greatest]: &[f32; 2]| {
+                (least <= greatest).then(|| Quantization::of_range(least, greatest))
+            };
+            self.workspace.quantizations = ranges.iter().map(known).collect();
+        }
+        self.precision = precision;
+        self.bound.clear();
+        Ok(())
+    }
+
+    /// How many convolutions and linear layers multiply in fewer bits than f32, and how many there are, at the shapes bound last.
+    pub fn lowered(&self) -> [usize; 2] {
+        let precisions = self.program.steps.iter().filter_map(|step| step.precision());
+        [precisions.clone().filter(|&precision| precision != Precision::F32).count(), precisions.count()]
     }
 
     /// The nodes that ran their reference form for want of a kernel, at the input shapes bound last.
@@ -55,7 +111,10 @@ impl Plan {
             return Ok(());
         }
         self.workspace.shapes = self.graph.infer(&shapes)?;
-        self.program = compile(&self.graph, &self.workspace.shapes, None);
+        let quantizations = &self.workspace.quantizations;
+        let lowering = Lowering { precision: self.precision, quantizations };
+        self.program = compile(&self.graph, &self.workspace.shapes, None, lowering);
+        self.workspace.storage.clone_from(&self.program.storage);
         self.released = releases(&self.graph, &self.program);
         self.bound = shapes;
         Ok(())
@@ -64,8 +123,18 @@ impl Plan {
     fn run_at_once(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         self.bind(inputs)?;
         put_inputs(&mut self.workspace, &self.graph, inputs)?;
+        if self.is_calibrating {
+            for (position, node) in self.graph.nodes().iter().enumerate() {
+                if matches!(node.op, Op::Input(_)) {
+                    observe(&mut self.ranges, &self.workspace, Value::at(position));
+                }
+            }
+        }
         for (step, released) in self.program.steps.iter_mut().zip(&self.released) {
             step.forward(&mut self.workspace, Mode::Inference)?;
+            if self.is_calibrating {
+                observe(&mut self.ranges, &self.workspace, step.output());
+            }
             released.iter().for_each(|&value| self.workspace.release(value));
         }
         let outputs = outputs(&self.workspace, &self.graph)?;
@@ -92,6 +161,16 @@ impl Inference for Plan {
             parts.push(self.run_at_once(&part)?);
         }
         joined(&parts)
+    }
+}
+
+/// Widens what is known of a value by what it is now.
+fn observe(ranges: &mut Option<Vec<[f32; 2]>>, workspace: &Workspace, value: Value) {
+    if let Some([least, greatest]) = ranges.as_mut().map(|ranges| &mut ranges[value.index()]) {
+        for &number in workspace.get(value) {
+            *least = if number < *least { number } else { *least };
+            *greatest = if number > *greatest { number } else { *greatest };
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Training on the CPU: the steps of a graph run forward, then backward over the values they left, then one fused update.
 
-use super::compile::{Program, compile};
+use super::compile::{Lowering, Program, compile};
 use super::kernels::optimizer::{AdamW, Momentum, Sgd, squared_norm};
 use super::steps::Mode;
 use super::{Buffer, Machine, Workspace};
@@ -78,7 +78,8 @@ impl Tape {
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
         if shapes != self.bound || self.program.steps.is_empty() {
             self.workspace.shapes = self.graph.infer(&shapes)?;
-            self.program = compile(&self.graph, &self.workspace.shapes, Some(&self.spec));
+            let lowering = Lowering { precision: self.spec.precision, ..Lowering::default() };
+            self.program = compile(&self.graph, &self.workspace.shapes, Some(&self.spec), lowering);
             self.bound = shapes;
         }
         Ok(())

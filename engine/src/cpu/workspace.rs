@@ -3,16 +3,20 @@
 use super::Buffer;
 use super::Machine;
 use super::kernels::conv::{self, ConvShape, Direction, PackedWeights};
+use super::kernels::narrow::{Numbers, Quantization, Storage};
 use super::kernels::{Accumulate, Scratch};
 use crate::graph::{Graph, Op, Value};
-use crate::{EngineError, Result, StepKey, Tensor};
+use crate::{EngineError, Precision, Result, StepKey, Tensor};
 
 /// Values, gradients and free buffers of one executor.
 pub(crate) struct Workspace {
     pub machine: Machine,
     /// The shape of every value, for the inputs bound last.
     pub shapes: Vec<Vec<usize>>,
-    values: Vec<Option<Numbers>>,
+    /// How every value is stored, and what a byte of it would stand for where that is known.
+    pub storage: Vec<Storage>,
+    pub quantizations: Vec<Option<Quantization>>,
+    values: Vec<Option<Slot>>,
     gradients: Vec<Option<Buffer>>,
     /// Whether each value's gradient is wanted: it is, or depends on, a trained parameter.
     wanted: Vec<bool>,
@@ -27,7 +31,7 @@ pub(crate) struct Workspace {
 }
 
 /// Where a value's numbers are.
-enum Numbers {
+enum Slot {
     /// Made here.
     Own(Buffer),
     /// A parameter's, which the caller has too and which nobody changes.
@@ -50,6 +54,8 @@ impl Workspace {
         Self {
             machine,
             shapes: vec![Vec::new(); count],
+            storage: vec![Storage::F32; count],
+            quantizations: vec![None; count],
             values: std::iter::repeat_with(|| None).take(count).collect(),
             gradients: std::iter::repeat_with(|| None).take(count).collect(),
             wanted,
@@ -71,15 +77,44 @@ impl Workspace {
         &self.shapes[value.index()]
     }
 
-    /// A value's numbers.
+    /// The count of words that a value is stored in.
+    pub fn words(&self, value: Value) -> usize {
+        self.storage[value.index()].words(self.len(value))
+    }
+
+    /// A value's numbers as they are stored.
     ///
     /// # Panics
     /// When no step has made them: the order of steps is wrong.
-    pub fn get(&self, value: Value) -> &[f32] {
-        match &self.values[value.index()] {
-            Some(Numbers::Own(buffer)) => &buffer[..self.len(value)],
-            Some(Numbers::Shared(tensor)) => tensor.as_f32().unwrap_or_default(),
+    pub fn numbers(&self, value: Value) -> Numbers<'_> {
+        let words = match &self.values[value.index()] {
+            Some(Slot::Own(buffer)) => &buffer[..self.words(value)],
+            Some(Slot::Shared(tensor)) => tensor.as_f32().unwrap_or_default(),
             None => panic!("value {} is read before it is made", value.index()),
+        };
+        Numbers { storage: self.storage[value.index()], words }
+    }
+
+    /// A value's numbers, which are floats.
+    ///
+    /// # Panics
+    /// When they are not, or no step has made them.
+    pub fn get(&self, value: Value) -> &[f32] {
+        self.numbers(value).floats()
+    }
+
+    /// How a value is stored for products of a precision.
+    ///
+    /// # Panics
+    /// When it is to be bytes and nothing is known of its range.
+    pub fn operand_storage(&self, value: Value, precision: Precision) -> Storage {
+        match precision {
+            Precision::F32 => Storage::F32,
+            Precision::Bf16 => Storage::Bf16,
+            Precision::Int8 => match self.quantizations[value.index()] {
+                Some(code) => Storage::Int8(code),
+                None => panic!("value {} was never calibrated", value.index()),
+            },
         }
     }
 
@@ -109,7 +144,7 @@ impl Workspace {
     /// Sets a value's numbers.
     pub fn put(&mut self, value: Value, buffer: Buffer) {
         self.versions[value.index()] += 1;
-        if let Some(Numbers::Own(old)) = self.values[value.index()].replace(Numbers::Own(buffer)) {
+        if let Some(Slot::Own(old)) = self.values[value.index()].replace(Slot::Own(buffer)) {
             self.free.push(old);
         }
     }
@@ -122,15 +157,15 @@ impl Workspace {
         tensor.as_f32()?;
         self.release(value);
         self.versions[value.index()] += 1;
-        self.values[value.index()] = Some(Numbers::Shared(tensor.clone()));
+        self.values[value.index()] = Some(Slot::Shared(tensor.clone()));
         Ok(())
     }
 
     /// Copies a slice in as a value's numbers.
     pub fn put_slice(&mut self, value: Value, data: &[f32]) {
         let mut buffer = match self.values[value.index()].take() {
-            Some(Numbers::Own(buffer)) if buffer.len() >= data.len() => buffer,
-            Some(Numbers::Own(small)) => {
+            Some(Slot::Own(buffer)) if buffer.len() >= data.len() => buffer,
+            Some(Slot::Own(small)) => {
                 self.free.push(small);
                 self.allocate(data.len())
             }
@@ -143,8 +178,8 @@ impl Workspace {
     /// Takes a value's numbers out, to overwrite them or give them back. Shared ones are copied.
     pub fn take(&mut self, value: Value) -> Option<Buffer> {
         match self.values[value.index()].take()? {
-            Numbers::Own(buffer) => Some(buffer),
-            Numbers::Shared(tensor) => {
+            Slot::Own(buffer) => Some(buffer),
+            Slot::Shared(tensor) => {
                 let data = tensor.as_f32().unwrap_or_default();
                 let mut buffer = self.allocate(data.len());
                 buffer[..data.len()].copy_from_slice(data);
@@ -155,7 +190,7 @@ impl Workspace {
 
     /// Frees a value's numbers.
     pub fn release(&mut self, value: Value) {
-        if let Some(Numbers::Own(buffer)) = self.values[value.index()].take() {
+        if let Some(Slot::Own(buffer)) = self.values[value.index()].take() {
             self.free.push(buffer);
         }
     }
@@ -199,17 +234,24 @@ impl Workspace {
 
     /// Takes out the packed form of a convolution's weights, packed anew when the weights have changed. Returned with
     /// [`Workspace::keep_packed`], it outlives the steps, whose shapes come and go.
-    pub fn take_packed(&mut self, weight: Value, shape: &ConvShape, direction: Direction) -> PackedCopy {
+    pub fn take_packed(
+        &mut self,
+        weight: Value,
+        shape: &ConvShape,
+        direction: Direction,
+        precision: Precision,
+    ) -> PackedCopy {
         let shape = ConvShape { batch: 1, height: 0, width: 0, ..*shape };
-        let known = self
-            .packed
-            .iter()
-            .position(|copy| copy.weight == weight && copy.direction == direction && copy.shape == shape);
+        let known = self.packed.iter().position(|copy| {
+            copy.weight == weight
+                && (copy.direction, copy.weights.precision()) == (direction, precision)
+                && copy.shape == shape
+        });
         let version = self.version(weight);
         let mut copy = match known {
             Some(index) => self.packed.swap_remove(index),
             None => {
-                let weights = PackedWeights::new(self.machine.isa, &shape, direction);
+                let weights = PackedWeights::new(self.machine.isa, &shape, direction, precision);
                 PackedCopy { weight, shape, direction, version: version.wrapping_sub(1), weights }
             }
         };
@@ -237,7 +279,9 @@ impl Workspace {
                 add(self.get(value));
                 let mut copies: Vec<&PackedCopy> =
                     self.packed.iter().filter(|copy| copy.weight == value).collect();
-                copies.sort_by_key(|copy| (copy.direction as usize, format!("{:?}", copy.shape)));
+                copies.sort_by_key(|copy| {
+                    (copy.direction as usize, copy.weights.precision(), format!("{:?}", copy.shape))
+                });
                 copies.iter().for_each(|copy| add(copy.weights.panels()));
             }
         }

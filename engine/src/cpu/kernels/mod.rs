@@ -14,6 +14,7 @@ pub mod layer_norm;
 pub mod lookup;
 pub mod matrix;
 pub mod movement;
+pub mod narrow;
 pub mod optimizer;
 pub mod peak;
 pub mod pooling;

@@ -1,11 +1,12 @@
 //! Convolutions, full or depthwise, and linear layers, with the addition and the activation that follow them.
 
 use super::{Mode, Step};
-use crate::Result;
-use crate::cpu::kernels::conv::{self, ConvShape, Direction};
+use crate::cpu::kernels::conv::{self, ConvShape, Direction, PackedWeights};
+use crate::cpu::kernels::narrow::{Numbers, NumbersMut, Storage, narrow};
 use crate::cpu::kernels::{Clamp, Epilogue, depthwise, elementwise};
-use crate::cpu::{Buffer, Workspace};
+use crate::cpu::{Buffer, Machine, Workspace};
 use crate::graph::{Activation, Convolution, Value};
+use crate::{Precision, Result};
 
 /// `output = curve(clamp(convolution(x, weight) + bias + residual))`.
 pub(crate) struct Convolve {
@@ -18,6 +19,8 @@ pub(crate) struct Convolve {
     pub curve: Option<Activation>,
     pub output: Value,
     pub form: Form,
+    /// The fewest bits in which it may multiply.
+    pub precision: Precision,
 }
 
 /// Which of its forms a convolution has.
@@ -36,13 +39,19 @@ impl Convolve {
         matches!(self.form, Form::Depthwise(_))
     }
 
-    /// The sizes at the shapes that are bound now; a single axis counts as one row.
+    /// The sizes at the shapes that are bound now.
     fn shape(&self, workspace: &Workspace) -> ConvShape {
-        let (x, weight) = (workspace.shape(self.x), workspace.shape(self.weight));
+        self.shape_of(&workspace.shapes)
+    }
+
+    /// The sizes at some shapes of all values; a single axis counts as one row.
+    pub fn shape_of(&self, shapes: &[Vec<usize>]) -> ConvShape {
+        let (x, weight) = (&shapes[self.x.index()], &shapes[self.weight.index()]);
         let walk = match self.form {
             Form::Full(walk) | Form::Depthwise(walk) => walk,
             Form::Linear => {
-                return ConvShape::linear(workspace.len(self.x) / weight[1], weight[1], weight[0]);
+                let rows = x.iter().product::<usize>() / weight[1];
+                return ConvShape::linear(rows, weight[1], weight[0]);
             }
         };
         let single = x.len() == 3;
@@ -68,27 +77,42 @@ impl Step for Convolve {
         self.output
     }
 
+    fn precision(&self) -> Option<Precision> {
+        Some(self.precision)
+    }
+
     fn forward(&mut self, workspace: &mut Workspace, mode: Mode) -> Result<()> {
         let shape = self.shape(workspace);
-        let mut y = workspace.allocate(shape.out_len());
-        let into = &mut y[..shape.out_len()];
-        let packed = (!self.is_depthwise()).then(|| {
-            let is_winograd = conv::suits_winograd(&shape) && self.pays(workspace, &shape, mode);
-            let direction = if is_winograd { Direction::Winograd } else { Direction::Forward };
-            workspace.take_packed(self.weight, &shape, direction)
-        });
-        let (machine, x) = (&workspace.machine, workspace.get(self.x));
-        let epilogue = Epilogue {
-            bias: self.bias.map(|bias| workspace.get(bias)),
-            residual: self.residual.map(|residual| workspace.get(residual)),
-            clamp: self.clamp,
-            curve: self.curve,
-        };
-        match &packed {
-            Some(packed) => conv::forward(machine, &shape, x, &packed.weights, epilogue, into),
-            None => depthwise::forward(machine, &shape, x, workspace.get(self.weight), epilogue, into),
+        let words = workspace.words(self.output);
+        let mut y = workspace.allocate(words);
+        if self.is_depthwise() {
+            let (x, weight) = (workspace.get(self.x), workspace.get(self.weight));
+            depthwise::forward(
+                &workspace.machine,
+                &shape,
+                x,
+                weight,
+                self.epilogue(workspace),
+                &mut y[..words],
+            );
+        } else {
+            let (direction, precision) = self.way(workspace, &shape, mode);
+            let packed = workspace.take_packed(self.weight, &shape, direction, precision);
+            let storage = workspace.operand_storage(self.x, precision);
+            let mut copy = None;
+            if workspace.storage[self.x.index()] != storage {
+                let memory = workspace.allocate(storage.words(shape.in_len()));
+                copy = Some(narrowed(&workspace.machine, workspace.get(self.x), storage, memory));
+            }
+            let x = match &copy {
+                Some(copy) => Numbers { storage, words: &copy[..storage.words(shape.in_len())] },
+                None => workspace.numbers(self.x),
+            };
+            let into = NumbersMut { storage: workspace.storage[self.output.index()], words: &mut y[..words] };
+            conv::forward(&workspace.machine, &shape, x, &packed.weights, self.epilogue(workspace), into);
+            workspace.keep_packed(packed);
+            copy.into_iter().for_each(|copy| workspace.recycle(copy));
         }
-        packed.into_iter().for_each(|packed| workspace.keep_packed(packed));
         workspace.put(self.output, y);
         Ok(())
     }
@@ -118,6 +142,32 @@ impl Step for Convolve {
 const LEAST_PIXELS: usize = 2048;
 
 impl Convolve {
+    fn epilogue<'a>(&self, workspace: &'a Workspace) -> Epilogue<'a> {
+        Epilogue {
+            bias: self.bias.map(|bias| workspace.get(bias)),
+            residual: self.residual.map(|residual| workspace.numbers(residual)),
+            clamp: self.clamp,
+            curve: self.curve,
+        }
+    }
+
+    /// By which algorithm, and in how many bits, the forward pass multiplies.
+    pub fn way(&self, workspace: &Workspace, shape: &ConvShape, mode: Mode) -> (Direction, Precision) {
+        let is_winograd = self.precision != Precision::Int8
+            && conv::suits_winograd(shape)
+            && self.pays(workspace, shape, mode);
+        match is_winograd {
+            true => (Direction::Winograd, Precision::F32),
+            false => (Direction::Forward, self.precision_of(shape, Direction::Forward)),
+        }
+    }
+
+    /// The precision in which a pass multiplies.
+    fn precision_of(&self, shape: &ConvShape, direction: Direction) -> Precision {
+        let is_suited = PackedWeights::suits(shape, direction, self.precision);
+        if is_suited { self.precision } else { Precision::F32 }
+    }
+
     /// Whether kernels are worth evaluating for Winograd's algorithm: they do not change, or serve many pixels.
     fn pays(&self, workspace: &Workspace, shape: &ConvShape, mode: Mode) -> bool {
         mode == Mode::Inference
@@ -153,13 +203,34 @@ impl Convolve {
         } else {
             let is_winograd =
                 conv::winograd_transposed(shape).is_some() && self.pays(workspace, shape, Mode::Training);
-            let direction = if is_winograd { Direction::WinogradInput } else { Direction::Input };
-            let packed = workspace.take_packed(self.weight, shape, direction);
-            conv::backward_input(&workspace.machine, shape, dy, &packed.weights, into, accumulate);
+            let (direction, precision) = match is_winograd {
+                true => (Direction::WinogradInput, Precision::F32),
+                false => (Direction::Input, self.precision_of(shape, Direction::Input)),
+            };
+            let packed = workspace.take_packed(self.weight, shape, direction, precision);
+            let mut copy = None;
+            if precision != Precision::F32 {
+                let memory = workspace.allocate(Storage::Bf16.words(dy.len()));
+                copy = Some(narrowed(&workspace.machine, dy, Storage::Bf16, memory));
+            }
+            let from = match &copy {
+                Some(copy) => {
+                    Numbers { storage: Storage::Bf16, words: &copy[..Storage::Bf16.words(dy.len())] }
+                }
+                None => dy.into(),
+            };
+            conv::backward_input(&workspace.machine, shape, from, &packed.weights, into, accumulate);
+            copy.into_iter().for_each(|copy| workspace.recycle(copy));
             workspace.keep_packed(packed);
         }
         workspace.put_gradient(self.x, dx);
     }
+}
+
+/// Floats in another storage, in memory that is large enough.
+fn narrowed(machine: &Machine, from: &[f32], storage: Storage, mut memory: Buffer) -> Buffer {
+    narrow(machine, from, NumbersMut { storage, words: &mut memory[..storage.words(from.len())] });
+    memory
 }
 
 /// Zeroes the gradient where a clamp held the output at a bound.

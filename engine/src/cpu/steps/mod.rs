@@ -30,8 +30,8 @@ pub(crate) use regularisation::{Drop, Scope};
 pub(crate) use row_normalisation::{NormaliseRows, ShareRows};
 
 use super::Workspace;
-use crate::Result;
 use crate::graph::Value;
+use crate::{Precision, Result};
 
 /// Whether a forward pass is followed by a backward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,11 @@ pub(crate) trait Step: Send {
     /// Takes the output's gradient, if there is one, and adds the inputs' shares to theirs. The last forward pass was in
     /// [`Mode::Training`], and the values it made are still there.
     fn backward(&mut self, workspace: &mut Workspace) -> Result<()>;
+
+    /// In which precision it multiplies, if it is a product with weights; such steps hand values to each other in it.
+    fn precision(&self) -> Option<Precision> {
+        None
+    }
 
     /// The name of the node, when the last pass ran its reference form for want of a kernel.
     fn fallback(&self) -> Option<&str> {

@@ -7,33 +7,39 @@ use super::{ConvShape, winograd};
 use crate::cpu::Machine;
 use crate::cpu::kernels::Clamp;
 use crate::cpu::kernels::accumulate::Accumulate;
-use crate::cpu::pool::SharedPointer;
+use crate::cpu::kernels::micro::Place;
+use crate::cpu::kernels::narrow::{Numbers, Storage};
 
-/// The gradient of the input from that of the output.
+/// The gradient of the input from that of the output, which is stored in the weights' precision.
 ///
 /// # Panics
 /// When sizes differ, or the weights are packed for something else.
 pub fn backward_input(
     machine: &Machine,
     shape: &ConvShape,
-    output_gradient: &[f32],
+    output_gradient: Numbers<'_>,
     weights: &PackedWeights,
     input_gradient: &mut [f32],
     accumulate: Accumulate,
 ) {
-    shape.check_activations(input_gradient, output_gradient);
-    let target = input_gradient.as_mut_ptr();
-    let residual = (accumulate == Accumulate::Add).then_some(target.cast_const());
+    shape.check();
+    assert_eq!(input_gradient.len(), shape.in_len(), "gradient of the input of {shape:?}");
+    let words = output_gradient.storage.words(shape.out_len());
+    assert_eq!(output_gradient.words.len(), words, "gradient of the output of {shape:?}");
+    assert_eq!(output_gradient.storage.precision(), weights.precision(), "it is stored as the weights are");
+    let target = Place { storage: Storage::F32, start: input_gradient.as_mut_ptr() };
+    let residual = if accumulate == Accumulate::Add { target } else { Place::NONE };
     if weights.direction() == Direction::WinogradInput {
         weights.check(machine.isa, shape, Direction::WinogradInput);
         let Some(transposed) = winograd::transposed(shape) else {
             panic!("Winograd's algorithm does not suit the gradient of {shape:?}");
         };
+        let residual = (accumulate == Accumulate::Add).then_some(target.start.cast_const());
         let (added, bent) = ((None, residual), (Clamp::None, None));
         return winograd::convolve(
             machine,
             &transposed,
-            output_gradient,
+            output_gradient.words,
             weights,
             added,
             bent,
@@ -48,14 +54,15 @@ pub fn backward_input(
         Product {
             geometry: &Geometry::backward(shape, phase),
             source: output_gradient,
-            channels: shape.out_channels,
+            channels: output_gradient.storage.words(shape.out_channels),
             panels,
             columns: shape.in_channels,
+            scale: None,
             bias: None,
             residual,
             clamp: Clamp::None.limits(),
             curve: None,
-            output: SharedPointer(target),
+            output: target,
         }
         .run(machine);
     }

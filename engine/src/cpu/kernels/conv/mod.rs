@@ -10,11 +10,14 @@ mod backward_weights;
 mod forward;
 mod geometry;
 mod operands;
+mod packing;
 mod product;
 mod shape;
 mod weights;
 mod winograd;
 
+#[cfg(test)]
+mod narrow_tests;
 #[cfg(test)]
 pub(crate) mod oracle;
 #[cfg(test)]
@@ -24,8 +27,9 @@ pub use backward_bias::backward_bias;
 pub use backward_input::backward_input;
 pub use backward_weights::backward_weights;
 pub use forward::forward;
+pub use packing::pack;
 pub use shape::ConvShape;
-pub use weights::{Direction, PackedWeights, pack};
+pub use weights::{Direction, PackedWeights};
 pub use winograd::{suits as suits_winograd, transposed as winograd_transposed};
 
 pub(crate) use geometry::{Geometry, phases};

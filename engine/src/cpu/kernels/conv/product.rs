@@ -2,42 +2,55 @@
 //! images first. A tile knows its source rows by pointers, so any kernel, stride, padding or dilation costs the same.
 
 use std::ops::Range;
+use std::ptr::null;
 
 use super::geometry::{Geometry, Run};
+use crate::Precision;
 use crate::cpu::kernels::activation::{self, Activation};
-use crate::cpu::kernels::micro::{Finish, LINE, Microkernels, Vector, with_microkernels};
+use crate::cpu::kernels::micro::{
+    Finish, FinishNarrow, LINE, Microkernels, Pair, Place, Quad, Vector, with_microkernels,
+};
+use crate::cpu::kernels::narrow::Numbers;
 use crate::cpu::kernels::scratch::{Workspace, with_workspace};
-use crate::cpu::pool::SharedPointer;
 use crate::cpu::{Isa, Machine};
 
 /// One product. The slices' sizes are the caller's promise, asserted at the public functions.
 pub(super) struct Product<'a> {
     pub geometry: &'a Geometry,
-    /// Activations that are read, `channels` to a pixel.
-    pub source: &'a [f32],
+    /// Activations that are read, and the words of a pixel. A tap in the padding reads the storage's zero.
+    pub source: Numbers<'a>,
     pub channels: usize,
     /// Packed weights, and the channels of the result.
     pub panels: &'a [f32],
     pub columns: usize,
+    /// Of integer sums: what each result channel is multiplied by.
+    pub scale: Option<&'a [f32]>,
     pub bias: Option<&'a [f32]>,
-    pub residual: Option<*const f32>,
+    /// As large as the output, which it may be.
+    pub residual: Place,
     pub clamp: (f32, f32),
     /// Applied to finished tiles while they are in the cache.
     pub curve: Option<Activation>,
     /// The result; only target pixels of the grid are written.
-    pub output: SharedPointer<f32>,
+    pub output: Place,
 }
 
-// SAFETY: the residual is only read, by the task that writes the same element of the output.
+// SAFETY: the residual is only read, by the task that writes the same element of the output; tasks write different elements.
 unsafe impl Sync for Product<'_> {}
 
 impl Product<'_> {
     /// Computes the product on the machine's threads.
     pub fn run(&self, machine: &Machine) {
-        with_microkernels!(machine.isa, Kernels => self.run_with::<Kernels>(machine));
+        let isa = machine.isa.multiplying(self.precision());
+        with_microkernels!(isa, Kernels => self.run_with::<Kernels>(machine));
     }
 
-    /// Floats that one tap reads of a row.
+    /// The precision of the operands.
+    fn precision(&self) -> Precision {
+        self.source.storage.precision()
+    }
+
+    /// Words that one tap reads of a row.
     fn depth(&self) -> usize {
         self.geometry.run * self.channels
     }
@@ -47,7 +60,8 @@ impl Product<'_> {
         if pixels == 0 {
             return;
         }
-        let zeros = vec![0.0; if self.geometry.is_padded() { self.depth() } else { 0 }];
+        let zeros = if self.geometry.is_padded() { self.depth() } else { 0 };
+        let zeros = vec![self.source.storage.zero(); zeros];
         let blocks = Blocks::choose::<K>(self, pixels);
         machine.pool.for_each(blocks.count(), |task| {
             let (tiles, panels) = blocks.of(task);
@@ -76,13 +90,13 @@ impl Product<'_> {
             (self.geometry, self.geometry.taps.len(), self.depth(), self.channels);
         let tiles = pixels.len().div_ceil(K::ROWS);
         pointers.clear();
-        pointers.resize(tiles * taps * K::ROWS, std::ptr::null());
+        pointers.resize(tiles * taps * K::ROWS, null());
         offsets.clear();
         offsets.reserve(pixels.len());
         let collide = rows_collide(channels * geometry.step[1]);
         if geometry.is_pointwise() && !collide {
             for (index, pixel) in pixels.enumerate() {
-                pointers[index] = self.source[pixel * channels..].as_ptr();
+                pointers[index] = self.source.words[pixel * channels..].as_ptr();
                 offsets.push(pixel * self.columns);
             }
             return Table { pointers, offsets };
@@ -104,11 +118,12 @@ impl Product<'_> {
             let place = index / K::ROWS * taps * K::ROWS + index % K::ROWS;
             for tap in 0..taps {
                 pointers[place + tap * K::ROWS] = match geometry.locate(tap, position) {
-                    Run::Inside(pixel) if collide => copy(0, &self.source[pixel * channels..][..depth]),
-                    Run::Inside(pixel) => self.source[pixel * channels..].as_ptr(),
+                    Run::Inside(pixel) if collide => copy(0, &self.source.words[pixel * channels..][..depth]),
+                    Run::Inside(pixel) => self.source.words[pixel * channels..].as_ptr(),
                     Run::Outside => zeros.as_ptr(),
                     Run::Partial { skip, pixels } => {
-                        copy(skip * channels, &self.source[pixels.start * channels..pixels.end * channels])
+                        let pixels = pixels.start * channels..pixels.end * channels;
+                        copy(skip * channels, &self.source.words[pixels])
                     }
                 };
             }
@@ -125,45 +140,113 @@ impl Product<'_> {
         let first = panel * K::COLUMNS;
         let width = K::panel_width(first, self.columns);
         let weights = &self.panels[first * taps * depth..][..taps * depth * width];
-        let null = std::ptr::null();
-        let finish = Finish {
-            bias: self.bias.map_or(null, |bias| bias[first..].as_ptr()),
-            // SAFETY: the residual is as large as the output.
-            residual: self.residual.map_or(null, |residual| unsafe { residual.add(first) }),
-            clamp: self.clamp,
-            // SAFETY: `first` is a channel of the output's first pixel.
-            output: unsafe { self.output.get().add(first) },
-            columns: width.min(self.columns - first),
-        };
+        let columns = width.min(self.columns - first);
         let mut tile = Tile([0.0; 14 * 32]);
         debug_assert!(K::ROWS * K::COLUMNS <= tile.0.len());
         for (index, offsets) in table.offsets.chunks(K::ROWS).enumerate() {
             let rows = &table.pointers[index * taps * K::ROWS..][..taps * K::ROWS];
             let next = table.pointers.get((index + 1) * taps * K::ROWS).filter(|_| is_first);
-            let ahead = next.or(rows.first()).map_or(null, |&row| row);
-            // SAFETY: the machine has the instruction set. The table's pointers are to rows of `depth` floats (of the source,
+            let ahead = next.or(rows.first()).map_or(null(), |&row| row);
+            let sizes = (taps, depth);
+            let (rows, count, weights, sums) =
+                (rows.as_ptr(), offsets.len(), weights.as_ptr(), tile.0.as_mut_ptr());
+            // SAFETY: the machine has the instruction set. The table's pointers are to rows of `depth` words (of the source,
             // of zeros or of copies), the panel's size was just checked, and the tile is large enough. Offsets are those of
             // target pixels, each written by one task for each panel.
             unsafe {
-                for &offset in offsets {
-                    for line in (0..finish.columns).step_by(LINE) {
-                        K::Register::prefetch_write(finish.output.wrapping_add(offset + line));
+                self.expect_write::<K>(offsets, first, columns);
+                match self.precision() {
+                    Precision::F32 => K::multiply(sizes, rows, count, weights, width, sums, ahead),
+                    Precision::Bf16 => {
+                        K::multiply_narrow::<Pair>(sizes, rows, count, weights, width, sums, ahead);
+                    }
+                    Precision::Int8 => {
+                        K::multiply_narrow::<Quad>(sizes, rows, count, weights, width, sums, ahead);
                     }
                 }
-                K::multiply(
-                    (taps, depth),
-                    rows.as_ptr(),
-                    offsets.len(),
-                    weights.as_ptr(),
-                    width,
-                    tile.0.as_mut_ptr(),
-                    ahead,
-                );
-                K::finish(tile.0.as_ptr(), width, offsets, &finish);
+                match self.precision() {
+                    Precision::F32 => self.finish::<K>(isa, sums, width, offsets, (first, columns)),
+                    _ => self.finish_narrow::<K>(isa, sums, width, offsets, (first, columns)),
+                }
             }
+        }
+    }
+
+    /// Asks for the cache lines that a tile will be written to.
+    ///
+    /// # Safety
+    /// The processor has the instruction set.
+    unsafe fn expect_write<K: Microkernels>(&self, offsets: &[usize], first: usize, columns: usize) {
+        let per_word = self.output.storage.precision().per_word();
+        for &offset in offsets {
+            for line in (0..columns).step_by(LINE * per_word) {
+                let place = (offset + first + line) / per_word;
+                // SAFETY: the caller's promise.
+                unsafe { K::Register::prefetch_write(self.output.start.wrapping_add(place)) };
+            }
+        }
+    }
+
+    /// Writes `columns` channels of a finished tile from channel `first` on.
+    ///
+    /// # Safety
+    /// The processor has the instruction set, and the tile's pixels and channels are the caller's to write.
+    unsafe fn finish<K: Microkernels>(
+        &self,
+        isa: Isa,
+        tile: *const f32,
+        width: usize,
+        offsets: &[usize],
+        (first, columns): (usize, usize),
+    ) {
+        // SAFETY: `first` is a channel of the first pixel of the output, and of the residual, which is as large.
+        unsafe {
+            let residual = self.residual.start;
+            let finish = Finish {
+                bias: self.bias.map_or(null(), |bias| bias[first..].as_ptr()),
+                residual: if residual.is_null() { null() } else { residual.add(first) },
+                clamp: self.clamp,
+                output: self.output.start.add(first),
+                columns,
+            };
+            K::finish(tile, width, offsets, &finish);
             if let Some(curve) = self.curve {
-                // SAFETY: the elements just written, which are this task's.
-                unsafe { activation::bend(isa, curve, finish.output, offsets, finish.columns) };
+                activation::bend(isa, curve, finish.output, offsets, columns);
+            }
+        }
+    }
+
+    /// As `finish`, of sums of narrow products.
+    ///
+    /// # Safety
+    /// As for `finish`.
+    unsafe fn finish_narrow<K: Microkernels>(
+        &self,
+        isa: Isa,
+        tile: *mut f32,
+        width: usize,
+        offsets: &[usize],
+        (first, columns): (usize, usize),
+    ) {
+        let finish = FinishNarrow {
+            scale: self.scale.map_or(null(), |scale| scale[first..].as_ptr()),
+            bias: self.bias.map_or(null(), |bias| bias[first..].as_ptr()),
+            residual: self.residual,
+            clamp: self.clamp,
+            output: self.output,
+            first,
+            columns,
+        };
+        // SAFETY: as for `finish`; rows of the tile are `width` apart.
+        unsafe {
+            K::finish_narrow(tile, width, offsets, &finish, self.curve.is_some());
+            if let Some(curve) = self.curve {
+                let rows: [usize; 14] = std::array::from_fn(|row| row * width);
+                activation::bend(isa, curve, tile, &rows[..offsets.len()], columns);
+                let (scale, bias, residual) = (null(), null(), Place::NONE);
+                let clamp = (f32::NEG_INFINITY, f32::INFINITY);
+                let write = FinishNarrow { scale, bias, residual, clamp, ..finish };
+                K::finish_narrow(tile, width, offsets, &write, false);
             }
         }
     }

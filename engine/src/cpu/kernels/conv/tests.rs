@@ -2,6 +2,7 @@
 
 use super::oracle::{Kind, error, for_each_product, numbers};
 use super::*;
+use crate::Precision;
 use crate::cpu::kernels::accumulate::Accumulate;
 use crate::cpu::kernels::activation::Activation;
 use crate::cpu::kernels::scratch::Scratch;
@@ -62,7 +63,7 @@ fn machines() -> impl Iterator<Item = Machine> {
 }
 
 fn packed(machine: &Machine, shape: &ConvShape, weights: &[f32], direction: Direction) -> PackedWeights {
-    let mut packed = PackedWeights::new(machine.isa, shape, direction);
+    let mut packed = PackedWeights::new(machine.isa, shape, direction, Precision::F32);
     pack(machine, shape, weights, &mut packed);
     packed
 }
@@ -70,7 +71,8 @@ fn packed(machine: &Machine, shape: &ConvShape, weights: &[f32], direction: Dire
 fn run_forward(machine: &Machine, shape: &ConvShape, epilogue: Epilogue<'_>) -> Vec<f32> {
     let weights = packed(machine, shape, &numbers("weights", shape.weight_len()), Direction::Forward);
     let mut output = vec![f32::NAN; shape.out_len()];
-    forward(machine, shape, &numbers("input", shape.in_len()), &weights, epilogue, &mut output);
+    let input = numbers("input", shape.in_len());
+    forward(machine, shape, (&input[..]).into(), &weights, epilogue, (&mut output[..]).into());
     output
 }
 
@@ -86,7 +88,7 @@ fn run_backward_input(
     backward_input(
         machine,
         shape,
-        &numbers("gradient", shape.out_len()),
+        (&numbers("gradient", shape.out_len())[..]).into(),
         &weights,
         &mut gradient,
         accumulate,
@@ -148,7 +150,7 @@ fn forward_is_the_definition_with_every_epilogue() {
                     .collect();
                 let epilogue = Epilogue {
                     bias: bias.map(Vec::as_slice),
-                    residual: residual.map(Vec::as_slice),
+                    residual: residual.map(|residual| (&residual[..]).into()),
                     clamp,
                     curve,
                 };
@@ -183,7 +185,7 @@ fn winograd_s_algorithm_is_the_definition() {
             let packed = packed(&machine, &shape, &weights, Direction::Winograd);
             let run = |machine: &Machine, shape: &ConvShape, input: &[f32], epilogue: Epilogue<'_>| {
                 let mut output = vec![f32::NAN; shape.out_len()];
-                forward(machine, shape, input, &packed, epilogue, &mut output);
+                forward(machine, shape, input.into(), &packed, epilogue, (&mut output[..]).into());
                 output
             };
             let plain = run(&machine, &shape, &input, Epilogue::NONE);
@@ -191,7 +193,7 @@ fn winograd_s_algorithm_is_the_definition() {
             assert!(found < 2e-5, "{found:.1e} {:?} {shape:?}", machine.isa);
             let epilogue = Epilogue {
                 bias: Some(&bias),
-                residual: Some(&residual),
+                residual: Some((&residual[..]).into()),
                 clamp: Clamp::Relu,
                 curve: Some(Activation::Silu),
             };
@@ -316,7 +318,7 @@ fn companions_in_the_batch_do_not_change_a_bit() {
             let together = run_forward(&machine, &shape, Epilogue::NONE);
             for (image, expected) in input.chunks(alone.in_len()).zip(together.chunks(alone.out_len())) {
                 let mut found = vec![0.0; alone.out_len()];
-                forward(&machine, &alone, image, &weights, Epilogue::NONE, &mut found);
+                forward(&machine, &alone, image.into(), &weights, Epilogue::NONE, (&mut found[..]).into());
                 assert!(found == expected, "{:?} {shape:?}", machine.isa);
             }
         }
@@ -330,7 +332,7 @@ fn activations_keep_not_a_number() {
         let weights = packed(&machine, &shape, &[f32::NAN; 12], Direction::Forward);
         let mut output = [0.0; 3];
         let epilogue = Epilogue { clamp: Clamp::Relu6, ..Epilogue::NONE };
-        forward(&machine, &shape, &[1.0; 4], &weights, epilogue, &mut output);
+        forward(&machine, &shape, (&[1.0; 4][..]).into(), &weights, epilogue, (&mut output[..]).into());
         assert!(output.iter().all(|value| value.is_nan()), "{:?}: a ReLU must not hide a NaN", machine.isa);
     }
 }

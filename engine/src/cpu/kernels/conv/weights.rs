@@ -2,12 +2,14 @@
 //!
 //! A *panel* holds the weights of one or two registers of result channels: for each tap, for each channel of the source, one
 //! number for each result channel. Panels follow each other, and so do the phases of a strided gradient of the input.
+//!
+//! In fewer bits, a number becomes a word of two or four, of consecutive channels of the source.
 
-use super::geometry::{Phase, phases};
+use super::geometry::{Phase, is_folded, phases};
 use super::{ConvShape, winograd};
+use crate::Precision;
 use crate::cpu::kernels::micro::{Microkernels, with_microkernels};
-use crate::cpu::pool::SharedPointer;
-use crate::cpu::{Buffer, Isa, Machine};
+use crate::cpu::{Buffer, Isa};
 
 /// What packed weights are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,16 +28,23 @@ pub enum Direction {
 /// packing serves them all.
 #[derive(Debug)]
 pub struct PackedWeights {
-    isa: Isa,
-    direction: Direction,
-    shape: ConvShape,
-    phases: Vec<Phase>,
-    buffer: Buffer,
+    pub(super) isa: Isa,
+    pub(super) direction: Direction,
+    pub(super) precision: Precision,
+    pub(super) shape: ConvShape,
+    pub(super) phases: Vec<Phase>,
+    pub(super) buffer: Buffer,
+    /// Of bytes: for each result channel what a byte is worth, and the sum of all its bytes.
+    pub(super) scales: Vec<f32>,
+    pub(super) sums: Vec<f32>,
 }
 
 impl PackedWeights {
-    /// Room for the weights of a convolution; zeros until [`pack`] fills it.
-    pub fn new(isa: Isa, shape: &ConvShape, direction: Direction) -> Self {
+    /// Room for the weights of a convolution; zeros until [`super::pack`] fills it.
+    ///
+    /// # Panics
+    /// When the precision does not suit the convolution ([`PackedWeights::suits`]).
+    pub fn new(isa: Isa, shape: &ConvShape, direction: Direction, precision: Precision) -> Self {
         shape.check();
         let phases = match direction {
             Direction::Forward => vec![Phase { offset: [0, 0], taps: (0..shape.taps()).collect() }],
@@ -44,11 +53,41 @@ impl PackedWeights {
             }
             Direction::Input => phases(shape),
         };
+        assert!(
+            Self::suits(shape, direction, precision),
+            "{precision} does not suit {direction:?} of {shape:?}"
+        );
         let taps: usize = phases.iter().map(|phase| phase.taps.len()).sum();
-        let mut packed =
-            Self { isa, direction, shape: without_images(shape), phases, buffer: Buffer::zeros(0) };
-        packed.buffer = Buffer::zeros(packed.depth() * packed.padded_columns() * taps);
+        let columns = if precision == Precision::Int8 { shape.out_channels } else { 0 };
+        let mut packed = Self {
+            isa: isa.multiplying(precision),
+            direction,
+            precision,
+            shape: without_images(shape),
+            phases,
+            buffer: Buffer::zeros(0),
+            scales: vec![0.0; columns],
+            sums: vec![0.0; columns],
+        };
+        packed.buffer = Buffer::zeros(packed.words() * packed.padded_columns() * taps);
         packed
+    }
+
+    /// Whether a convolution can be computed in a precision: channels fill words, and, in fewer than 32 bits, neither rows of the kernel are
+    /// folded nor kernels evaluated at points; bytes are for forward passes alone.
+    pub fn suits(shape: &ConvShape, direction: Direction, precision: Precision) -> bool {
+        let fills = |channels: usize| channels.is_multiple_of(precision.per_word());
+        match (precision, direction) {
+            (Precision::F32, _) => true,
+            (_, Direction::Forward) => fills(shape.in_channels) && !is_folded(shape),
+            (Precision::Bf16, Direction::Input) => fills(shape.out_channels),
+            _ => false,
+        }
+    }
+
+    /// In how many bits they are.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// What they are for.
@@ -63,7 +102,7 @@ impl PackedWeights {
 
     /// Phases with their panels, in order.
     pub(super) fn phases(&self) -> impl Iterator<Item = (&Phase, &[f32])> {
-        let floats = self.depth() * self.padded_columns();
+        let floats = self.words() * self.padded_columns();
         let mut rest = &self.buffer[..];
         self.phases.iter().map(move |phase| {
             let (panels, after) = rest.split_at(floats * phase.taps.len());
@@ -74,28 +113,34 @@ impl PackedWeights {
 
     /// Panics unless the weights were packed for this use.
     pub(super) fn check(&self, isa: Isa, shape: &ConvShape, direction: Direction) {
+        let isa = isa.multiplying(self.precision);
         assert_eq!(self.isa, isa, "weights are packed for another instruction set");
         assert_eq!(self.direction, direction, "weights are packed for another direction");
         assert_eq!(self.shape, without_images(shape), "weights are packed for another convolution");
     }
 
     /// Channels that are summed over.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         match self.direction {
             Direction::Forward | Direction::Winograd => self.shape.in_channels,
             Direction::Input | Direction::WinogradInput => self.shape.out_channels,
         }
     }
 
+    /// Words of those channels.
+    pub(super) fn words(&self) -> usize {
+        self.depth() / self.precision.per_word()
+    }
+
     /// Channels of the result.
-    fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         match self.direction {
             Direction::Forward | Direction::Winograd => self.shape.out_channels,
             Direction::Input | Direction::WinogradInput => self.shape.in_channels,
         }
     }
 
-    fn padded_columns(&self) -> usize {
+    pub(super) fn padded_columns(&self) -> usize {
         with_microkernels!(self.isa, Kernels => Kernels::padded(self.columns()))
     }
 }
@@ -103,113 +148,4 @@ impl PackedWeights {
 /// The shape with image sizes blanked, for comparison.
 fn without_images(shape: &ConvShape) -> ConvShape {
     ConvShape { batch: 0, height: 0, width: 0, ..*shape }
-}
-
-/// Packs weights `[out, in, kernel height, kernel width]` for the machine's instruction set, into memory that is reused.
-///
-/// # Panics
-/// When sizes differ or `into` was made for another instruction set or convolution.
-pub fn pack(machine: &Machine, shape: &ConvShape, weights: &[f32], into: &mut PackedWeights) {
-    into.check(machine.isa, shape, into.direction);
-    assert_eq!(weights.len(), shape.weight_len(), "weights of {shape:?}");
-    with_microkernels!(machine.isa, Kernels => pack_with::<Kernels>(machine, weights, into));
-}
-
-/// Source channels that one task packs.
-const DEPTH_BLOCK: usize = 64;
-/// Numbers that are transposed at a time.
-const BLOCK: usize = 16;
-
-fn pack_with<K: Microkernels>(machine: &Machine, weights: &[f32], into: &mut PackedWeights) {
-    let (depth, columns, direction) = (into.depth(), into.columns(), into.direction);
-    let (all_taps, in_channels) = (into.shape.taps(), into.shape.in_channels);
-    let floats = depth * into.padded_columns();
-    let mut rest = &mut into.buffer[..];
-    for phase in &into.phases {
-        let taps = &phase.taps[..];
-        let (panels, after) = rest.split_at_mut(floats * taps.len());
-        rest = after;
-        let panels = SharedPointer(panels.as_mut_ptr());
-        let blocks = depth.div_ceil(DEPTH_BLOCK);
-        machine.pool.for_each(columns.div_ceil(K::COLUMNS) * blocks, |task| {
-            let first = task / blocks * K::COLUMNS;
-            let width = K::panel_width(first, columns);
-            let used = width.min(columns - first);
-            let start = task % blocks * DEPTH_BLOCK;
-            let sources = start..(start + DEPTH_BLOCK).min(depth);
-            let line = |tap: usize, source: usize| {
-                let place = first * depth * taps.len() + (tap * depth + source) * width;
-                // SAFETY: tasks write different panels or source channels; lines of `width` lie inside the phase's panels.
-                unsafe { std::slice::from_raw_parts_mut(panels.get().add(place), width) }
-            };
-            match direction {
-                // All taps, in order: a row of the weights is `[source][tap]`, and a block of such rows is transposed.
-                Direction::Forward => {
-                    let ends = sources.end * all_taps;
-                    for from in (sources.start * all_taps..ends).step_by(BLOCK) {
-                        let length = BLOCK.min(ends - from);
-                        let mut rows = [[0.0; BLOCK]; MAX_COLUMNS];
-                        for (column, row) in rows.iter_mut().enumerate().take(used) {
-                            let start = (first + column) * in_channels * all_taps + from;
-                            row[..length].copy_from_slice(&weights[start..start + length]);
-                        }
-                        for (index, place) in (from..from + length).enumerate() {
-                            let line = line(place % all_taps, place / all_taps);
-                            line.iter_mut().zip(&rows).for_each(|(value, row)| *value = row[index]);
-                        }
-                    }
-                }
-                Direction::Winograd | Direction::WinogradInput => {
-                    let kernels = weights.as_chunks::<9>().0;
-                    for source in sources {
-                        // Channels come in whole registers, and those in eights.
-                        for column in (0..used).step_by(winograd::KERNELS) {
-                            let mut lanes = [[0.0; winograd::KERNELS]; 9];
-                            for lane in 0..winograd::KERNELS {
-                                let result = first + column + lane;
-                                for (tap, lanes) in lanes.iter_mut().enumerate() {
-                                    lanes[lane] = match direction {
-                                        Direction::Winograd => kernels[result * in_channels + source][tap],
-                                        // The gradient reads kernels turned around.
-                                        _ => kernels[source * in_channels + result][8 - tap],
-                                    };
-                                }
-                            }
-                            for (point, values) in winograd::evaluate_kernels(&lanes).iter().enumerate() {
-                                line(point, source)[column..][..winograd::KERNELS].copy_from_slice(values);
-                            }
-                        }
-                    }
-                }
-                Direction::Input => {
-                    for source in sources {
-                        let from = &weights[(source * in_channels + first) * all_taps..][..used * all_taps];
-                        for (index, &tap) in taps.iter().enumerate() {
-                            let line = line(index, source);
-                            match all_taps {
-                                1 => line[..used].copy_from_slice(from),
-                                9 => pick::<9>(from, tap, line),
-                                _ => line
-                                    .iter_mut()
-                                    .zip(from[tap..].iter().step_by(all_taps))
-                                    .for_each(|(to, &from)| *to = from),
-                            }
-                            line[used..].fill(0.0);
-                        }
-                    }
-                }
-            }
-        });
-    }
-}
-
-/// Channels of the widest panel.
-const MAX_COLUMNS: usize = 32;
-
-/// Copies one tap of kernels of `TAPS`.
-fn pick<const TAPS: usize>(kernels: &[f32], tap: usize, to: &mut [f32]) {
-    assert!(tap < TAPS);
-    for (value, kernel) in to.iter_mut().zip(kernels.as_chunks::<TAPS>().0) {
-        *value = kernel[tap];
-    }
 }

@@ -28,7 +28,7 @@ pub fn forward(
         channels: shape.in_channels,
         source: input,
         bias: epilogue.bias,
-        residual: epilogue.residual.map(<[f32]>::as_ptr),
+        residual: epilogue.residual.map(|residual| residual.floats().as_ptr()),
         limits: epilogue.clamp.limits(),
         output: SharedPointer(output.as_mut_ptr()),
     };

@@ -110,7 +110,7 @@ fn forward_is_the_definition_with_every_epilogue() {
                     let found = run_forward(
                         &machine,
                         &shape,
-                        Epilogue { bias, residual, clamp: activation, curve: None },
+                        Epilogue { bias, residual: residual.map(Into::into), clamp: activation, curve: None },
                     );
                     let error = error(&found, &expected);
                     assert!(error < TOLERANCE, "{error:.1e} {:?} {activation:?} {shape:?}", machine.isa);

@@ -2,7 +2,9 @@
 
 use super::tiles;
 use super::vector::{Plain, Vector};
+use super::word::{Single, Word};
 
+use super::tiles::FinishNarrow;
 pub(crate) use super::tiles::{Ahead, Finish, Outer};
 
 /// One instruction set's microkernels. Sizes known only at run time are turned into constants here.
@@ -47,11 +49,34 @@ pub(crate) trait Microkernels {
         ahead: *const f32,
     );
 
+    /// As `multiply`, for words that hold several numbers.
+    unsafe fn multiply_narrow<W: Word>(
+        sizes: (usize, usize),
+        rows: *const *const f32,
+        count: usize,
+        panel: *const f32,
+        width: usize,
+        tile: *mut f32,
+        ahead: *const f32,
+    );
+
     /// [`tiles::outer`] for `count` ≤ `ROWS` rows and `width` columns.
     unsafe fn outer(operands: &Outer, count: usize, width: usize, sums: *mut f32, add: bool);
 
+    /// As `outer`, for words that hold several numbers.
+    unsafe fn outer_narrow<W: Word>(operands: &Outer, count: usize, width: usize, sums: *mut f32, add: bool);
+
     /// [`tiles::finish`].
     unsafe fn finish(tile: *const f32, width: usize, offsets: &[usize], finish: &Finish);
+
+    /// [`tiles::finish_narrow`].
+    unsafe fn finish_narrow(
+        tile: *mut f32,
+        width: usize,
+        offsets: &[usize],
+        finish: &FinishNarrow,
+        within: bool,
+    );
 
     /// Runs a loop with the instruction set enabled.
     unsafe fn run(body: impl Loop);
@@ -70,7 +95,7 @@ pub(crate) trait Loop {
 }
 
 macro_rules! microkernels {
-    ($(#[$doc:meta])* $name:ident, $register:ty, rows $rows:literal: $($count:literal)+, $(#[$features:meta])?) => {
+    ($(#[$doc:meta])* $name:ident, $register:ty, rows $rows:literal: $($count:literal)+, $(#[$features:meta] #[$narrow:meta])?) => {
         $(#[$doc])*
         pub(crate) struct $name;
 
@@ -89,7 +114,7 @@ macro_rules! microkernels {
                 ahead: *const f32,
             ) {
                 $(#[$features])?
-                unsafe fn run<const ROWS: usize, const VECTORS: usize>(
+                unsafe fn run<W: Word, const ROWS: usize, const VECTORS: usize>(
                     sizes: (usize, usize),
                     rows: *const *const f32,
                     panel: *const f32,
@@ -97,13 +122,44 @@ macro_rules! microkernels {
                     ahead: *const f32,
                 ) {
                     // SAFETY: as the trait asks.
-                    unsafe { tiles::multiply::<$register, ROWS, VECTORS>(sizes, rows, $rows, panel, tile, ahead) }
+                    unsafe { tiles::multiply::<$register, W, ROWS, VECTORS>(sizes, rows, $rows, panel, tile, ahead) }
                 }
                 let double = width == Self::COLUMNS;
                 match count {
                     // SAFETY: as the trait asks.
                     $($count => unsafe {
-                        if double { run::<$count, 2>(sizes, rows, panel, tile, ahead) } else { run::<$count, 1>(sizes, rows, panel, tile, ahead) }
+                        if double { run::<Single, $count, 2>(sizes, rows, panel, tile, ahead) } else { run::<Single, $count, 1>(sizes, rows, panel, tile, ahead) }
+                    },)+
+                    _ => unreachable!("tiles have 1 to {} rows", $rows),
+                }
+            }
+
+            #[inline]
+            unsafe fn multiply_narrow<W: Word>(
+                sizes: (usize, usize),
+                rows: *const *const f32,
+                count: usize,
+                panel: *const f32,
+                width: usize,
+                tile: *mut f32,
+                ahead: *const f32,
+            ) {
+                $(#[$narrow])?
+                unsafe fn run<W: Word, const ROWS: usize, const VECTORS: usize>(
+                    sizes: (usize, usize),
+                    rows: *const *const f32,
+                    panel: *const f32,
+                    tile: *mut f32,
+                    ahead: *const f32,
+                ) {
+                    // SAFETY: as the trait asks.
+                    unsafe { tiles::multiply::<$register, W, ROWS, VECTORS>(sizes, rows, $rows, panel, tile, ahead) }
+                }
+                let double = width == Self::COLUMNS;
+                match count {
+                    // SAFETY: as the trait asks.
+                    $($count => unsafe {
+                        if double { run::<W, $count, 2>(sizes, rows, panel, tile, ahead) } else { run::<W, $count, 1>(sizes, rows, panel, tile, ahead) }
                     },)+
                     _ => unreachable!("tiles have 1 to {} rows", $rows),
                 }
@@ -112,15 +168,32 @@ macro_rules! microkernels {
             #[inline]
             unsafe fn outer(operands: &Outer, count: usize, width: usize, sums: *mut f32, add: bool) {
                 $(#[$features])?
-                unsafe fn run<const ROWS: usize, const VECTORS: usize>(operands: &Outer, sums: *mut f32, add: bool) {
+                unsafe fn run<W: Word, const ROWS: usize, const VECTORS: usize>(operands: &Outer, sums: *mut f32, add: bool) {
                     // SAFETY: as the trait asks.
-                    unsafe { tiles::outer::<$register, ROWS, VECTORS>(operands, $name::LEFT, sums, add) }
+                    unsafe { tiles::outer::<$register, W, ROWS, VECTORS>(operands, $name::LEFT, sums, add) }
                 }
                 let double = width == Self::COLUMNS;
                 match count {
                     // SAFETY: as the trait asks.
                     $($count => unsafe {
-                        if double { run::<$count, 2>(operands, sums, add) } else { run::<$count, 1>(operands, sums, add) }
+                        if double { run::<Single, $count, 2>(operands, sums, add) } else { run::<Single, $count, 1>(operands, sums, add) }
+                    },)+
+                    _ => unreachable!("tiles have 1 to {} rows", $rows),
+                }
+            }
+
+            #[inline]
+            unsafe fn outer_narrow<W: Word>(operands: &Outer, count: usize, width: usize, sums: *mut f32, add: bool) {
+                $(#[$narrow])?
+                unsafe fn run<W: Word, const ROWS: usize, const VECTORS: usize>(operands: &Outer, sums: *mut f32, add: bool) {
+                    // SAFETY: as the trait asks.
+                    unsafe { tiles::outer::<$register, W, ROWS, VECTORS>(operands, $name::LEFT, sums, add) }
+                }
+                let double = width == Self::COLUMNS;
+                match count {
+                    // SAFETY: as the trait asks.
+                    $($count => unsafe {
+                        if double { run::<W, $count, 2>(operands, sums, add) } else { run::<W, $count, 1>(operands, sums, add) }
                     },)+
                     _ => unreachable!("tiles have 1 to {} rows", $rows),
                 }
@@ -135,6 +208,23 @@ macro_rules! microkernels {
                 }
                 // SAFETY: as the trait asks.
                 unsafe { run(tile, width, offsets, finish) }
+            }
+
+            #[inline]
+            unsafe fn finish_narrow(
+                tile: *mut f32,
+                width: usize,
+                offsets: &[usize],
+                finish: &FinishNarrow,
+                within: bool,
+            ) {
+                $(#[$features])?
+                unsafe fn run(tile: *mut f32, width: usize, offsets: &[usize], finish: &FinishNarrow, within: bool) {
+                    // SAFETY: as the trait asks.
+                    unsafe { tiles::finish_narrow::<$register>(tile, width, offsets, finish, within) }
+                }
+                // SAFETY: as the trait asks.
+                unsafe { run(tile, width, offsets, finish, within) }
             }
 
             #[inline]
@@ -161,13 +251,15 @@ microkernels!(
     /// AVX2 with FMA: tiles of 6 × 16, in 12 of 16 registers.
     Avx2, std::arch::x86_64::__m256, rows 6: 1 2 3 4 5 6,
     #[target_feature(enable = "avx2,fma")]
+    #[target_feature(enable = "avx2,fma")]
 );
 
 #[cfg(target_arch = "x86_64")]
 microkernels!(
-    /// AVX-512: tiles of 14 × 32, in 28 of 32 registers.
+    /// AVX-512: tiles of 14 × 32, in 28 of 32 registers. Narrow words want its extensions BF16 and VNNI.
     Avx512, std::arch::x86_64::__m512, rows 14: 1 2 3 4 5 6 7 8 9 10 11 12 13 14,
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx512vnni,avx2,fma")]
 );
 
 /// Evaluates an expression with `$kernels` standing for the microkernels of an instruction set.

@@ -5,11 +5,13 @@
 mod dispatch;
 mod tiles;
 mod vector;
+mod word;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub(crate) use dispatch::{Ahead, Finish, Loop, Microkernels, Outer, Portable, with_microkernels};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use dispatch::{Avx2, Avx512};
-pub(crate) use tiles::LINE;
+pub(crate) use tiles::{FinishNarrow, LINE, Place};
 pub(crate) use vector::Vector;
+pub(crate) use word::{Pair, Quad};

@@ -10,9 +10,11 @@
 )]
 
 use super::vector::Vector;
+use super::word::Word;
+use crate::cpu::kernels::narrow::{Numbers, Storage};
 
 /// A tile of `ROWS` pixels by `VECTORS` registers of channels:
-/// `tile[r][c] = Σ over taps t and depth k of rows[t][r][k] · panel[t][k][c]`.
+/// `tile[r][c] = Σ over taps t and depth k of rows[t][r][k] · panel[t][k][c]`, in words of `W`.
 ///
 /// `rows` points to `taps` groups of `table_rows` row pointers, of which the first `ROWS` are read. Meanwhile cache lines from
 /// `ahead` on are asked for, one for each step of the sum.
@@ -21,7 +23,7 @@ use super::vector::Vector;
 /// As for [`Vector`]; every row read holds `depth` floats, `panel` holds `taps · depth · VECTORS · LANES` and `tile` has room
 /// for `ROWS · VECTORS · LANES`.
 #[inline(always)]
-pub(super) unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize>(
+pub(super) unsafe fn multiply<V: Vector, W: Word, const ROWS: usize, const VECTORS: usize>(
     (taps, depth): (usize, usize),
     rows: *const *const f32,
     table_rows: usize,
@@ -43,7 +45,7 @@ pub(super) unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize
                 for row in 0..ROWS {
                     let value = V::splat(*sources[row].add(k));
                     for vector in 0..VECTORS {
-                        sums[row][vector] = sums[row][vector].add_product(value, weights[vector]);
+                        sums[row][vector] = W::add_products(sums[row][vector], value, weights[vector]);
                     }
                 }
                 panel = panel.add(VECTORS * V::LANES);
@@ -81,14 +83,14 @@ pub(crate) struct Outer {
     pub ahead: [Ahead; 2],
 }
 
-/// A sum of outer products over pixels: `sums[r][c] (+)= Σ over p of left[p][r] · right[p][c]`.
+/// A sum of outer products over pixels: `sums[r][c] (+)= Σ over p of left[p][r] · right[p][c]`, in words of `W`.
 ///
 /// `left` advances by `left_stride` floats a pixel, `right` by `VECTORS · LANES`.
 ///
 /// # Safety
 /// As for [`Vector`]; `left` and `right` are readable for `pixels` pixels, `sums` holds `ROWS · VECTORS · LANES` floats.
 #[inline(always)]
-pub(super) unsafe fn outer<V: Vector, const ROWS: usize, const VECTORS: usize>(
+pub(super) unsafe fn outer<V: Vector, W: Word, const ROWS: usize, const VECTORS: usize>(
     operands: &Outer,
     left_stride: usize,
     sums: *mut f32,
@@ -113,7 +115,7 @@ pub(super) unsafe fn outer<V: Vector, const ROWS: usize, const VECTORS: usize>(
             for row in 0..ROWS {
                 let value = V::splat(*left.add(row));
                 for vector in 0..VECTORS {
-                    totals[row][vector] = totals[row][vector].add_product(value, channels[vector]);
+                    totals[row][vector] = W::add_products(totals[row][vector], value, channels[vector]);
                 }
             }
             left = left.add(left_stride);
@@ -170,6 +172,131 @@ pub(super) unsafe fn finish<V: Vector>(tile: *const f32, width: usize, offsets: 
                     value = value.add(V::load_first(finish.residual.add(offset + column), lanes));
                 }
                 value.clamp(low, high).store_first(finish.output.add(offset + column), lanes);
+            }
+            column += V::LANES;
+        }
+    }
+}
+
+/// Numbers that may be stored in fewer bits, by the place of their first word. Null when there are none.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub storage: Storage,
+    pub start: *mut f32,
+}
+
+impl Place {
+    /// Nothing.
+    pub const NONE: Self = Self { storage: Storage::F32, start: std::ptr::null_mut() };
+
+    /// Where numbers are, to be read.
+    pub fn of(numbers: Option<Numbers<'_>>) -> Self {
+        numbers.map_or(Self::NONE, |Numbers { storage, words }| Self {
+            storage,
+            start: words.as_ptr().cast_mut(),
+        })
+    }
+
+    /// Reads the first `count` ≤ `LANES` numbers from number `index` on.
+    ///
+    /// # Safety
+    /// As for [`Vector`]; the numbers are there.
+    #[inline(always)]
+    unsafe fn load<V: Vector>(self, index: usize, count: usize) -> V {
+        // SAFETY: the caller's promises.
+        unsafe {
+            match self.storage {
+                Storage::F32 => V::load_first(self.start.add(index), count),
+                Storage::Bf16 => V::load_bf16(self.start.cast::<u16>().add(index), count),
+                Storage::Int8(code) => {
+                    let scale = V::splat(code.scale);
+                    let zero = V::splat(-code.scale * f32::from(code.zero_point));
+                    zero.add_product(V::load_bytes(self.start.cast::<u8>().add(index), count), scale)
+                }
+            }
+        }
+    }
+
+    /// Writes the first `count` ≤ `LANES` numbers from number `index` on.
+    ///
+    /// # Safety
+    /// As for [`Vector`]; there is room.
+    #[inline(always)]
+    unsafe fn store<V: Vector>(self, value: V, index: usize, count: usize) {
+        // SAFETY: the caller's promises.
+        unsafe {
+            match self.storage {
+                Storage::F32 => value.store_first(self.start.add(index), count),
+                Storage::Bf16 => value.store_bf16(self.start.cast::<u16>().add(index), count),
+                Storage::Int8(code) => {
+                    let zero = V::splat(f32::from(code.zero_point));
+                    let scaled = zero.add_product(value, V::splat(1.0 / code.scale));
+                    scaled.store_bytes(self.start.cast::<u8>().add(index), count);
+                }
+            }
+        }
+    }
+}
+
+/// Where a finished tile goes, and what is done on the way, when operands or results have fewer bits.
+#[derive(Clone, Copy)]
+pub(crate) struct FinishNarrow {
+    /// For each output channel what an integer sum is multiplied by, from the first channel on; null when sums are floats.
+    pub scale: *const f32,
+    /// For each output channel what is added, from the first channel on; may be null.
+    pub bias: *const f32,
+    pub residual: Place,
+    /// Bounds of the activation.
+    pub clamp: (f32, f32),
+    pub output: Place,
+    /// The first output channel: number `offsets[r] + first` is a row's first.
+    pub first: usize,
+    /// Channels to write.
+    pub columns: usize,
+}
+
+/// Writes a tile as [`finish`] does, with numbers that are stored in any way. When `within`, rows go back to where they are in the tile.
+///
+/// # Safety
+/// As for [`finish`].
+#[inline(always)]
+pub(super) unsafe fn finish_narrow<V: Vector>(
+    tile: *mut f32,
+    width: usize,
+    offsets: &[usize],
+    finish: &FinishNarrow,
+    within: bool,
+) {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let (low, high) = (V::splat(finish.clamp.0), V::splat(finish.clamp.1));
+        let mut column = 0;
+        while column < finish.columns {
+            let lanes = (finish.columns - column).min(V::LANES);
+            let bias = match finish.bias.is_null() {
+                true => V::splat(0.0),
+                false => V::load_first(finish.bias.add(column), lanes),
+            };
+            let scale = match finish.scale.is_null() {
+                true => V::splat(1.0),
+                false => V::load_first(finish.scale.add(column), lanes),
+            };
+            for (row, &offset) in offsets.iter().enumerate() {
+                let place = tile.add(row * width + column);
+                let sum = V::load(place);
+                let mut value = match finish.scale.is_null() {
+                    true => sum.add(bias),
+                    false => bias.add_product(sum.from_integers(), scale),
+                };
+                let index = offset + finish.first + column;
+                if !finish.residual.start.is_null() {
+                    value = value.add(finish.residual.load::<V>(index, lanes));
+                }
+                let value = value.clamp(low, high);
+                match within {
+                    true => value.store(place),
+                    false => finish.output.store(value, index, lanes),
+                }
             }
             column += V::LANES;
         }

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::vector::Vector;
+use super::vector::{Vector, narrow_by_lanes};
 
 impl Vector for __m512 {
     const LANES: usize = 16;
@@ -66,6 +66,90 @@ impl Vector for __m512 {
     unsafe fn prefetch_write(at: *const f32) {
         // SAFETY: as above.
         unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
+    }
+
+    // These two want the extensions BF16 and VNNI; [`Isa::multiplying`](crate::cpu::Isa::multiplying) sees to it.
+    #[inline(always)]
+    unsafe fn add_pairs(self, left: Self, right: Self) -> Self {
+        // SAFETY: as above; a register of words and one of bf16 are the same bits.
+        unsafe { _mm512_dpbf16_ps(self, std::mem::transmute(left), std::mem::transmute(right)) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_quads(self, left: Self, right: Self) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            let [sum, left, right] = [self, left, right].map(|words| _mm512_castps_si512(words));
+            _mm512_castsi512_ps(_mm512_dpbusd_epi32(sum, left, right))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn from_integers(self) -> Self {
+        // SAFETY: as above.
+        unsafe { _mm512_cvtepi32_ps(_mm512_castps_si512(self)) }
+    }
+
+    #[inline(always)]
+    unsafe fn pair(low: Self, high: Self) -> Self {
+        // SAFETY: as above.
+        unsafe {
+            let low = _mm512_srli_epi32::<16>(rounded(low));
+            let high = _mm512_and_si512(rounded(high), _mm512_set1_epi32(-0x1_0000));
+            _mm512_castsi512_ps(_mm512_or_si512(low, high))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const u16, count: usize) -> Self {
+        // SAFETY: as above; masked lanes are not accessed.
+        unsafe {
+            let halves = _mm256_maskz_loadu_epi16(first_lanes(count), from.cast());
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut u16, count: usize) {
+        // SAFETY: as above; masked lanes are not accessed.
+        unsafe {
+            let halves = _mm512_srli_epi32::<16>(rounded(self));
+            _mm512_mask_cvtepi32_storeu_epi16(to.cast(), first_lanes(count), halves);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bytes(from: *const u8, count: usize) -> Self {
+        // SAFETY: as above; masked lanes are not accessed.
+        unsafe {
+            let bytes = _mm_maskz_loadu_epi8(first_lanes(count), from.cast());
+            _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_bytes(self, to: *mut u8, count: usize) {
+        // SAFETY: as above; masked lanes are not accessed.
+        unsafe {
+            let integers = _mm512_max_epi32(_mm512_cvtps_epi32(self), _mm512_setzero_si512());
+            _mm512_mask_cvtusepi32_storeu_epi8(to.cast(), first_lanes(count), integers);
+        }
+    }
+}
+
+/// The bits of floats, so rounded that their upper halves are the nearest bf16; not numbers stay so.
+///
+/// # Safety
+/// The processor has AVX-512.
+#[inline(always)]
+unsafe fn rounded(floats: __m512) -> __m512i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let bits = _mm512_castps_si512(floats);
+        let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+        let up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+        let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(floats, floats);
+        _mm512_mask_mov_epi32(up, nan, _mm512_set1_epi32(0x7fc0_0000))
     }
 }
 
@@ -143,6 +227,8 @@ impl Vector for __m256 {
         // SAFETY: as above.
         unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) }
     }
+
+    narrow_by_lanes!(8);
 }
 
 /// Eight times all ones, then eight times zero: a window of it is the mask of the first lanes.
