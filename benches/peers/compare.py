@@ -1,7 +1,8 @@
 """`tk` beside PyTorch and ONNX Runtime, in one run.
 
     python benches/peers/compare.py target/release/tk [--rounds 3] [--batch 8] [--only inference,training,memory,cold,job]
-        [--models resnet50,vgg16,mobilenetv2_100] [--encoder FOLDER --tokens 128] [--photos ants-bees] [--runtimes eager,channels_last,onnxruntime]
+        [--models resnet50,vgg16,mobilenetv2_100] [--encoder FOLDER --tokens 128] [--photos ants-bees] [--runtimes eager,channels_last,bf16,onnxruntime]
+        [--precision f32|bf16|int8]
 
 Needs torch, timm and onnxruntime; transformers for an encoder. In each round every side is measured in turn, each in a process of its own, on the same
 inputs and threads. Rates are samples per second; training is AdamW on everything with batch statistics; memory is the peak of a process that trains.
@@ -56,11 +57,11 @@ def rates(arguments, work, runtimes):
         ours, peers = [], {runtime: [] for runtime in runtimes}
         flag = "--tokens" if os.path.isdir(model) else "--size"
         for _ in range(arguments.rounds):
-            measured = told([arguments.tk, "bench", model, "--batch", arguments.batch, flag, size, "--threads", arguments.threads, "--only", work, "--json"])
+            measured = told([arguments.tk, "bench", model, "--batch", arguments.batch, flag, size, "--threads", arguments.threads, "--only", work, "--precision", arguments.precision, "--json"])
             ours.append(measured[f"{work}_per_second"])
             for runtime, rows in peers.items():
                 rows.append(told([sys.executable, PEER, work, model, runtime, arguments.batch, size, arguments.threads])["per_second"])
-        table(f"{work} {Path(model).name}, batch {arguments.batch}", "samples/s", ours, peers)
+        table(f"{work} {Path(model).name}, {arguments.precision}, batch {arguments.batch}", "samples/s", ours, peers)
 
 
 def memory(arguments):
@@ -116,6 +117,7 @@ def main():
     parser.add_argument("--tokens", type=int, default=128)
     parser.add_argument("--photos")
     parser.add_argument("--runtimes", default="eager,channels_last,onnxruntime")
+    parser.add_argument("--precision", default="f32", choices=["f32", "bf16", "int8"])
     parser.add_argument("--only", default="inference,training,memory,cold,job")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
@@ -128,7 +130,7 @@ def main():
         if work == "inference":
             rates(arguments, work, runtimes)
         elif work == "training":
-            rates(arguments, work, [runtime for runtime in runtimes if runtime != "onnxruntime"])
+            rates(arguments, work, [runtime for runtime in runtimes if runtime not in ("onnxruntime", "bf16_whole")])
         elif work == "memory":
             memory(arguments)
         elif arguments.photos:

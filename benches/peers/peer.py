@@ -5,7 +5,7 @@
     python benches/peers/peer.py job FOLDER PHOTOS EPOCHS SEED THREADS
 
 MODEL is a name of timm's, or a folder with transformers' encoder (then SIZE counts tokens). RUNTIME is eager, channels_last, bf16 (channels_last under
-autocast) or onnxruntime. FOLDER is a timm folder (config.json and model.safetensors).
+autocast), bf16_whole (channels_last, the model itself in bf16; inference only) or onnxruntime. FOLDER is a timm folder (config.json and model.safetensors).
 """
 
 import json
@@ -63,6 +63,9 @@ def inference(name, runtime, batch, size, threads):
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         feed = {node.name: tensor.numpy() for node, tensor in zip(session.get_inputs(), inputs)}
         return {"per_second": rate(batch, lambda: session.run(None, feed), 3.0)}
+    if runtime == "bf16_whole":
+        model = model.to(torch.bfloat16)
+        inputs = tuple(x.to(torch.bfloat16) if x.is_floating_point() else x for x in inputs)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=runtime == "bf16"):
         return {"per_second": rate(batch, lambda: model(*inputs), 3.0)}
 

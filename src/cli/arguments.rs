@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tk_engine::Precision;
 
 /// Transfer learning on your own data.
 #[derive(Debug, Parser)]
@@ -316,6 +317,9 @@ pub struct Bench {
     /// Measure one kind of work; both if nothing is said
     #[arg(long, value_parser = ["inference", "training"])]
     pub only: Option<String>,
+    /// Bits of convolutions and linear layers: f32, bf16 or int8 (training: f32 or bf16)
+    #[arg(long, value_name = "PRECISION", default_value_t)]
+    pub precision: Precision,
     /// One JSON object
     #[arg(long)]
     pub json: bool,

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tk_engine::cpu::{Plan, Tape};
-use tk_engine::{EngineError, Graph, Inference, Parameters, StepKey, Tensor, TrainSpec, Training};
+use tk_engine::random::{Label, Stream};
+use tk_engine::{EngineError, Graph, Inference, Parameters, Precision, StepKey, Tensor, TrainSpec, Training};
 use tk_image::architectures::find;
 use tk_image::model::{EMBEDDED, Head, Model, Origin};
 use tk_text::architectures::Head as Shape;
@@ -27,6 +28,8 @@ const USUAL_TOKENS: usize = 128;
 struct Measured {
     inference: Option<f64>,
     training: Option<f64>,
+    /// Convolutions and linear layers that ran in fewer bits, of how many.
+    lowered: [usize; 2],
     fallbacks: Vec<String>,
 }
 
@@ -51,7 +54,7 @@ pub fn run(arguments: Bench) -> Result<(), Failure> {
         Kind::Photographs => photographs(&arguments)?,
         Kind::Texts => texts(&arguments)?,
     };
-    let Measured { inference, training, fallbacks } =
+    let Measured { inference, training, lowered, fallbacks } =
         measure(&subject, &arguments, &machine).map_err(Error::from)?;
     let memory = peak_memory();
     let (isa, threads) = (machine.isa.name(), machine.pool.threads());
@@ -59,13 +62,21 @@ pub fn run(arguments: Bench) -> Result<(), Failure> {
     if arguments.json {
         return console::json(&serde_json::json!({
             "model": arguments.model, "batch": arguments.batch, "size": size, "isa": isa, "threads": threads,
+            "precision": arguments.precision.name(), "lowered": lowered,
             "inference_per_second": inference, "training_per_second": training, "peak_memory_bytes": memory,
             "fallbacks": fallbacks,
         }));
     }
     let (name, batch) = (&arguments.model, arguments.batch);
-    console::line(&format!("{name}  {size}  batch {batch}  {isa}  {threads} threads"))?;
+    let precision = arguments.precision;
+    console::line(&format!("{name}  {size}  batch {batch}  {precision}  {isa}  {threads} threads"))?;
     if let Some(rate) = inference {
+        if precision != Precision::F32 {
+            let [lowered, all] = lowered;
+            console::line(&format!(
+                "{lowered} of {all} convolutions and linear layers multiply in {precision}"
+            ))?;
+        }
         console::line(&format!("inference  {rate:>8.1} {samples}/s"))?;
     }
     if let Some(rate) = training {
@@ -94,7 +105,9 @@ fn photographs(arguments: &Bench) -> Result<Subject, Failure> {
         Some(size) => [size as usize; 2],
         None => model.preprocess.input_size.map(|side| side as usize),
     };
-    let inputs = vec![Tensor::zeros(&[arguments.batch, height, width, 3])];
+    let mut stream = Stream::new(0, &[Label::Text("bench")]);
+    let numbers = (0..arguments.batch * height * width * 3).map(|_| stream.normal() as f32).collect();
+    let inputs = vec![Tensor::new(&[arguments.batch, height, width, 3], numbers).map_err(Error::from)?];
     let (graph, parameters) = (model.graph, model.parameters);
     Ok(Subject { graph, parameters, inputs, size: format!("{width}×{height}"), samples: "images" })
 }
@@ -118,12 +131,12 @@ fn texts(arguments: &Bench) -> Result<Subject, Failure> {
 
 fn measure(subject: &Subject, arguments: &Bench, machine: &Machine) -> Result<Measured, EngineError> {
     let is_asked = |work: &str| arguments.only.as_deref().is_none_or(|only| only == work);
-    let mut measured = Measured { inference: None, training: None, fallbacks: Vec::new() };
+    let mut measured = Measured { inference: None, training: None, lowered: [0; 2], fallbacks: Vec::new() };
     if is_asked("inference") {
-        infer(subject, arguments.batch, machine, &mut measured)?;
+        infer(subject, arguments, machine, &mut measured)?;
     }
     if is_asked("training") {
-        train(subject, arguments.batch, machine, &mut measured)?;
+        train(subject, arguments, machine, &mut measured)?;
     }
     measured.fallbacks.sort();
     measured.fallbacks.dedup();
@@ -132,23 +145,30 @@ fn measure(subject: &Subject, arguments: &Bench, machine: &Machine) -> Result<Me
 
 fn infer(
     subject: &Subject,
-    batch: usize,
+    arguments: &Bench,
     machine: &Machine,
     measured: &mut Measured,
 ) -> Result<(), EngineError> {
     let mut plan = Plan::new(machine, &subject.graph, &subject.parameters)?;
-    measured.inference = Some(rate(batch, || plan.run(&subject.inputs).map(|_| ()))?);
+    if arguments.precision == Precision::Int8 {
+        plan.calibrate(&subject.inputs)?;
+    }
+    plan.set_precision(arguments.precision)?;
+    measured.inference = Some(rate(arguments.batch, || plan.run(&subject.inputs).map(|_| ()))?);
+    measured.lowered = plan.lowered();
     measured.fallbacks.extend(plan.fallbacks().into_iter().map(str::to_owned));
     Ok(())
 }
 
 fn train(
     subject: &Subject,
-    batch: usize,
+    arguments: &Bench,
     machine: &Machine,
     measured: &mut Measured,
 ) -> Result<(), EngineError> {
-    let spec = TrainSpec::everything(&subject.graph, OptimizerChoice::AdamW.optimizer());
+    let batch = arguments.batch;
+    let everything = TrainSpec::everything(&subject.graph, OptimizerChoice::AdamW.optimizer());
+    let spec = TrainSpec { precision: arguments.precision, ..everything };
     let mut tape = Tape::new(machine, &subject.graph, &subject.parameters, &spec)?;
     let groups = vec![tk_engine::GroupRate { learning_rate: 1e-4, weight_decay: 0.01 }];
     let mut step = 0;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
-use tk_engine::{Graph, Optimizer, TrainSpec};
+use tk_engine::{Graph, Optimizer, Precision, TrainSpec};
 
 /// A selection of stages or parameters: `layer4`, `last:2`, `30%`, `re:layer[34]\.`, several joined by commas.
 #[derive(Clone, Debug)]
@@ -312,7 +312,7 @@ impl FreezePlan {
         &self,
         whole: &Graph,
         part: &Graph,
-        optimizer: Optimizer,
+        (optimizer, precision): (Optimizer, Precision),
         groups: impl Fn(usize) -> usize,
     ) -> TrainSpec {
         let group = |name: &str| whole.parameter(name).filter(|&index| self.trained[index]).map(&groups);
@@ -323,6 +323,7 @@ impl FreezePlan {
             batch_statistics: live.iter().map(|&live| live && self.batch_norm == BatchNorm::Train).collect(),
             dropout: live,
             optimizer,
+            precision,
         }
     }
 }
@@ -414,7 +415,7 @@ mod tests {
         let plan =
             Freeze::AllBut("last:1".parse().unwrap()).resolve(&graph, "tiny", BatchNorm::Train).unwrap();
         let cut = graph.cut(plan.boundary.unwrap()).unwrap();
-        let spec = plan.train_spec(&graph, &cut.suffix, Optimizer::ADAMW, |_| 0);
+        let spec = plan.train_spec(&graph, &cut.suffix, (Optimizer::ADAMW, Precision::F32), |_| 0);
         assert_eq!(spec.groups, [Some(0), Some(0), Some(0), None, None, Some(0), Some(0)]);
         assert_eq!(spec.batch_statistics, [true, true, true]);
         assert_eq!(plan.counts(&graph).1, 144 + 8 + 10);

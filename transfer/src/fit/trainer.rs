@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use tk_engine::cpu::{Machine, Tape};
-use tk_engine::{EngineError, Graph, Inference, Parameters, StepKey, Training};
+use tk_engine::{EngineError, Graph, Inference, Parameters, Precision, StepKey, Training};
 
 use super::state::Position;
 use super::{Groups, MovingAverage, Phase, Recipe, Record, Source, SourceError, State, View};
@@ -232,8 +232,10 @@ impl<'a> PhaseRun<'a> {
         };
         let graph = cut.as_ref().map_or(run.graph, |cut| &cut.suffix).clone();
         let groups = Groups::new(run.graph, recipe.layer_decay);
-        let spec = plan
-            .train_spec(run.graph, &graph, recipe.optimizer.optimizer(), |parameter| groups.group(parameter));
+        let spec =
+            plan.train_spec(run.graph, &graph, (recipe.optimizer.optimizer(), Precision::F32), |parameter| {
+                groups.group(parameter)
+            });
         let mut tape = Tape::new(run.machine, &graph, parameters, &spec)?;
         let named = |keep: &dyn Fn(usize) -> bool| -> Vec<String> {
             (0..graph.parameters().len())
