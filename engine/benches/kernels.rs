@@ -93,6 +93,7 @@ fn time_conv(machine: &Machine, layer: &Layer) -> [f64; 4] {
         conv::backward_weights(
             machine,
             shape,
+            Precision::F32,
             &input,
             &output,
             &mut weights,

@@ -107,7 +107,16 @@ fn time(machine: &Machine, work: Work, shape: &ConvShape) -> (f64, usize) {
             shortest(|| conv::backward_input(machine, shape, (&output[..]).into(), &packed, &mut input, add))
         }
         Work::Weights => shortest(|| {
-            conv::backward_weights(machine, shape, &input, &output, &mut weights, add, &mut scratch);
+            conv::backward_weights(
+                machine,
+                shape,
+                Precision::F32,
+                &input,
+                &output,
+                &mut weights,
+                add,
+                &mut scratch,
+            );
         }),
     };
     (seconds, shape.macs())

@@ -182,7 +182,9 @@ impl Convolve {
         let (machine, x) = (&workspace.machine, workspace.get(self.x));
         match self.is_depthwise() {
             true => depthwise::backward_weights(machine, shape, x, dy, into, accumulate, &mut scratch),
-            false => conv::backward_weights(machine, shape, x, dy, into, accumulate, &mut scratch),
+            false => {
+                conv::backward_weights(machine, shape, self.precision, x, dy, into, accumulate, &mut scratch);
+            }
         }
         workspace.scratch = scratch;
         workspace.put_gradient(self.weight, dw);

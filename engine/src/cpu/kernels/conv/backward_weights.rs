@@ -2,25 +2,27 @@
 //!
 //! The gradient of one tap is a sum over pixels of outer products, output gradient × input. Pixels are cut into groups, and
 //! taps × input channels × output channels into blocks; each task sums its block over its group, in registers and then in its
-//! own partial result, which a second pass adds up in order and writes in the published layout.
+//! own partial result, which a second pass adds up in order and writes in the published layout. In bf16, pixels go in pairs.
 
 use std::ops::Range;
 
 use super::ConvShape;
 use super::geometry::{Geometry, Run, is_folded};
+use crate::Precision;
 use crate::cpu::Machine;
 use crate::cpu::kernels::accumulate::Accumulate;
-use crate::cpu::kernels::micro::{Ahead, LINE, Microkernels, Outer, with_microkernels};
+use crate::cpu::kernels::micro::{Ahead, LINE, Microkernels, Outer, Pair, with_microkernels};
 use crate::cpu::kernels::scratch::{Scratch, with_workspace};
 use crate::cpu::pool::SharedPointer;
 
-/// The gradient of the weights, `[out, in, kernel height, kernel width]`.
+/// The gradient of the weights, `[out, in, kernel height, kernel width]`, from operands that are rounded to a precision.
 ///
 /// # Panics
-/// When sizes differ.
+/// When sizes differ, or the precision is int8.
 pub fn backward_weights(
     machine: &Machine,
     shape: &ConvShape,
+    precision: Precision,
     input: &[f32],
     output_gradient: &[f32],
     weight_gradient: &mut [f32],
@@ -30,8 +32,9 @@ pub fn backward_weights(
     shape.check_activations(input, output_gradient);
     assert_eq!(weight_gradient.len(), shape.weight_len(), "weight gradient of {shape:?}");
     let geometry = Geometry::forward(shape, is_folded(shape));
-    with_microkernels!(machine.isa, Kernels => {
-        let sums = Sums::<'_, Kernels>::new(shape, &geometry, input, output_gradient);
+    assert!(precision != Precision::Int8, "gradients do not fit into bytes");
+    with_microkernels!(machine.isa.multiplying(precision), Kernels => {
+        let sums = Sums::<'_, Kernels>::new(shape, precision, &geometry, input, output_gradient);
         let partials = scratch.floats(sums.groups * sums.partial_len());
         sums.compute(machine, partials);
         sums.reduce(machine, partials, weight_gradient, accumulate);
@@ -42,6 +45,7 @@ pub fn backward_weights(
 /// channels. Partial results are `[group][unit][strip][row][column]`.
 pub(super) struct Sums<'a, K> {
     pub(super) shape: &'a ConvShape,
+    pub(super) precision: Precision,
     pub(super) geometry: &'a Geometry,
     pub(super) input: &'a [f32],
     pub(super) output_gradient: &'a [f32],
@@ -69,6 +73,7 @@ const TASKS: usize = 16;
 impl<'a, K: Microkernels> Sums<'a, K> {
     fn new(
         shape: &'a ConvShape,
+        precision: Precision,
         geometry: &'a Geometry,
         input: &'a [f32],
         output_gradient: &'a [f32],
@@ -82,6 +87,7 @@ impl<'a, K: Microkernels> Sums<'a, K> {
         let groups = TASKS.div_ceil(unit_blocks * strip_blocks).min(geometry.pixels() / (2 * PIXELS)).max(1);
         Self {
             shape,
+            precision,
             geometry,
             input,
             output_gradient,
@@ -157,7 +163,7 @@ impl<'a, K: Microkernels> Sums<'a, K> {
                     for strip in block.strips.clone() {
                         let left = &packed[(strip - block.strips.start) * PIXELS * K::LEFT..];
                         let operands = Outer {
-                            pixels: pixels.len(),
+                            pixels: pixels.len().div_ceil(self.precision.per_word()),
                             left: left.as_ptr(),
                             right: rows.as_ptr(),
                             ahead: [
@@ -169,7 +175,11 @@ impl<'a, K: Microkernels> Sums<'a, K> {
                         // SAFETY: the machine has the instruction set; `left` and `rows` hold the packed pixels, and this
                         // tile of the partial result is this task's.
                         unsafe {
-                            K::outer(&operands, count, width, self.tile(partial, unit, strip), index > 0)
+                            let sums = self.tile(partial, unit, strip);
+                            match self.precision {
+                                Precision::F32 => K::outer(&operands, count, width, sums, index > 0),
+                                _ => K::outer_narrow::<Pair>(&operands, count, width, sums, index > 0),
+                            }
                         };
                     }
                 }

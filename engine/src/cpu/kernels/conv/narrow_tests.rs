@@ -9,6 +9,7 @@ use crate::cpu::kernels::activation::Activation;
 use crate::cpu::kernels::narrow::{
     Numbers, NumbersMut, Quantization, Storage, from_bf16, narrow, to_bf16, to_signed_byte, widen,
 };
+use crate::cpu::kernels::scratch::Scratch;
 use crate::cpu::kernels::testing::machines;
 use crate::cpu::kernels::{Clamp, Epilogue};
 
@@ -175,6 +176,29 @@ fn backward_input_is_the_definition_of_rounded_operands() {
             let mut found = start.clone();
             let gradient = Numbers { storage: Storage::Bf16, words: &gradient };
             backward_input(&machine, &shape, gradient, &packed, &mut found, Accumulate::Add);
+            let found = error(&found, &expected);
+            assert!(found <= TOLERANCE, "{shape:?} {:?}: {found:e}", machine.isa);
+        }
+    }
+}
+
+#[test]
+fn backward_weights_is_the_definition_of_rounded_operands() {
+    let image = ConvShape { in_channels: 3, out_channels: 20, ..shapes()[1] };
+    for shape in shapes().into_iter().chain([image]) {
+        let (input, output) = (numbers("input", shape.in_len()), numbers("gradient", shape.out_len()));
+        let start = numbers("start", shape.weight_len());
+        let mut expected: Vec<f64> = start.iter().map(|&start| f64::from(start)).collect();
+        let round = |value: f32| f64::from(from_bf16(to_bf16(value)));
+        for_each_product(&shape, Kind::Full, |from, weight, to| {
+            expected[weight] += round(input[from]) * round(output[to]);
+        });
+        for machine in machines() {
+            let mut found = start.clone();
+            let mut scratch = Scratch::new();
+            scratch.floats(100).fill(f32::NAN);
+            let (precision, add) = (Precision::Bf16, Accumulate::Add);
+            backward_weights(&machine, &shape, precision, &input, &output, &mut found, add, &mut scratch);
             let found = error(&found, &expected);
             assert!(found <= TOLERANCE, "{shape:?} {:?}: {found:e}", machine.isa);
         }

@@ -1,9 +1,11 @@
-//! The operands of outer products: pieces of activations, copied so that the inner loop reads them in a straight line.
+//! The operands of outer products: pieces of activations, copied so that the inner loop reads them in a straight line. In bf16, the
+//! copies of two pixels are put together into words.
 
 use std::ops::Range;
 
 use super::backward_weights::{PIXELS, Sums};
 use super::geometry::Run;
+use crate::Precision;
 use crate::cpu::kernels::micro::{Loop, Microkernels, Vector};
 
 impl<K: Microkernels> Sums<'_, K> {
@@ -22,10 +24,20 @@ impl<K: Microkernels> Sums<'_, K> {
         };
         // SAFETY: the machine has the instruction set; strips are channels of every pixel, and `to` has room for all.
         unsafe { K::run(strips) };
+        if self.precision == Precision::Bf16 {
+            to.chunks_mut(PIXELS * K::LEFT).for_each(|strip| pair_up::<K>(strip, pixels.len(), K::LEFT));
+        }
     }
 
     /// Copies a unit of the input: `[pixel][width]`, zeros in the padding and beyond the last channel.
     pub(super) fn pack_input(&self, unit: usize, width: usize, pixels: &Range<usize>, to: &mut [f32]) {
+        self.copy_input(unit, width, pixels, to);
+        if self.precision == Precision::Bf16 {
+            pair_up::<K>(to, pixels.len(), width);
+        }
+    }
+
+    fn copy_input(&self, unit: usize, width: usize, pixels: &Range<usize>, to: &mut [f32]) {
         let (channels, geometry) = (self.shape.in_channels, self.geometry);
         let (tap, first) = (unit / self.panels, unit % self.panels * K::COLUMNS);
         let used = width.min(self.depth - first);
@@ -70,6 +82,41 @@ impl<K: Microkernels> Sums<'_, K> {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Puts each two of `count` rows of `width` floats together into one of bf16 pairs; zeros beside an odd last one.
+fn pair_up<K: Microkernels>(rows: &mut [f32], count: usize, width: usize) {
+    let rows = &mut rows[..count.next_multiple_of(2) * width];
+    rows[count * width..].fill(0.0);
+    // SAFETY: the machine has the instruction set, and rows are whole registers.
+    unsafe { K::run(PairUp { rows, width }) };
+}
+
+/// Pairs of rows, `width` apart, become one row each, at the front.
+///
+/// To run it: `width` is whole registers, and the rows come in pairs.
+struct PairUp<'a> {
+    rows: &'a mut [f32],
+    width: usize,
+}
+
+impl Loop for PairUp<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        let start = self.rows.as_mut_ptr();
+        for pair in 0..self.rows.len() / (2 * self.width) {
+            let mut column = 0;
+            while column < self.width {
+                // SAFETY: the caller's promises; what is written was read in this round or before.
+                unsafe {
+                    let from = start.add(2 * pair * self.width + column);
+                    let words = V::pair(V::load(from), V::load(from.add(self.width)));
+                    words.store(start.add(pair * self.width + column));
+                }
+                column += V::LANES;
             }
         }
     }

@@ -117,7 +117,16 @@ fn run_backward_weights(
     let mut gradient = start.to_vec();
     let mut scratch = Scratch::new();
     scratch.floats(100).fill(f32::NAN);
-    backward_weights(machine, shape, &input, &output, &mut gradient, accumulate, &mut scratch);
+    backward_weights(
+        machine,
+        shape,
+        Precision::F32,
+        &input,
+        &output,
+        &mut gradient,
+        accumulate,
+        &mut scratch,
+    );
     gradient
 }
 
