@@ -2,13 +2,13 @@
 
     python benches/peers/compare.py target/release/tk [--rounds 3] [--batch 8] [--only inference,training,memory,cold,job]
         [--models resnet50,vgg16,mobilenetv2_100] [--encoder FOLDER --tokens 128] [--photos ants-bees] [--runtimes eager,channels_last,bf16,onnxruntime]
-        [--precision f32|bf16|int8]
+        [--precision f32|bf16|int8] [--isa avx2]
 
 Needs torch, timm and onnxruntime; transformers for an encoder. In each round every side is measured in turn, each in a process of its own, on the same
 inputs and threads. Rates are samples per second; training is AdamW on everything with batch statistics; memory is the peak of a process that trains.
 `cold` is one prediction, whole process, with the embedded default on both sides; `job` is the transfer-learning tutorial's fixed-feature recipe (25
 epochs, new augmentation in each) beside `tk image-classify` with its defaults (a logistic probe, no augmented views), the embedded default on both sides.
-Prints medians, and the medians of the rounds' ratios.
+`--isa avx2` holds both sides to AVX2 (ONNX Runtime cannot be held). Prints medians, and the medians of the rounds' ratios.
 """
 
 import argparse
@@ -118,14 +118,18 @@ def main():
     parser.add_argument("--photos")
     parser.add_argument("--runtimes", default="eager,channels_last,onnxruntime")
     parser.add_argument("--precision", default="f32", choices=["f32", "bf16", "int8"])
+    parser.add_argument("--isa", choices=["avx2"])
     parser.add_argument("--only", default="inference,training,memory,cold,job")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     arguments.subjects = [(model, arguments.size) for model in arguments.models.split(",") if model]
     if arguments.encoder:
         arguments.subjects.append((arguments.encoder, arguments.tokens))
-    runtimes = arguments.runtimes.split(",")
-    print(f"{processor()}, {arguments.threads} threads, {arguments.size} px, {arguments.tokens} tokens, {arguments.rounds} rounds\n")
+    if arguments.isa:
+        held = {"TRANSFERKIT_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+        os.environ.update(held)
+    runtimes = [runtime for runtime in arguments.runtimes.split(",") if not (arguments.isa and runtime == "onnxruntime")]
+    print(f"{processor()}, {arguments.isa or 'every instruction set'}, {arguments.threads} threads, {arguments.size} px, {arguments.tokens} tokens, {arguments.rounds} rounds\n")
     for work in arguments.only.split(","):
         if work == "inference":
             rates(arguments, work, runtimes)

@@ -1,11 +1,12 @@
 //! Speed of the convolution kernels on the layers of ResNet-50, MobileNetV2 and a MiniLM encoder at batch 8 (of 104 tokens), as a share of what the processor can
-//! do at best, which is measured first.
+//! do at best in f32, which is measured first.
 //!
-//! `cargo bench -p tk-engine --bench kernels -- [WORD…]`: words are an instruction set (`avx2`), or parts of layers' names.
+//! `cargo bench -p tk-engine --bench kernels -- [WORD…]`: words are an instruction set (`avx2`), a precision (`bf16`, `int8`), or parts of
+//! layers' names.
 
 mod measure;
 
-use measure::{filled, peak, shortest};
+use measure::{filled, peak, shortest, stored};
 use tk_engine::Precision;
 use tk_engine::cpu::kernels::conv::{self, ConvShape, Direction, PackedWeights};
 use tk_engine::cpu::kernels::{Accumulate, Epilogue, Scratch, depthwise};
@@ -30,9 +31,12 @@ fn main() {
         .find(|isa| words.iter().any(|word| word == isa.name()))
         .unwrap_or_else(Isa::best);
     let machine = Machine::new(0).with_isa(isa);
-    let parts: Vec<&String> = words.iter().filter(|word| *word != isa.name()).collect();
+    let precision = words.iter().find_map(|word| word.parse().ok()).unwrap_or_default();
+    let is_name = |word: &&String| **word != isa.name() && word.parse::<Precision>().is_err();
+    let parts: Vec<&String> = words.iter().filter(is_name).collect();
     let peak = peak(&machine);
-    println!("{} on {} threads: {peak:.0} GFLOP/s from registers", isa.name(), machine.pool.threads());
+    let threads = machine.pool.threads();
+    println!("{precision}, {} on {threads} threads: {peak:.0} GFLOP/s from registers in f32", isa.name());
     for (network, layers) in
         [("resnet50", resnet50()), ("mobilenetv2", mobilenetv2()), ("encoder", encoder())]
     {
@@ -46,8 +50,11 @@ fn main() {
             if !parts.is_empty() && !parts.iter().all(|part| name.contains(*part)) {
                 continue;
             }
-            let seconds =
-                if layer.depthwise { time_depthwise(&machine, &layer) } else { time_conv(&machine, &layer) };
+            let seconds = if layer.depthwise {
+                time_depthwise(&machine, &layer)
+            } else {
+                time_conv(&machine, &layer, precision)
+            };
             let flops = 2.0
                 * if layer.depthwise {
                     layer.shape.macs() / layer.shape.in_channels
@@ -72,13 +79,18 @@ fn main() {
     }
 }
 
-/// Seconds of forward pass, gradient of the input, gradient of the weights, packing for both passes.
-fn time_conv(machine: &Machine, layer: &Layer) -> [f64; 4] {
+/// Seconds of forward pass, gradient of the input, gradient of the weights, packing for both passes. What a precision does not suit is
+/// computed in f32; there are no gradients in int8.
+fn time_conv(machine: &Machine, layer: &Layer, precision: Precision) -> [f64; 4] {
     let shape = &layer.shape;
-    let (mut input, mut output, mut weights) =
-        (filled(shape.in_len()), filled(shape.out_len()), filled(shape.weight_len()));
-    let mut packed = PackedWeights::new(machine.isa, shape, Direction::Forward, Precision::F32);
-    let mut transposed = PackedWeights::new(machine.isa, shape, Direction::Input, Precision::F32);
+    let mut weights = filled(shape.weight_len());
+    let suited = |direction: Direction| match PackedWeights::suits(shape, direction, precision) {
+        true => precision,
+        false => Precision::F32,
+    };
+    let [there, back] = [Direction::Forward, Direction::Input].map(suited);
+    let mut packed = PackedWeights::new(machine.isa, shape, Direction::Forward, there);
+    let mut transposed = PackedWeights::new(machine.isa, shape, Direction::Input, back);
     let mut scratch = Scratch::default();
     let pack = shortest(|| {
         conv::pack(machine, shape, &weights, &mut packed);
@@ -86,34 +98,35 @@ fn time_conv(machine: &Machine, layer: &Layer) -> [f64; 4] {
             conv::pack(machine, shape, &weights, &mut transposed);
         }
     });
+    let input = stored(machine, there, &filled(shape.in_len()));
+    let mut output = stored(machine, there, &filled(shape.out_len()));
     let forward = shortest(|| {
-        conv::forward(machine, shape, (&input[..]).into(), &packed, Epilogue::NONE, (&mut output[..]).into())
+        conv::forward(machine, shape, input.numbers(), &packed, Epilogue::NONE, output.numbers_mut());
     });
+    if precision == Precision::Int8 {
+        return [forward, 0.0, 0.0, pack];
+    }
+    let (mut input, output) = (filled(shape.in_len()), filled(shape.out_len()));
     let by_weights = shortest(|| {
+        let overwrite = Accumulate::Overwrite;
         conv::backward_weights(
             machine,
             shape,
-            Precision::F32,
+            precision,
             &input,
             &output,
             &mut weights,
-            Accumulate::Overwrite,
+            overwrite,
             &mut scratch,
         );
     });
-    let by_input = if layer.first {
-        0.0
-    } else {
-        shortest(|| {
-            conv::backward_input(
-                machine,
-                shape,
-                (&output[..]).into(),
-                &transposed,
-                &mut input,
-                Accumulate::Overwrite,
-            )
-        })
+    let output = stored(machine, back, &output);
+    let overwrite = Accumulate::Overwrite;
+    let by_input = match layer.first {
+        true => 0.0,
+        false => shortest(|| {
+            conv::backward_input(machine, shape, output.numbers(), &transposed, &mut input, overwrite);
+        }),
     };
     [forward, by_input, by_weights, pack]
 }

@@ -9,7 +9,7 @@ mod measure;
 
 use std::process::ExitCode;
 
-use measure::{filled, peak, shortest};
+use measure::{filled, peak, shortest, stored};
 use tk_engine::Precision;
 use tk_engine::cpu::kernels::conv::{self, ConvShape, Direction, PackedWeights};
 use tk_engine::cpu::kernels::{Accumulate, Epilogue, Scratch, depthwise};
@@ -25,16 +25,25 @@ enum Work {
     Depthwise,
 }
 
-/// Name, work, layer, and the usual share of the peak in percent on plain processors, AVX2 and AVX-512. Winograd's algorithm is counted
-/// as if it multiplied everything.
-const KERNELS: [(&str, Work, ConvShape, [f64; 3]); 7] = [
-    ("3 × 3 forward", Work::Forward, layer(28, 128, 128, 3), [60.0, 90.0, 93.0]),
-    ("3 × 3 forward, Winograd", Work::Winograd, layer(28, 128, 128, 3), [190.0, 260.0, 310.0]),
-    ("3 × 3 input gradient", Work::Input, layer(28, 128, 128, 3), [60.0, 90.0, 93.0]),
-    ("3 × 3 weight gradient", Work::Weights, layer(28, 128, 128, 3), [50.0, 80.0, 85.0]),
-    ("1 × 1 forward", Work::Forward, layer(28, 256, 256, 1), [75.0, 90.0, 90.0]),
-    ("linear forward", Work::Forward, ConvShape::linear(832, 384, 1536), [75.0, 90.0, 92.0]),
-    ("depthwise 3 × 3 forward", Work::Depthwise, layer(28, 192, 192, 3), [20.0, 35.0, 40.0]),
+/// Name, work, layer, and the usual share of the peak in f32, in percent, on plain processors, AVX2 and AVX-512 (with BF16 and VNNI).
+/// Winograd's algorithm is counted as if it multiplied everything.
+const KERNELS: [(&str, Work, Precision, ConvShape, [f64; 3]); 10] = [
+    ("3 × 3 forward", Work::Forward, Precision::F32, layer(28, 128, 128, 3), [60.0, 90.0, 93.0]),
+    (
+        "3 × 3 forward, Winograd",
+        Work::Winograd,
+        Precision::F32,
+        layer(28, 128, 128, 3),
+        [190.0, 260.0, 310.0],
+    ),
+    ("3 × 3 input gradient", Work::Input, Precision::F32, layer(28, 128, 128, 3), [60.0, 90.0, 93.0]),
+    ("3 × 3 weight gradient", Work::Weights, Precision::F32, layer(28, 128, 128, 3), [50.0, 80.0, 85.0]),
+    ("1 × 1 forward", Work::Forward, Precision::F32, layer(28, 256, 256, 1), [75.0, 90.0, 90.0]),
+    ("linear forward", Work::Forward, Precision::F32, ConvShape::linear(832, 384, 1536), [75.0, 90.0, 92.0]),
+    ("3 × 3 forward, bf16", Work::Forward, Precision::Bf16, layer(28, 128, 128, 3), [0.0; 3]),
+    ("3 × 3 weight gradient, bf16", Work::Weights, Precision::Bf16, layer(28, 128, 128, 3), [0.0; 3]),
+    ("3 × 3 forward, int8", Work::Forward, Precision::Int8, layer(28, 128, 128, 3), [0.0; 3]),
+    ("depthwise 3 × 3 forward", Work::Depthwise, Precision::F32, layer(28, 192, 192, 3), [20.0, 35.0, 40.0]),
 ];
 
 const fn layer(side: usize, in_channels: usize, out_channels: usize, kernel: usize) -> ConvShape {
@@ -57,12 +66,12 @@ fn main() -> ExitCode {
         let machine = Machine::new(1).with_isa(isa);
         let peak = peak(&machine);
         println!("{}: {peak:.1} GFLOP/s from registers", isa.name());
-        for (name, work, shape, usual) in KERNELS {
+        for (name, work, precision, shape, usual) in KERNELS {
             let usual = usual[isa as usize];
-            let (seconds, products) = time(&machine, work, &shape);
+            let (seconds, products) = time(&machine, work, precision, &shape);
             let share = 100.0 * 2.0 * products as f64 / seconds / 1e9 / peak;
             let verdict = if share < usual / 2.0 { "SLOW" } else { "ok" };
-            println!("  {name:<26} {share:>4.0} % of the peak, usually {usual:.0} %  {verdict}");
+            println!("  {name:<29} {share:>4.0} % of the peak, usually {usual:.0} %  {verdict}");
             if share < usual / 2.0 {
                 slow.push(format!("{} on {}: {share:.0} % instead of {usual:.0} %", name, isa.name()));
             }
@@ -75,7 +84,7 @@ fn main() -> ExitCode {
 }
 
 /// Seconds, and products that are summed.
-fn time(machine: &Machine, work: Work, shape: &ConvShape) -> (f64, usize) {
+fn time(machine: &Machine, work: Work, precision: Precision, shape: &ConvShape) -> (f64, usize) {
     let (mut input, mut output) = (filled(shape.in_len()), filled(shape.out_len()));
     let mut scratch = Scratch::default();
     if let Work::Depthwise = work {
@@ -89,19 +98,14 @@ fn time(machine: &Machine, work: Work, shape: &ConvShape) -> (f64, usize) {
         Work::Input => Direction::Input,
         _ => Direction::Forward,
     };
-    let mut packed = PackedWeights::new(machine.isa, shape, direction, Precision::F32);
+    let to_pack = if let Work::Weights = work { Precision::F32 } else { precision };
+    let mut packed = PackedWeights::new(machine.isa, shape, direction, to_pack);
     conv::pack(machine, shape, &weights, &mut packed);
+    let (from, mut into) = (stored(machine, to_pack, &input), stored(machine, to_pack, &output));
     let add = Accumulate::Overwrite;
     let seconds = match work {
         Work::Forward | Work::Winograd | Work::Depthwise => shortest(|| {
-            conv::forward(
-                machine,
-                shape,
-                (&input[..]).into(),
-                &packed,
-                Epilogue::NONE,
-                (&mut output[..]).into(),
-            )
+            conv::forward(machine, shape, from.numbers(), &packed, Epilogue::NONE, into.numbers_mut());
         }),
         Work::Input => {
             shortest(|| conv::backward_input(machine, shape, (&output[..]).into(), &packed, &mut input, add))
@@ -110,7 +114,7 @@ fn time(machine: &Machine, work: Work, shape: &ConvShape) -> (f64, usize) {
             conv::backward_weights(
                 machine,
                 shape,
-                Precision::F32,
+                precision,
                 &input,
                 &output,
                 &mut weights,

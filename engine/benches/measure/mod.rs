@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use tk_engine::Precision;
+use tk_engine::cpu::kernels::narrow::{Numbers, NumbersMut, Quantization, Storage, narrow};
 use tk_engine::cpu::kernels::peak::multiply_adds;
 use tk_engine::cpu::{Buffer, Machine};
 
@@ -41,4 +43,32 @@ pub fn filled(length: usize) -> Buffer {
         .enumerate()
         .for_each(|(index, value)| *value = (index * 7919 % 1009) as f32 / 1009.0 - 0.5);
     buffer
+}
+
+/// Numbers in the storage of a precision.
+pub struct Stored {
+    storage: Storage,
+    words: Buffer,
+}
+
+/// Numbers from −0.5 to 0.5 in the storage of a precision.
+pub fn stored(machine: &Machine, precision: Precision, numbers: &[f32]) -> Stored {
+    let storage = match precision {
+        Precision::F32 => Storage::F32,
+        Precision::Bf16 => Storage::Bf16,
+        Precision::Int8 => Storage::Int8(Quantization::of_range(-0.5, 0.5)),
+    };
+    let mut words = Buffer::zeros(storage.words(numbers.len()));
+    narrow(machine, numbers, NumbersMut { storage, words: &mut words });
+    Stored { storage, words }
+}
+
+impl Stored {
+    pub fn numbers(&self) -> Numbers<'_> {
+        Numbers { storage: self.storage, words: &self.words }
+    }
+
+    pub fn numbers_mut(&mut self) -> NumbersMut<'_> {
+        NumbersMut { storage: self.storage, words: &mut self.words }
+    }
 }

@@ -134,11 +134,12 @@ pub(crate) fn pair(low: f32, high: f32) -> f32 {
     f32::from_bits(u32::from(to_bf16(high)) << 16 | u32::from(to_bf16(low)))
 }
 
+/// 1.5·2²³: adding it leaves a float no room for fractions, so that it is rounded as the processor does, to the last bits of the sum.
+const WHOLE: f32 = 12_582_912.0;
+
 /// The nearest whole number (even in the middle) from 0 to 255; 0 for what is not a number.
 #[inline(always)]
 pub(crate) fn to_byte(value: f32) -> u8 {
-    // Adding 1.5·2²³ leaves a float no room for fractions: it rounds as the processor does.
-    const WHOLE: f32 = 12_582_912.0;
     let held = if value > 0.0 { value } else { 0.0 };
     let held = if held < 255.0 { held } else { 255.0 };
     ((held + WHOLE).to_bits() & 0xff) as u8
@@ -147,7 +148,10 @@ pub(crate) fn to_byte(value: f32) -> u8 {
 /// The nearest whole number from −127 to 127, as bits of a byte.
 #[inline(always)]
 pub(crate) fn to_signed_byte(value: f32) -> i8 {
-    value.round_ties_even().clamp(-127.0, 127.0) as i8
+    let held = if value > -127.0 { value } else { -127.0 };
+    let held = if held < 127.0 { held } else { 127.0 };
+    // The low bits are those of two's complement, as 2²³ is a multiple of 256.
+    (held + WHOLE).to_bits() as i8
 }
 
 /// A word of four bytes.
@@ -227,6 +231,13 @@ mod tests {
             [(-3.0, 0), (0.5, 0), (1.5, 2), (2.5, 2), (254.6, 255), (1e9, 255), (f32::NAN, 0)]
         {
             assert_eq!(to_byte(value), byte, "{value}");
+        }
+    }
+
+    #[test]
+    fn signed_bytes_are_rounded_and_held() {
+        for (value, byte) in [(-1e9, -127), (-127.6, -127), (-0.5, 0), (-1.5, -2), (1.5, 2), (200.0, 127)] {
+            assert_eq!(to_signed_byte(value), byte, "{value}");
         }
     }
 

@@ -111,10 +111,11 @@ impl Vector for __m512 {
 
     #[inline(always)]
     unsafe fn store_bf16(self, to: *mut u16, count: usize) {
+        // Narrowing and storing in one instruction is slow on some processors.
         // SAFETY: as above; masked lanes are not accessed.
         unsafe {
-            let halves = _mm512_srli_epi32::<16>(rounded(self));
-            _mm512_mask_cvtepi32_storeu_epi16(to.cast(), first_lanes(count), halves);
+            let halves = _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded(self)));
+            _mm256_mask_storeu_epi16(to.cast(), first_lanes(count), halves);
         }
     }
 
@@ -132,7 +133,7 @@ impl Vector for __m512 {
         // SAFETY: as above; masked lanes are not accessed.
         unsafe {
             let integers = _mm512_max_epi32(_mm512_cvtps_epi32(self), _mm512_setzero_si512());
-            _mm512_mask_cvtusepi32_storeu_epi8(to.cast(), first_lanes(count), integers);
+            _mm_mask_storeu_epi8(to.cast(), first_lanes(count), _mm512_cvtusepi32_epi8(integers));
         }
     }
 }
