@@ -8,6 +8,7 @@ mod blocks;
 mod conformance;
 mod operators;
 mod operators_check;
+mod precision;
 mod promises;
 mod pyramid;
 mod torch;
