@@ -121,8 +121,10 @@ pub(crate) fn fit<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> Resu
         record::write_settings(folder, settings)?;
     }
     let Parts { training, validation, test, leaks } = parts;
-    let (mut training, mut validation) = (Shelf::<M>::new(training), validation.map(Shelf::<M>::new));
-    if matches!(prepared.preset.method, Method::Train { .. }) {
+    let trains = matches!(prepared.preset.method, Method::Train { .. });
+    let shelf = |part| Shelf::<M>::new(part, trains);
+    let (mut training, mut validation) = (shelf(training), validation.map(shelf));
+    if trains {
         training.leave_out_unreadable(&machine.pool, job.cancel, &mut quarantine)?;
         if let Some(shelf) = &mut validation {
             shelf.leave_out_unreadable(&machine.pool, job.cancel, &mut quarantine)?;

@@ -54,8 +54,8 @@ pub trait Modality: Sized {
     /// How the family is fine-tuned when nothing is said.
     fn defaults(mode: ModeName) -> Defaults;
 
-    /// An empty store.
-    fn store() -> Self::Store;
+    /// An empty store, for samples that are loaded again and again or once.
+    fn store(again: bool) -> Self::Store;
 
     /// Whether a sample can be loaded, and why not.
     ///

@@ -19,8 +19,9 @@ pub(crate) struct Shelf<'a, M: Modality> {
 }
 
 impl<'a, M: Modality> Shelf<'a, M> {
-    pub fn new(part: Part<'a, M::Dataset>) -> Self {
-        Self { part, store: M::store() }
+    /// A part whose samples will be loaded again and again, or once.
+    pub fn new(part: Part<'a, M::Dataset>, again: bool) -> Self {
+        Self { part, store: M::store(again) }
     }
 
     pub fn part(&self) -> &Part<'a, M::Dataset> {

@@ -63,7 +63,7 @@ impl Modality for Texts {
         }
     }
 
-    fn store() -> OnceLock<Vec<Tokens>> {
+    fn store(_: bool) -> OnceLock<Vec<Tokens>> {
         OnceLock::new()
     }
 
