@@ -67,6 +67,8 @@ pub(super) const PIXELS: usize = 144;
 /// Units and output channels of one task, at most: its partial result and its packed operands stay in a second-level cache.
 const BLOCK_UNITS: usize = 8;
 const BLOCK_CHANNELS: usize = 512;
+/// Strips of one task, at least, where there are others: the input is copied for each block of strips.
+const LEAST_STRIPS: usize = 8;
 /// Tasks worth having, for balance, as long as each sums a few times `PIXELS`.
 const TASKS: usize = 16;
 
@@ -83,7 +85,9 @@ impl<'a, K: Microkernels> Sums<'a, K> {
         let units = geometry.taps.len() * panels;
         let strips = shape.out_channels.div_ceil(K::ROWS);
         let unit_blocks = units.div_ceil(BLOCK_UNITS);
-        let strip_blocks = shape.out_channels.div_ceil(BLOCK_CHANNELS).min(strips);
+        // Blocks rather than groups, whose partial results have to be added up.
+        let balanced = TASKS.div_ceil(unit_blocks).min(strips / LEAST_STRIPS);
+        let strip_blocks = shape.out_channels.div_ceil(BLOCK_CHANNELS).max(balanced).clamp(1, strips);
         let groups = TASKS.div_ceil(unit_blocks * strip_blocks).min(geometry.pixels() / (2 * PIXELS)).max(1);
         Self {
             shape,
