@@ -23,7 +23,7 @@ use tk_transfer::fit::{
     Event, OptimizerChoice, Phase, Recipe, Run, Schedule, Signals, Source, SourceError, View, fit,
 };
 use tk_transfer::freeze::{BatchNorm, Freeze};
-use tk_transfer::prefix::PrefixStore;
+use tk_transfer::prefix::{PrecisionChoice, PrefixStore};
 use tk_transfer::task::Batch;
 
 const SEED: u64 = 0;
@@ -111,6 +111,7 @@ fn main() -> Result<()> {
         recipe: &recipe,
         identity: format!("pretrain_default {epochs} {}", graph.digest()),
         store: &PrefixStore::none(),
+        precision: PrecisionChoice::F32,
     };
     let began = Instant::now();
     let observe = |event: &Event<'_>| match event {

@@ -21,4 +21,5 @@ pub mod image;
 pub mod report;
 pub mod text;
 
+pub use tk_engine::Precision;
 pub use tk_engine::cpu::{Isa, Machine};

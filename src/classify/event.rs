@@ -41,6 +41,13 @@ pub enum Event {
         /// How long it may take.
         seconds: f64,
     },
+    /// It was found what a frozen prefix runs in, where something else than f32 was asked for.
+    Precision {
+        /// In one line.
+        summary: String,
+        /// The precision that was taken.
+        taken: &'static str,
+    },
     /// Features were extracted.
     Features {
         /// Samples so far.
@@ -110,8 +117,13 @@ pub(crate) struct Translator {
 impl Translator {
     pub fn event(&self, progress: &Progress<'_>) -> Option<Event> {
         Some(match progress {
+            Progress::Precision(report) => {
+                Event::Precision { summary: report.to_string(), taken: report.taken.name() }
+            }
             Progress::Features { done, total } => Event::Features { done: *done, total: *total },
             Progress::Probe { samples } => Event::Probe { samples: *samples },
+            // It comes as progress of its own.
+            Progress::Fit(fit::Event::Precision(_)) => return None,
             Progress::Fit(fit::Event::Phase { number, steps, epochs, fallbacks, .. }) => {
                 self.steps.set(*steps);
                 self.epochs.set(*epochs);

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use tk_engine::Tensor;
 use tk_engine::cpu::Machine;
+use tk_engine::{Precision, Tensor};
 use tk_image::data::Level;
 use tk_transfer::adapt::{self, Outcome, Progress, Samples, Steering, Validation, adapt_by_probe, finetune};
 use tk_transfer::classification::{HeadForm, with_hidden_layer};
 use tk_transfer::data::{Digest, Labelled, Limit, Quarantine};
 use tk_transfer::freeze::FreezePlan;
+use tk_transfer::prefix::PrecisionChoice;
 use tk_transfer::probe::{Probe, ProbeKind};
 
 use super::division::{Choice, Division, Part, Parts};
@@ -40,6 +41,10 @@ pub(crate) struct Prepared<M: Modality> {
 impl<M: Modality> Prepared<M> {
     pub fn seed(&self) -> u64 {
         self.settings.seed.unwrap_or(0)
+    }
+
+    pub fn precision(&self) -> PrecisionChoice {
+        self.settings.precision.unwrap_or_default()
     }
 
     /// The model in one line.
@@ -118,7 +123,7 @@ pub(crate) fn fit<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> Resu
     if let Some(folder) = &job.checkpoint {
         record::make_folder(folder)?;
         record::check_same(folder, settings)?;
-        record::write_settings(folder, settings)?;
+        record::write_settings(folder, settings, std::iter::empty())?;
     }
     let Parts { training, validation, test, leaks } = parts;
     let trains = matches!(prepared.preset.method, Method::Train { .. });
@@ -231,6 +236,7 @@ fn adapt<M: Modality>(
         training: Samples { source: source.as_ref(), labels: &labels, groups: groups.as_deref() },
         validation: graded,
         store: &job.cache,
+        precision: prepared.precision(),
         seed: prepared.seed(),
     };
     let translator = Translator::default();
@@ -325,7 +331,12 @@ fn probe_kind<M: Modality>(prepared: &Prepared<M>) -> ProbeKind {
 fn identity<M: Modality>(prepared: &Prepared<M>) -> Result<String, Error> {
     // Paths say where things lie, the digests within say what they are.
     let settings = Settings { data: None, model: None, ..prepared.settings.clone() };
-    let text = format!("{}\n{}", settings.to_toml()?, prepared.machine.isa.name());
+    let isa = prepared.machine.isa;
+    let mut text = format!("{}\n{}", settings.to_toml()?, isa.name());
+    if prepared.precision() != PrecisionChoice::F32 {
+        // What is taken, and how it adds, depends on these instructions.
+        text.push_str(&format!("\n{:?}", Precision::ALL.map(|precision| isa.has(precision))));
+    }
     Ok(Digest::of(text.as_bytes()).to_string())
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tk_engine::cpu::Machine;
-use tk_transfer::prefix::PrefixStore;
+use tk_transfer::prefix::{PrecisionChoice, PrefixStore};
 
 use super::modality::Modality;
 use super::{Error, Event, Head, Mode, Run, Settings, fit, outlook};
@@ -89,6 +89,12 @@ impl<'a, M: Modality> Classify<'a, M> {
     /// The seed of every random choice; 0 if nothing is said.
     pub fn seed(mut self, seed: u64) -> Self {
         self.settings.seed = Some(seed);
+        self
+    }
+
+    /// In how many bits convolutions and linear layers multiply; in f32 if nothing is said. What is saved is f32.
+    pub fn precision(mut self, precision: PrecisionChoice) -> Self {
+        self.settings.precision = Some(precision);
         self
     }
 

@@ -32,5 +32,6 @@ pub use guess::Guess;
 pub use job::{Classify, Outlook};
 pub use modality::{Defaults, Loading, Look, Modality, Network};
 pub use mode::{Head, HeadInit, Mode, ModeName};
-pub use run::{Run, Summary};
+pub use run::{PrecisionLine, Run, Summary};
 pub use settings::{Provenance, Settings};
+pub use tk_transfer::prefix::PrecisionChoice;

@@ -7,6 +7,7 @@ use tk_engine::cpu::Plan;
 use tk_engine::graph::Op;
 use tk_engine::{Graph, Inference};
 use tk_transfer::data::Labelled;
+use tk_transfer::prefix::PrecisionChoice;
 
 use super::division::{Choice, Part, Parts};
 use super::fit::Prepared;
@@ -119,7 +120,10 @@ pub(crate) fn data_line<D: Labelled>(data: &D, parts: &Parts<'_, D>, validation:
 }
 
 fn plan_line<M: Modality>(prepared: &Prepared<M>, total: usize, trained: usize, seconds: f64) -> String {
-    let about = format!("about {}", duration(seconds));
+    let about = match prepared.precision() {
+        PrecisionChoice::F32 => format!("about {}", duration(seconds)),
+        asked => format!("precision {asked}; about {}", duration(seconds)),
+    };
     match &prepared.preset.method {
         Method::Probe => {
             let head = if prepared.preset.head == Head::Mlp { "mlp" } else { "logreg" };

@@ -57,6 +57,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "pooling",
             "lora-rank",
             "lora-alpha",
+            "precision",
         ],
     ),
     (
@@ -109,7 +110,7 @@ pub(super) fn report<M: Modality>(told: &Told<'_, M>, summary: &Summary) -> Resu
         suspects,
         records: outcome.records.clone(),
         data: data_part(told),
-        model: Some(model_part(prepared)),
+        model: Some(model_part(told)),
         audits: outcome.audits.clone(),
         settings: groups(prepared)?,
         probe: outcome.choice.as_ref().map(probe_part),
@@ -213,7 +214,8 @@ fn data_part<M: Modality>(told: &Told<'_, M>) -> DataPart {
     }
 }
 
-fn model_part<M: Modality>(prepared: &Prepared<M>) -> ModelPart {
+fn model_part<M: Modality>(told: &Told<'_, M>) -> ModelPart {
+    let prepared = told.prepared;
     let (model, plan) = (&prepared.model, &prepared.plan);
     let (total, trained) = plan.counts(model.graph());
     let stages = model.graph().parameter_stages();
@@ -236,6 +238,7 @@ fn model_part<M: Modality>(prepared: &Prepared<M>) -> ModelPart {
         parameters: ParameterCount { total, trained, frozen: total - trained },
         load: model.report().cloned(),
         stages: model.graph().stages().iter().enumerate().map(stage).collect(),
+        precision: told.outcome.precisions.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -106,6 +106,7 @@ impl Preset {
             at_least_one("hidden", hidden)?;
         }
         settings.seed.get_or_insert(0);
+        settings.precision.get_or_insert_default();
         settings.max_bad.get_or_insert_with(|| "5%".into());
         let method = if is_probe { Method::Probe } else { training::<M>(settings, graph, mode, head)? };
         Ok(Self { mode, head, method })

@@ -20,11 +20,16 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), Error> {
     })
 }
 
-/// Writes `run.toml`.
-pub(crate) fn write_settings(folder: &Path, settings: &Settings) -> Result<(), Error> {
+/// Writes `run.toml`, with what was found as remarks.
+pub(crate) fn write_settings(
+    folder: &Path,
+    settings: &Settings,
+    remarks: impl Iterator<Item = String>,
+) -> Result<(), Error> {
+    let remarks: String = remarks.map(|remark| format!("# {remark}\n")).collect();
     let text = format!(
         "# What this run was asked to do, and what was decided where nothing was said. It is itself a configuration:\n\
-         # tk {} --config run.toml\n\n{}",
+         # tk {} --config run.toml\n{remarks}\n{}",
         settings.task.as_deref().unwrap_or_default(),
         settings.to_toml()?
     );

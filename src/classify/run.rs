@@ -11,6 +11,7 @@ use tk_transfer::audit::AuditReport;
 use tk_transfer::data::{Labelled, Quarantine};
 use tk_transfer::fit::Record;
 use tk_transfer::metrics::Interval;
+use tk_transfer::prefix::PrecisionReport;
 use tk_transfer::probe::Probe;
 
 use super::division::{Leaks, Part};
@@ -64,10 +65,23 @@ pub struct Summary {
     pub seconds: BTreeMap<String, f64>,
     /// Prefix results that were remembered, and those that were computed.
     pub cache: BTreeMap<String, u64>,
+    /// What frozen prefixes ran in, where something else than f32 was asked for.
+    #[serde(default)]
+    pub precision: Vec<PrecisionLine>,
     /// The seed.
     pub seed: u64,
     /// The program's version.
     pub version: String,
+}
+
+/// What a frozen prefix ran in, for people and for programs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrecisionLine {
+    /// In one line.
+    pub line: String,
+    /// The same in parts.
+    #[serde(flatten)]
+    pub report: PrecisionReport,
 }
 
 /// What a finished run is told from.
@@ -173,7 +187,8 @@ impl<M: Modality> Run<M> {
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         let folder = folder.as_ref();
         record::make_folder(folder)?;
-        record::write_settings(folder, &self.settings)?;
+        let remarks = self.summary.precision.iter().map(|found| format!("precision: {}", found.line));
+        record::write_settings(folder, &self.settings, remarks)?;
         M::save(&self.classifier, folder, self.details(folder)?, &card::text(self))?;
         record::write_metrics(folder, &self.records)?;
         record::write_json(&folder.join("freeze.json"), &self.audits)?;
@@ -243,6 +258,11 @@ fn summarise<M: Modality>(
         parameters: named(&[("total", total), ("trained", trained), ("frozen", total - trained)]),
         seconds: gathered.seconds.clone(),
         cache: BTreeMap::from([("hits".to_owned(), outcome.cache.0), ("misses".to_owned(), outcome.cache.1)]),
+        precision: outcome
+            .precisions
+            .iter()
+            .map(|report| PrecisionLine { line: report.to_string(), report: report.clone() })
+            .collect(),
         seed: prepared.seed(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }

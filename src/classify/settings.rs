@@ -8,6 +8,7 @@ use tk_transfer::data::listing::{Columns, has_tables};
 use tk_transfer::data::table::Selector;
 use tk_transfer::fit::{OptimizerChoice, Schedule};
 use tk_transfer::freeze::BatchNorm;
+use tk_transfer::prefix::PrecisionChoice;
 
 use super::{Error, Head, HeadInit, ModeName};
 
@@ -85,6 +86,8 @@ pub struct Settings {
     pub lora_rank: Option<usize>,
     /// Low-rank pairs are scaled by this over their rank.
     pub lora_alpha: Option<f64>,
+    /// In how many bits convolutions and linear layers multiply.
+    pub precision: Option<PrecisionChoice>,
     /// At most so many samples of each part of the data.
     pub limit: Option<usize>,
     /// The seed of every random choice.
@@ -288,6 +291,7 @@ mod tests {
             ("mode = \"ful\"", "unknown variant `ful`"),
             ("epochs = \"three\"", "invalid type"),
             ("mode =", "f.toml"),
+            ("precision = \"f16\"", "unknown variant `f16`, expected one of `f32`, `bf16`, `int8`, `auto`"),
             ("[provenance]\nformat = 9\nversion = \"\"\ndata = \"\"\nweights = \"\"", "format 9"),
         ] {
             let error = Settings::from_toml(text, "f.toml").unwrap_err().to_string();

@@ -131,6 +131,9 @@ pub struct Train {
     /// Batches whose gradients are added up before an update
     #[arg(long)]
     pub accumulate: Option<i64>,
+    /// Bits in which convolutions and linear layers multiply; auto: the fewest that leave frozen features nearly what they are in f32
+    #[arg(long, value_parser = ["f32", "bf16", "int8", "auto"])]
+    pub precision: Option<String>,
     /// At most so many samples of each part of the data
     #[arg(long, value_name = "N")]
     pub limit: Option<i64>,
@@ -215,6 +218,9 @@ pub struct Predict {
     /// The logits too; in a .csv file instead of the probabilities
     #[arg(long)]
     pub logits: bool,
+    /// Bits in which convolutions and linear layers multiply
+    #[arg(long, value_parser = ["f32", "bf16"], default_value = "f32")]
+    pub precision: String,
     /// Threads; 0 is one for each processor
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
@@ -232,6 +238,9 @@ pub struct Evaluate {
     /// One JSON object instead of a table
     #[arg(long)]
     pub json: bool,
+    /// Bits in which convolutions and linear layers multiply
+    #[arg(long, value_parser = ["f32", "bf16"], default_value = "f32")]
+    pub precision: String,
     /// Threads; 0 is one for each processor
     #[arg(long, default_value_t = 0)]
     pub threads: usize,

@@ -47,6 +47,7 @@ impl Show {
             Event::Data { summary, .. } => self.line("data", summary),
             Event::Model { loaded, .. } => self.line("model", loaded),
             Event::Plan { summary, .. } => self.line("plan", summary),
+            Event::Precision { summary, .. } => self.line("precision", summary),
             Event::Features { done, total } => self.progress("features", *done, *total, ""),
             Event::Probe { samples } => {
                 if self.terminal {

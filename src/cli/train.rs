@@ -187,6 +187,7 @@ fn flags(arguments: &Train) -> Table {
         ("unfreeze", &arguments.unfreeze),
         ("freeze", &arguments.freeze),
         ("schedule", &arguments.schedule),
+        ("precision", &arguments.precision),
         ("val", &arguments.val),
         ("test", &arguments.test),
         ("max-bad", &arguments.max_bad),

@@ -13,8 +13,8 @@ pub use modality::Photographs;
 pub use model_name::resolve as resolve_model;
 
 pub use crate::classify::{
-    ClassLine, Error, Event, Guess, Head, HeadInit, Kind, Mode, ModeName, Outlook, Provenance, Scored,
-    Settings, Summary,
+    ClassLine, Error, Event, Guess, Head, HeadInit, Kind, Mode, ModeName, Outlook, PrecisionChoice,
+    Provenance, Scored, Settings, Summary,
 };
 pub use tk_image::architectures::{ARCHITECTURES, Architecture};
 pub use tk_image::data::{Augment, Dataset, Level, Picture, Report, Split, draw_demo};

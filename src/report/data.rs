@@ -166,6 +166,8 @@ pub struct ModelPart {
     pub load: Option<LoadReport>,
     /// Its stages from input to output.
     pub stages: Vec<StagePart>,
+    /// What frozen stages ran in, each in one line, where something else than f32 was asked for.
+    pub precision: Vec<String>,
 }
 
 /// How many parameters a model has.

@@ -20,6 +20,7 @@ pub(super) fn section(model: Option<&ModelPart>) -> Option<Section> {
         }
         @if model.parameters.total > 0 { (parameters(model.parameters)) }
         @if !model.stages.is_empty() { (stages(&model.stages)) }
+        @for line in &model.precision { p { "Precision: " (line) "." } }
         @if let Some(load) = &model.load { (self::load(load)) }
     };
     Some(Section { id: "model", title: "Model".to_owned(), body })

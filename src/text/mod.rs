@@ -12,7 +12,9 @@ pub use classifier::{Classifier, Embedder};
 pub use modality::Texts;
 pub use model::Encoder;
 
-pub use crate::classify::{Error, Event, Guess, Head, HeadInit, Mode, ModeName, Scored, Settings, Summary};
+pub use crate::classify::{
+    Error, Event, Guess, Head, HeadInit, Mode, ModeName, PrecisionChoice, Scored, Settings, Summary,
+};
 pub use tk_text::classifier::Text;
 pub use tk_text::data::{Columns, Dataset};
 pub use tk_transfer::data::Labelled;

@@ -16,7 +16,7 @@ use tk_transfer::fit::{
     SourceError, View, fit,
 };
 use tk_transfer::freeze::{BatchNorm, Freeze};
-use tk_transfer::prefix::PrefixStore;
+use tk_transfer::prefix::{PrecisionChoice, PrefixStore};
 use tk_transfer::task::Batch;
 
 const SIDE: usize = 8;
@@ -75,7 +75,7 @@ fn graph() -> Graph {
     let mut b = GraphBuilder::new();
     b.begin_stage("stem");
     let mut x = b.input("pixels", 4, Some(3));
-    x = b.conv2d("conv1", x, Conv2d::same(8, 3));
+    x = b.conv2d("conv1", x, Conv2d::same(16, 3));
     x = b.batch_norm("bn1", x, 1e-5);
     x = b.activation("relu1", x, Activation::Relu);
     b.end_stage(x);
@@ -122,6 +122,7 @@ struct Bench {
     store: PrefixStore,
     recipe: Recipe,
     threads: usize,
+    precision: PrecisionChoice,
     state: Option<PathBuf>,
     /// Stop after this many updates.
     stop: Option<usize>,
@@ -134,6 +135,7 @@ impl Bench {
             store: PrefixStore::none(),
             recipe: recipe(phases, views),
             threads: 2,
+            precision: PrecisionChoice::F32,
             state: None,
             stop: None,
         }
@@ -153,6 +155,7 @@ impl Bench {
             recipe: &self.recipe,
             identity: "test".into(),
             store: &self.store,
+            precision: self.precision,
         };
         let (cancel, steps, events) =
             (AtomicBool::new(false), Cell::new(0), RefCell::new(Vec::<Record>::new()));
@@ -276,4 +279,39 @@ fn a_damaged_cache_is_computed_again() {
     let again = bench();
     assert_eq!(again.run().unwrap().parameters, first.parameters);
     assert_eq!(again.source.loads.load(Ordering::Relaxed), 2 * SAMPLES);
+}
+
+#[test]
+fn every_precision_trains_and_a_stopped_run_goes_on_to_the_same_bytes() {
+    let phases = [Freeze::Backbone, Freeze::AllBut("layer1".parse().unwrap())];
+    let exact = Bench::new(&phases, Some(2)).run().unwrap();
+    assert!(exact.precisions.is_empty());
+    for precision in [PrecisionChoice::Bf16, PrecisionChoice::Int8] {
+        let bench = || Bench { precision, ..Bench::new(&phases, Some(2)) };
+        let whole = bench().run().unwrap();
+        assert_ne!(whole.parameters, exact.parameters, "{precision}");
+        let accuracy = whole.records.last().unwrap().validation["accuracy"];
+        assert!(accuracy > 0.9, "{precision}: {accuracy}");
+        // The stem reads three channels, which fill no word.
+        let lines: Vec<String> = whole.precisions.iter().map(ToString::to_string).collect();
+        assert!(lines[0].starts_with(&format!("{precision} up to pool: features differ")), "{lines:?}");
+        assert_eq!(lines[1], format!("f32 up to stem: {precision} suits no layer"));
+        assert_eq!(
+            Bench { threads: 1, ..bench() }.run().unwrap().parameters,
+            whole.parameters,
+            "{precision}"
+        );
+        for stop in [7, 27] {
+            let folder = tempfile::tempdir().unwrap();
+            let state = Some(folder.path().join("state.safetensors"));
+            let stopped = Bench { state: state.clone(), stop: Some(stop), ..bench() };
+            assert!(matches!(stopped.run(), Err(FitError::Interrupted { .. })));
+            let resumed = Bench { state, ..bench() }.run().unwrap();
+            assert_eq!(resumed.parameters, whole.parameters, "{precision}, stopped after {stop}");
+            assert_eq!(resumed.precisions, whole.precisions, "{precision}, stopped after {stop}");
+        }
+    }
+    let report = Bench { precision: PrecisionChoice::Int8, ..Bench::new(&[Freeze::Nothing], None) };
+    let report = report.run().unwrap().precisions;
+    assert_eq!(report[0].to_string(), "f32: nothing is frozen, and int8 is for what is");
 }

@@ -2,18 +2,22 @@
 
 pub mod buffer;
 mod compile;
+mod fingerprint;
 pub mod isa;
 pub mod kernels;
 mod plan;
 pub mod pool;
+mod ranges;
 mod steps;
 mod tape;
 mod workspace;
 
 pub use buffer::Buffer;
+pub use fingerprint::Fingerprint;
 pub use isa::Isa;
 pub use plan::Plan;
 pub use pool::Pool;
+pub use ranges::Ranges;
 pub use tape::Tape;
 
 pub(crate) use workspace::Workspace;

@@ -1,10 +1,9 @@
 //! Inference on the CPU: batch-norm folded, chains fused, buffers used again as soon as nobody needs what they hold.
 
 use super::compile::{Lowering, Program, compile};
-use super::kernels::narrow::Quantization;
 use super::steps::Mode;
 use super::tape::{outputs, put_inputs, put_parameter};
-use super::{Machine, Workspace};
+use super::{Fingerprint, Machine, Ranges, Workspace};
 use crate::graph::{Graph, Op, Value};
 use crate::{EngineError, Inference, Parameters, Precision, Result, Tensor};
 
@@ -23,8 +22,8 @@ pub struct Plan {
     released: Vec<Vec<Value>>,
     bound: Vec<Vec<usize>>,
     precision: Precision,
-    /// What calibration has seen of each value: least and greatest.
-    ranges: Option<Vec<[f32; 2]>>,
+    /// What calibration has seen.
+    ranges: Option<Ranges>,
     is_calibrating: bool,
 }
 
@@ -53,21 +52,30 @@ impl Plan {
         })
     }
 
-    /// Runs the inputs in f32 and notes between which bounds every value lies, with what earlier calls have seen.
+    /// Runs the inputs in f32 and notes between which bounds every value lies, with what earlier calls have seen. Returns the outputs.
     ///
     /// # Errors
     /// When the inputs do not fit the graph.
-    pub fn calibrate(&mut self, inputs: &[Tensor]) -> Result<()> {
+    pub fn calibrate(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let precision = std::mem::replace(&mut self.precision, Precision::F32);
         self.bound.clear();
-        let unseen = [f32::INFINITY, f32::NEG_INFINITY];
-        self.ranges.get_or_insert_with(|| vec![unseen; self.graph.nodes().len()]);
+        self.ranges.get_or_insert_with(|| Ranges::unseen(self.graph.nodes().len()));
         self.is_calibrating = true;
         let result = self.run(inputs);
         self.is_calibrating = false;
         self.precision = precision;
         self.bound.clear();
-        result.map(drop)
+        result
+    }
+
+    /// What calibration has seen, if there was any.
+    pub fn ranges(&self) -> Option<&Ranges> {
+        self.ranges.as_ref()
+    }
+
+    /// Takes over what another plan of the same graph and parameters has seen.
+    pub fn set_ranges(&mut self, ranges: Ranges) {
+        self.ranges = Some(ranges);
     }
 
     /// Computes convolutions and linear layers in a precision from now on. Layers that it does not suit remain in f32.
@@ -79,14 +87,19 @@ impl Plan {
             let Some(ranges) = &self.ranges else {
                 return Err(EngineError::Order("int8 needs calibration before it"));
             };
-            let known = |&[least, greatest]: &[f32; 2]| {
-                (least <= greatest).then(|| Quantization::of_range(least, greatest))
-            };
-            self.workspace.quantizations = ranges.iter().map(known).collect();
+            self.workspace.quantizations = ranges.quantizations();
         }
         self.precision = precision;
         self.bound.clear();
         Ok(())
+    }
+
+    /// Compiles for inputs of these shapes, so that [`Plan::lowered`] and [`Plan::fallbacks`] can tell of them before they run.
+    ///
+    /// # Errors
+    /// When the inputs do not fit the graph.
+    pub fn prepare(&mut self, inputs: &[Tensor]) -> Result<()> {
+        self.bind(inputs)
     }
 
     /// How many convolutions and linear layers multiply in fewer bits than f32, and how many there are, at the shapes bound last.
@@ -100,8 +113,8 @@ impl Plan {
         self.program.steps.iter().filter_map(|step| step.fallback()).collect()
     }
 
-    /// A digest of the weights that ran: the folded values of all parameters, and their packed copies. Hexadecimal BLAKE3.
-    pub fn fingerprint(&self) -> String {
+    /// Digests of the weights that ran: the folded values of all parameters, and their packed copies.
+    pub fn fingerprint(&self) -> Fingerprint {
         self.workspace.fingerprint(&self.graph)
     }
 
@@ -123,17 +136,18 @@ impl Plan {
     fn run_at_once(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         self.bind(inputs)?;
         put_inputs(&mut self.workspace, &self.graph, inputs)?;
-        if self.is_calibrating {
+        let mut seen = self.ranges.as_mut().filter(|_| self.is_calibrating);
+        if let Some(ranges) = &mut seen {
             for (position, node) in self.graph.nodes().iter().enumerate() {
                 if matches!(node.op, Op::Input(_)) {
-                    observe(&mut self.ranges, &self.workspace, Value::at(position));
+                    ranges.observe(position, self.workspace.get(Value::at(position)));
                 }
             }
         }
         for (step, released) in self.program.steps.iter_mut().zip(&self.released) {
             step.forward(&mut self.workspace, Mode::Inference)?;
-            if self.is_calibrating {
-                observe(&mut self.ranges, &self.workspace, step.output());
+            if let Some(ranges) = &mut seen {
+                ranges.observe(step.output().index(), self.workspace.get(step.output()));
             }
             released.iter().for_each(|&value| self.workspace.release(value));
         }
@@ -161,16 +175,6 @@ impl Inference for Plan {
             parts.push(self.run_at_once(&part)?);
         }
         joined(&parts)
-    }
-}
-
-/// Widens what is known of a value by what it is now.
-fn observe(ranges: &mut Option<Vec<[f32; 2]>>, workspace: &Workspace, value: Value) {
-    if let Some([least, greatest]) = ranges.as_mut().map(|ranges| &mut ranges[value.index()]) {
-        for &number in workspace.get(value) {
-            *least = if number < *least { number } else { *least };
-            *greatest = if number > *greatest { number } else { *greatest };
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::compile::{Lowering, Program, compile};
 use super::kernels::optimizer::{AdamW, Momentum, Sgd, squared_norm};
 use super::steps::Mode;
-use super::{Buffer, Machine, Workspace};
+use super::{Buffer, Fingerprint, Machine, Workspace};
 use crate::graph::{Graph, Op, Value};
 use crate::{
     EngineError, GroupRate, Inference, Optimizer, Parameters, Result, Snapshot, StepKey, Tensor, TrainSpec,
@@ -69,8 +69,8 @@ impl Tape {
         self.program.steps.iter().filter_map(|step| step.fallback()).collect()
     }
 
-    /// A digest of the weights that ran: the values of all parameters, and their packed copies. Hexadecimal BLAKE3.
-    pub fn fingerprint(&self) -> String {
+    /// Digests of the weights that ran: the values of all parameters, and their packed copies.
+    pub fn fingerprint(&self) -> Fingerprint {
         self.workspace.fingerprint(&self.graph)
     }
 

@@ -1,10 +1,9 @@
 //! The memory in which steps run: one buffer for each value, one for each gradient, and those that wait to be used again.
 
-use super::Buffer;
-use super::Machine;
 use super::kernels::conv::{self, ConvShape, Direction, PackedWeights};
 use super::kernels::narrow::{Numbers, Quantization, Storage};
 use super::kernels::{Accumulate, Scratch};
+use super::{Buffer, Fingerprint, Machine};
 use crate::graph::{Graph, Op, Value};
 use crate::{EngineError, Precision, Result, StepKey, Tensor};
 
@@ -267,25 +266,23 @@ impl Workspace {
         self.packed.push(copy);
     }
 
-    /// A digest of the parameters and of their packed copies, in an order that does not depend on when they were packed.
-    pub fn fingerprint(&self, graph: &Graph) -> String {
-        let mut hasher = blake3::Hasher::new();
-        let mut add = |numbers: &[f32]| {
-            hasher.update(bytemuck::cast_slice(numbers));
-        };
+    /// Digests of the parameters and of their packed copies.
+    pub fn fingerprint(&self, graph: &Graph) -> Fingerprint {
+        let mut values = blake3::Hasher::new();
         for (position, node) in graph.nodes().iter().enumerate() {
-            let value = Value::at(position);
             if let (Op::Parameter(_), Some(_)) = (&node.op, &self.values[position]) {
-                add(self.get(value));
-                let mut copies: Vec<&PackedCopy> =
-                    self.packed.iter().filter(|copy| copy.weight == value).collect();
-                copies.sort_by_key(|copy| {
-                    (copy.direction as usize, copy.weights.precision(), format!("{:?}", copy.shape))
-                });
-                copies.iter().for_each(|copy| add(copy.weights.panels()));
+                values.update(bytemuck::cast_slice(self.get(Value::at(position))));
             }
         }
-        hasher.finalize().to_hex().to_string()
+        let packed = self.packed.iter().map(|copy| {
+            let (weight, precision) = (copy.weight.index(), copy.weights.precision());
+            let mut digest = blake3::Hasher::new();
+            for numbers in copy.weights.numbers() {
+                digest.update(bytemuck::cast_slice(numbers));
+            }
+            (format!("{weight} {:?} {precision} {:?}", copy.direction, copy.shape), digest.finalize())
+        });
+        Fingerprint { values: values.finalize(), packed: packed.collect() }
     }
 
     /// The key of the training step that runs.

@@ -160,6 +160,29 @@ fn a_sample_does_not_depend_on_its_companions() {
 }
 
 #[test]
+fn a_fingerprint_holds_when_other_sizes_need_other_forms() {
+    let mut b = GraphBuilder::new();
+    b.begin_stage("stem");
+    let x = b.input("pixels", 4, Some(32));
+    let x = b.conv2d("conv", x, Conv2d::same(32, 3));
+    b.end_stage(x);
+    let graph = b.finish(&[("y", x)]).unwrap();
+    let parameters = fill_all(&graph).unwrap();
+    let mut plan = Plan::new(&Machine::new(1), &graph, &parameters).unwrap();
+    let mut print = |side: usize| {
+        plan.run(&[fill_input("pixels", &[1, side, side, 32]).unwrap()]).unwrap();
+        plan.fingerprint()
+    };
+    let (small, both) = (print(6), print(16));
+    assert_ne!(both.digest(), small.digest(), "kernels are evaluated at points on larger images");
+    assert_eq!(both.digest_since(&small), small.digest());
+    // Other weights, or other packed copies of the same, do not pass for these.
+    let mut other = Plan::new(&Machine::new(1), &graph, &Parameters::initial(&graph, 2)).unwrap();
+    other.run(&[fill_input("pixels", &[1, 6, 6, 32]).unwrap()]).unwrap();
+    assert_ne!(other.fingerprint().digest_since(&small), small.digest());
+}
+
+#[test]
 fn running_is_not_training() {
     let graph = network();
     let parameters = fill_all(&graph).unwrap();

@@ -11,7 +11,7 @@ use super::{AdaptError, Evaluation, Job, Outcome, Progress, Samples, Scoring, Va
 use crate::audit::Audit;
 use crate::data::{Strata, folds};
 use crate::fit::View;
-use crate::prefix::Prefix;
+use crate::prefix::{Frozen, Prefix};
 use crate::probe::{
     CrossValidation, Examples, Features, LogisticOptions, MlpOptions, Probe, ProbeKind, StrengthSearch,
     cross_validate, out_of_fold,
@@ -100,7 +100,11 @@ pub fn adapt_by_probe(
     let began = Instant::now();
     let boundary = job.graph.stages().len().saturating_sub(2);
     let cut = job.graph.cut(boundary).map_err(EngineError::from)?;
-    let prefix = Prefix::new(job.machine, &cut.prefix, job.parameters, job.store)?;
+    let frozen =
+        Frozen { machine: job.machine, graph: &cut.prefix, parameters: job.parameters, store: job.store };
+    let until = &job.graph.stages()[boundary].name;
+    let (prefix, precision) = frozen.compile(job.precision, until, job.training.source)?;
+    precision.iter().for_each(|report| (steering.observe)(&Progress::Precision(report)));
     let mut audit = Audit::begin(job.graph, job.parameters, &head_names(job), Vec::new())
         .map_err(crate::fit::FitError::from)?;
     let statistics =
@@ -174,6 +178,7 @@ pub fn adapt_by_probe(
         records: Vec::new(),
         audits: vec![report],
         cache,
+        precisions: precision.into_iter().collect(),
         seconds,
         trained_on: training.samples.len(),
     })

@@ -51,12 +51,12 @@ pub fn finetune(
     let mut parameters = job.parameters.clone();
     let resumes = steering.state.as_deref().is_some_and(std::path::Path::exists);
     // A resumed head comes from the state; a probe for it would be thrown away.
-    let mut cache = (0, 0);
+    let (mut cache, mut precisions) = ((0, 0), Vec::new());
     if head == HeadInit::Probe && !resumes {
         let plain = Job { validation: Validation::None, training: job.training, ..*job };
         let probed = adapt_by_probe(&plain, ProbeKind::Logistic, steering)?;
         seconds.extend(probed.seconds);
-        cache = probed.cache;
+        (cache, precisions) = (probed.cache, probed.precisions);
         parameters = probed.parameters;
     }
     let task = Classification {
@@ -79,9 +79,13 @@ pub fn finetune(
         recipe,
         identity,
         store: job.store,
+        precision: job.precision,
     };
     let began = Instant::now();
-    let observe = |event: &crate::fit::Event<'_>| (steering.observe)(&Progress::Fit(event));
+    let observe = |event: &crate::fit::Event<'_>| match event {
+        crate::fit::Event::Precision(report) => (steering.observe)(&Progress::Precision(report)),
+        event => (steering.observe)(&Progress::Fit(event)),
+    };
     let signals = Signals {
         state: steering.state.clone(),
         every: steering.every,
@@ -92,6 +96,7 @@ pub fn finetune(
     seconds.insert("train".into(), began.elapsed().as_secs_f64());
     let began = Instant::now();
     let evaluation = held.map(|held| evaluate(job, &fitted.parameters, held)).transpose()?;
+    precisions.extend(fitted.precisions);
     seconds.insert("evaluate".into(), began.elapsed().as_secs_f64());
     Ok(Outcome {
         parameters: fitted.parameters,
@@ -101,6 +106,7 @@ pub fn finetune(
         records: fitted.records,
         audits: fitted.audits,
         cache: (cache.0 + fitted.cache.0, cache.1 + fitted.cache.1),
+        precisions,
         seconds,
         trained_on: job.training.labels.len(),
     })

@@ -15,7 +15,7 @@ use tk_engine::cpu::Machine;
 use tk_engine::{Graph, Parameters};
 
 use crate::fit::Source;
-use crate::prefix::PrefixStore;
+use crate::prefix::{PrecisionChoice, PrefixStore};
 
 /// What is adapted to what.
 pub struct Job<'a> {
@@ -37,6 +37,8 @@ pub struct Job<'a> {
     pub validation: Validation<'a>,
     /// Where frozen prefixes are remembered.
     pub store: &'a PrefixStore,
+    /// In how many bits convolutions and linear layers multiply.
+    pub precision: PrecisionChoice,
     /// The seed of every random choice.
     pub seed: u64,
 }

@@ -10,7 +10,7 @@ use crate::data::DataError;
 use crate::fit::{FitError, Record};
 use crate::metrics::interval::Bootstrap;
 use crate::metrics::{Confusion, Interval, MetricsError, Predictions, bootstrap_macro_f1, wilson_interval};
-use crate::prefix::PrefixError;
+use crate::prefix::{PrecisionReport, PrefixError};
 use crate::probe::{CrossValidation, Probe, ProbeError};
 
 /// What adapting leaves.
@@ -30,6 +30,8 @@ pub struct Outcome {
     pub audits: Vec<AuditReport>,
     /// Prefix results that were remembered, and those that were computed.
     pub cache: (u64, u64),
+    /// What each frozen prefix ran in, where something else than f32 was asked for.
+    pub precisions: Vec<PrecisionReport>,
     /// Seconds by what they were spent on.
     pub seconds: BTreeMap<String, f64>,
     /// Training samples that could be read.
@@ -107,6 +109,8 @@ impl Evaluation {
 /// How far adapting has come. Read-only.
 #[derive(Clone, Debug)]
 pub enum Progress<'a> {
+    /// It was found what a frozen prefix runs in, where something else than f32 was asked for.
+    Precision(&'a PrecisionReport),
     /// Features were extracted.
     Features {
         /// Samples so far.

@@ -9,6 +9,7 @@ use tk_engine::{Snapshot, Tensor};
 use super::FitError;
 use crate::audit::{Audit, AuditReport};
 use crate::checkpoint::{Checkpoint, Precision, SaveTensor, save};
+use crate::prefix::PrecisionReport;
 
 /// The version of the file; others are refused.
 const FORMAT: u32 = 1;
@@ -73,6 +74,9 @@ pub struct Position {
     pub audit: Option<Audit>,
     /// The audits of finished phases.
     pub reports: Vec<AuditReport>,
+    /// What the prefixes of finished phases ran in.
+    #[serde(default)]
+    pub precisions: Vec<PrecisionReport>,
 }
 
 impl State {

@@ -7,14 +7,14 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use tk_engine::cpu::{Machine, Tape};
-use tk_engine::{EngineError, Graph, Inference, Parameters, Precision, StepKey, Training};
+use tk_engine::{EngineError, Graph, Inference, Parameters, StepKey, Training};
 
 use super::state::Position;
 use super::{Groups, MovingAverage, Phase, Recipe, Record, Source, SourceError, State, View};
 use crate::audit::{Audit, AuditError, AuditReport, Violation};
 use crate::checkpoint::{CheckpointError, SaveError};
 use crate::freeze::{FreezeError, FreezePlan};
-use crate::prefix::{Prefix, PrefixError, PrefixStore, Prefixed};
+use crate::prefix::{Frozen, PrecisionChoice, PrecisionReport, Prefix, PrefixError, PrefixStore, Prefixed};
 use crate::task::{Batch, Task};
 
 /// Batches that are loaded ahead.
@@ -40,6 +40,8 @@ pub struct Run<'a> {
     pub identity: String,
     /// Where frozen prefixes are remembered.
     pub store: &'a PrefixStore,
+    /// In how many bits convolutions and linear layers multiply.
+    pub precision: PrecisionChoice,
 }
 
 /// What connects a fit with the outside while it runs.
@@ -57,6 +59,8 @@ pub struct Signals<'a> {
 /// What happens during a fit. Read-only.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
+    /// It was found what a frozen prefix runs in, where something else than f32 was asked for.
+    Precision(&'a PrecisionReport),
     /// A phase begins.
     Phase {
         /// Its number, from 0.
@@ -101,6 +105,8 @@ pub struct Fitted {
     pub audits: Vec<AuditReport>,
     /// Prefix results that were remembered, and those that were computed.
     pub cache: (u64, u64),
+    /// What the frozen prefix of each phase ran in, where something else than f32 was asked for.
+    pub precisions: Vec<PrecisionReport>,
 }
 
 /// What stops a fit.
@@ -177,7 +183,8 @@ pub fn fit(run: &Run<'_>, parameters: Parameters, signals: &Signals<'_>) -> Resu
         resumed = true;
         (signals.observe)(&Event::Resumed { updates: state.position.updates });
     }
-    let mut fitted = Fitted { parameters, records: Vec::new(), audits: Vec::new(), cache: (0, 0) };
+    let mut fitted =
+        Fitted { parameters, records: Vec::new(), audits: Vec::new(), cache: (0, 0), precisions: Vec::new() };
     for (name, tensor) in &state.settled {
         fitted.parameters.set(name, tensor.clone());
     }
@@ -189,6 +196,7 @@ pub fn fit(run: &Run<'_>, parameters: Parameters, signals: &Signals<'_>) -> Resu
     }
     fitted.records = state.position.records;
     fitted.audits = state.position.reports;
+    fitted.precisions = state.position.precisions;
     Ok(fitted)
 }
 
@@ -199,6 +207,8 @@ struct PhaseRun<'a> {
     /// The part of the graph that trains.
     graph: Graph,
     prefix: Option<Prefix>,
+    /// What the prefix runs in.
+    precision: Option<PrecisionReport>,
     cut: Option<tk_engine::graph::Cut>,
     tape: Tape,
     groups: Groups,
@@ -222,20 +232,26 @@ impl<'a> PhaseRun<'a> {
         let recipe = run.recipe;
         let phase = &recipe.phases[state.position.phase];
         let plan = phase.freeze.resolve(run.graph, run.model, phase.batch_norm)?;
-        let (cut, prefix) = match plan.boundary {
-            None => (None, None),
+        let (cut, prefix, precision) = match plan.boundary {
+            None => (None, None, PrecisionReport::of_nothing(run.precision)),
             Some(boundary) => {
                 let cut = run.graph.cut(boundary).map_err(EngineError::from)?;
-                let prefix = Prefix::new(run.machine, &cut.prefix, parameters, run.store)?;
-                (Some(cut), Some(prefix))
+                let (machine, store) = (run.machine, run.store);
+                let frozen = Frozen { machine, graph: &cut.prefix, parameters, store };
+                let until = &run.graph.stages()[boundary].name;
+                let (prefix, precision) = frozen.compile(run.precision, until, run.training)?;
+                (Some(cut), Some(prefix), precision)
             }
         };
+        precision.iter().for_each(|report| (signals.observe)(&Event::Precision(report)));
         let graph = cut.as_ref().map_or(run.graph, |cut| &cut.suffix).clone();
         let groups = Groups::new(run.graph, recipe.layer_decay);
-        let spec =
-            plan.train_spec(run.graph, &graph, (recipe.optimizer.optimizer(), Precision::F32), |parameter| {
-                groups.group(parameter)
-            });
+        let spec = plan.train_spec(
+            run.graph,
+            &graph,
+            (recipe.optimizer.optimizer(), run.precision.of_training()),
+            |parameter| groups.group(parameter),
+        );
         let mut tape = Tape::new(run.machine, &graph, parameters, &spec)?;
         let named = |keep: &dyn Fn(usize) -> bool| -> Vec<String> {
             (0..graph.parameters().len())
@@ -279,6 +295,7 @@ impl<'a> PhaseRun<'a> {
             phase,
             graph,
             prefix,
+            precision,
             cut,
             tape,
             groups,
@@ -482,6 +499,7 @@ impl<'a> PhaseRun<'a> {
         state.average.clear();
         let position = &mut state.position;
         position.reports.push(report);
+        position.precisions.extend(self.precision);
         position.audit = None;
         (position.phase, position.epoch, position.step) = (position.phase + 1, 0, 0);
         Ok(state)

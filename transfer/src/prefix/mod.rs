@@ -1,13 +1,18 @@
 //! The frozen prefix: compiled once, run once for each view of a sample, remembered on disk.
 //!
 //! What a prefix leaves of a sample is kept under a key of everything that decides it: the subgraph, its parameters, the instruction
-//! set and kernel version, and what the source says of the sample's content, preprocessing and view. Only functions of one sample
-//! are kept; a prefix never uses batch statistics, because frozen stages never do.
+//! set and kernel version, the precision, and what the source says of the sample's content, preprocessing and view. Only functions of
+//! one sample are kept; a prefix never uses batch statistics, because frozen stages never do.
 
+mod choose;
+mod disagreement;
+mod precision;
 mod run;
 mod source;
 mod store;
 
+pub use choose::Frozen;
+pub use precision::{Finding, PrecisionChoice, PrecisionReport, Tried};
 pub use run::Prefix;
 pub use source::Prefixed;
 pub use store::{PrefixStore, Usage};

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use tk_engine::cpu::{Machine, Plan};
-use tk_engine::{Graph, Inference, Parameters, Tensor};
+use tk_engine::cpu::{Fingerprint, Isa, Machine, Plan, Ranges};
+use tk_engine::{EngineError, Graph, Inference, Parameters, Precision, Tensor};
 
 use super::{PrefixError, PrefixStore};
 use crate::audit::{Violation, check_prefix};
-use crate::checkpoint::{Checkpoint, Precision, SaveTensor, save};
+use crate::checkpoint::{self, Checkpoint, SaveTensor, save};
 use crate::fit::{Source, View};
 
 /// The version of what kernels compute and how shards are laid out. Counts up when either changes.
@@ -22,6 +22,7 @@ const SHARD_BYTES: usize = 32 << 20;
 
 /// A compiled prefix with its cache.
 pub struct Prefix {
+    isa: Isa,
     plan: Mutex<Plan>,
     outputs: usize,
     key: String,
@@ -29,8 +30,17 @@ pub struct Prefix {
     memory: Mutex<Memory>,
     hits: AtomicU64,
     misses: AtomicU64,
-    /// The digest of the packed weights after the first run.
-    ran: OnceLock<String>,
+    /// The packed weights after the first run.
+    ran: OnceLock<Fingerprint>,
+}
+
+/// How samples run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Only those of which nothing is known.
+    Run,
+    /// All of them, in f32, observed.
+    Calibrate,
 }
 
 /// Results at hand.
@@ -47,7 +57,7 @@ struct Memory {
 }
 
 impl Prefix {
-    /// Compiles a prefix and opens what is known of it.
+    /// Compiles a prefix in f32 and opens what is known of it.
     ///
     /// # Errors
     /// When a parameter has no value, or the cache's folder cannot be read.
@@ -65,6 +75,7 @@ impl Prefix {
         let key = hasher.finalize().to_hex()[..32].to_owned();
         let memory = Memory::open(store.folder(&key));
         Ok(Self {
+            isa: machine.isa,
             plan: Mutex::new(Plan::new(machine, graph, parameters)?),
             outputs: graph.outputs().len(),
             key,
@@ -74,6 +85,59 @@ impl Prefix {
             misses: AtomicU64::new(0),
             ran: OnceLock::new(),
         })
+    }
+
+    /// The same prefix in fewer bits, of which other results are known. Bytes need what calibration saw.
+    ///
+    /// # Errors
+    /// When it is int8 and nothing was calibrated.
+    pub(super) fn in_precision(
+        mut self,
+        precision: Precision,
+        ranges: Option<&Ranges>,
+    ) -> Result<Self, PrefixError> {
+        let plan = unlocked(&mut self.plan);
+        let mut key = format!("{} {precision}", self.key);
+        if !self.isa.has(precision) {
+            // Where instructions are lacking, others add in another order.
+            key.push_str(" emulated");
+        }
+        if let (Precision::Int8, Some(ranges)) = (precision, ranges) {
+            key.push_str(&format!(" {}", ranges.digest()));
+            plan.set_ranges(ranges.clone());
+        }
+        plan.set_precision(precision)?;
+        self.key = blake3::hash(key.as_bytes()).to_hex()[..32].to_owned();
+        *unlocked(&mut self.memory) = Memory::open(self.store.folder(&self.key));
+        Ok(self)
+    }
+
+    /// Whether any convolution or linear layer multiplies in fewer bits than f32, for inputs of these shapes.
+    ///
+    /// # Errors
+    /// When the inputs do not fit the graph.
+    pub(super) fn lowers_any(&self, inputs: &[Tensor]) -> Result<bool, PrefixError> {
+        let mut plan = lock(&self.plan);
+        plan.prepare(inputs)?;
+        Ok(plan.lowered()[0] > 0)
+    }
+
+    /// Runs samples, as they are, to see between which bounds values lie, whether their results are known or not.
+    ///
+    /// # Errors
+    /// As [`Prefix::outputs`].
+    pub(super) fn calibrate(&self, source: &dyn Source, samples: &[usize]) -> Result<(), PrefixError> {
+        self.gather(source, samples, View::Plain, Way::Calibrate).map(drop)
+    }
+
+    /// The bounds that were seen.
+    ///
+    /// # Errors
+    /// When nothing was calibrated.
+    pub(super) fn ranges(&self) -> Result<Ranges, PrefixError> {
+        let plan = lock(&self.plan);
+        let seen = plan.ranges().cloned();
+        seen.ok_or_else(|| EngineError::Order("int8 needs calibration before it").into())
     }
 
     /// How many results were remembered, and how many were computed.
@@ -93,8 +157,10 @@ impl Prefix {
     /// A [`Violation::PrefixChanged`].
     pub fn audit(&self) -> Result<Option<String>, Violation> {
         let Some(before) = self.ran.get() else { return Ok(None) };
-        check_prefix(before, &lock(&self.plan).fingerprint())?;
-        Ok(Some(before.clone()))
+        let digest = before.digest();
+        // Inputs of other sizes may have been the first to need weights in another form.
+        check_prefix(&digest, &lock(&self.plan).fingerprint().digest_since(before))?;
+        Ok(Some(digest))
     }
 
     /// What the prefix leaves of some samples: the positions of those that could be read, and each output stacked over them, padded
@@ -108,11 +174,39 @@ impl Prefix {
         samples: &[usize],
         view: View,
     ) -> Result<(Vec<usize>, Vec<Tensor>), PrefixError> {
+        let (read, rows): (Vec<usize>, Vec<Vec<Tensor>>) =
+            self.results(source, samples, view)?.into_iter().unzip();
+        Ok((read, stacked(&rows, self.outputs)?))
+    }
+
+    /// The samples that could be read, and what the prefix leaves of each, unpadded.
+    ///
+    /// # Errors
+    /// As [`Prefix::outputs`].
+    pub(super) fn results(
+        &self,
+        source: &dyn Source,
+        samples: &[usize],
+        view: View,
+    ) -> Result<Vec<(usize, Vec<Tensor>)>, PrefixError> {
+        self.gather(source, samples, view, Way::Run)
+    }
+
+    fn gather(
+        &self,
+        source: &dyn Source,
+        samples: &[usize],
+        view: View,
+        way: Way,
+    ) -> Result<Vec<(usize, Vec<Tensor>)>, PrefixError> {
         let keys: Vec<Option<String>> =
             samples.iter().map(|&sample| source.cache_key(sample, view)).collect();
-        let mut found: Vec<Option<Vec<Tensor>>> = {
-            let memory = lock(&self.memory);
-            keys.iter().map(|key| key.as_ref().and_then(|key| memory.get(key, self.outputs))).collect()
+        let mut found: Vec<Option<Vec<Tensor>>> = match way {
+            Way::Calibrate => vec![None; samples.len()],
+            Way::Run => {
+                let memory = lock(&self.memory);
+                keys.iter().map(|key| key.as_ref().and_then(|key| memory.get(key, self.outputs))).collect()
+            }
         };
         let missing: Vec<usize> = (0..samples.len()).filter(|&at| found[at].is_none()).collect();
         self.hits.fetch_add((samples.len() - missing.len()) as u64, Ordering::Relaxed);
@@ -126,7 +220,7 @@ impl Prefix {
             let batch = source.load(&wanted, view)?;
             self.misses.fetch_add(batch.samples.len() as u64, Ordering::Relaxed);
             if !batch.samples.is_empty() {
-                let outputs = self.run(&batch.inputs)?;
+                let outputs = self.run(&batch.inputs, way)?;
                 for (row, sample) in batch.samples.iter().enumerate() {
                     let results = outputs
                         .iter()
@@ -137,28 +231,30 @@ impl Prefix {
                         continue;
                     };
                     if let Some(key) = &keys[at] {
-                        self.remember(key, &results)?;
+                        self.remember(key, &results, way)?;
                     }
                     found[at] = Some(results);
                 }
             }
         }
-        let read: Vec<usize> = (0..samples.len()).filter(|&at| found[at].is_some()).collect();
-        let rows: Vec<Vec<Tensor>> = found.into_iter().flatten().collect();
-        Ok((read.into_iter().map(|at| samples[at]).collect(), stacked(&rows, self.outputs)?))
+        let rows = samples.iter().copied().zip(found);
+        Ok(rows.filter_map(|(sample, results)| Some((sample, results?))).collect())
     }
 
-    fn run(&self, inputs: &[Tensor]) -> tk_engine::Result<Vec<Tensor>> {
+    fn run(&self, inputs: &[Tensor], way: Way) -> tk_engine::Result<Vec<Tensor>> {
         let mut plan = lock(&self.plan);
-        let outputs = plan.run(inputs)?;
+        let outputs = match way {
+            Way::Run => plan.run(inputs)?,
+            Way::Calibrate => plan.calibrate(inputs)?,
+        };
         // Weights are packed when they first run.
         self.ran.get_or_init(|| plan.fingerprint());
         Ok(outputs)
     }
 
-    fn remember(&self, key: &str, results: &[Tensor]) -> Result<(), PrefixError> {
+    fn remember(&self, key: &str, results: &[Tensor], way: Way) -> Result<(), PrefixError> {
         let mut memory = lock(&self.memory);
-        if memory.full {
+        if memory.full || way == Way::Calibrate && memory.index.contains_key(key) {
             return Ok(());
         }
         memory.fresh_bytes += results.iter().map(|tensor| 4 * tensor.len()).sum::<usize>();
@@ -199,7 +295,7 @@ impl Prefix {
             tensors.push(SaveTensor { name, shape: tensor.shape(), values: tensor.as_f32()? });
         }
         let path = folder.join(format!("{}.safetensors", &hasher.finalize().to_hex()[..32]));
-        save(&path, &tensors, Precision::F32, &BTreeMap::new())?;
+        save(&path, &tensors, checkpoint::Precision::F32, &BTreeMap::new())?;
         memory.fresh_bytes = 0;
         let keys: Vec<String> = std::mem::take(&mut memory.fresh).into_keys().collect();
         if let Ok(shard) = Checkpoint::open(&path) {
@@ -275,6 +371,11 @@ fn stacked(rows: &[Vec<Tensor>], outputs: usize) -> tk_engine::Result<Vec<Tensor
             Tensor::new(&shape, data)
         })
         .collect()
+}
+
+/// What is behind a lock that nobody else can hold.
+fn unlocked<T>(mutex: &mut Mutex<T>) -> &mut T {
+    mutex.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// A lock whose holder never leaves half-changed data behind, so that a panic elsewhere does not matter.

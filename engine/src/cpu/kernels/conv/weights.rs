@@ -100,6 +100,11 @@ impl PackedWeights {
         &self.buffer
     }
 
+    /// Everything that results depend on: all panels, and of bytes what they are worth and their sums.
+    pub fn numbers(&self) -> [&[f32]; 3] {
+        [&self.buffer, &self.scales, &self.sums]
+    }
+
     /// Phases with their panels, in order.
     pub(super) fn phases(&self) -> impl Iterator<Item = (&Phase, &[f32])> {
         let floats = self.words() * self.padded_columns();
