@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use transferkit::image::PrefixStore;
-use transferkit::{Isa, Machine};
+use transferkit::{Isa, Machine, Precision};
 
-use super::Failure;
+use super::{Failure, console};
 
 /// Prefix results are kept up to so many bytes.
 const CACHE_BYTES: u64 = 8 << 30;
@@ -28,6 +28,17 @@ pub fn machine(threads: usize) -> Result<Machine, Failure> {
         return Err(Failure::usage(format!("TRANSFERKIT_ISA is `{name}`, which this processor lacks")));
     }
     Ok(machine.with_isa(isa))
+}
+
+/// The precision that is called so; says when the machine only emulates it.
+pub fn precision(name: &str, machine: &Machine) -> Result<Precision, Failure> {
+    let precision: Precision = name.parse().map_err(|error: String| Failure::usage(error))?;
+    if !machine.isa.has(precision) {
+        console::note(&format!(
+            "precision {precision}: this processor emulates it, which is slower than f32"
+        ));
+    }
+    Ok(precision)
 }
 
 /// The folder of the cache: what was named, `TRANSFERKIT_CACHE`, or the platform's.

@@ -22,13 +22,14 @@ struct Gate {
 pub fn run(arguments: Evaluate) -> Result<(), Failure> {
     let gates = arguments.gate.iter().map(|text| Gate::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let machine = environment::machine(arguments.threads)?;
+    let precision = environment::precision(&arguments.precision, &machine)?;
     match kind::of(&arguments.run) {
         Kind::Photographs => {
-            let classifier = inputs::classifier(&arguments.run, &machine)?;
+            let classifier = inputs::classifier(&arguments.run, &machine)?.in_precision(precision)?;
             score::<Photographs>(&arguments, &gates, &classifier, &machine)
         }
         Kind::Texts => {
-            let classifier = text::Classifier::load_on(&arguments.run, &machine)?;
+            let classifier = text::Classifier::load_on(&arguments.run, &machine)?.in_precision(precision)?;
             score::<Texts>(&arguments, &gates, &classifier, &machine)
         }
     }

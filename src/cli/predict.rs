@@ -33,7 +33,8 @@ pub fn run(arguments: Predict) -> Result<(), Failure> {
 }
 
 fn photographs(arguments: &Predict, machine: &Machine) -> Result<(), Failure> {
-    let classifier = inputs::classifier(&arguments.model, machine)?;
+    let precision = environment::precision(&arguments.precision, machine)?;
+    let classifier = inputs::classifier(&arguments.model, machine)?.in_precision(precision)?;
     let files = inputs::files(&arguments.inputs)?;
     let mut sink = Sink::open(arguments, classifier.classes())?;
     let mut failed = 0;
@@ -67,7 +68,8 @@ fn sentences(arguments: &Predict, machine: &Machine) -> Result<(), Failure> {
         true => Some(run_folder::settings(folder)?),
         false => None,
     };
-    let classifier = text::Classifier::load_on(folder, machine)?;
+    let precision = environment::precision(&arguments.precision, machine)?;
+    let classifier = text::Classifier::load_on(folder, machine)?.in_precision(precision)?;
     let texts = texts::read(&arguments.text, &arguments.inputs, settings.as_ref())?;
     let mut sink = Sink::open(arguments, classifier.classes())?;
     let mut failed = 0;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tk_engine::Precision;
 use tk_engine::cpu::Machine;
 use tk_image::classifier as inner;
 use tk_image::data::Picture;
@@ -46,6 +47,14 @@ impl Classifier {
         let numbers = || (0..model.settings.classes).map(|class| class.to_string()).collect();
         let classes = model.labels.clone().unwrap_or_else(numbers);
         Ok(Self { inner: inner::Classifier::new(model, classes, HeadForm::Linear, machine)? })
+    }
+
+    /// In another precision from now on: bf16, or f32, as it begins.
+    ///
+    /// # Errors
+    /// When it is int8, which would need samples to calibrate with.
+    pub fn in_precision(self, precision: Precision) -> Result<Self, Error> {
+        Ok(Self { inner: self.inner.in_precision(precision)? })
     }
 
     pub(super) fn from_inner(inner: inner::Classifier) -> Self {

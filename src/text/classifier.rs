@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use tk_engine::Precision;
 use tk_engine::cpu::Machine;
 use tk_text::classifier::{self as inner, Text};
 
@@ -32,6 +33,14 @@ impl Classifier {
     /// As [`Classifier::load`].
     pub fn load_on(folder: impl AsRef<Path>, machine: &Machine) -> Result<Self, Error> {
         Ok(Self { inner: inner::Classifier::load(folder.as_ref(), machine)? })
+    }
+
+    /// In another precision from now on: bf16, or f32, as it begins.
+    ///
+    /// # Errors
+    /// When it is int8, which would need samples to calibrate with.
+    pub fn in_precision(self, precision: Precision) -> Result<Self, Error> {
+        Ok(Self { inner: self.inner.in_precision(precision)? })
     }
 
     pub(super) fn from_inner(inner: inner::Classifier) -> Self {

@@ -8,6 +8,7 @@ mod bad_models;
 mod bad_places;
 mod demo;
 mod photographs;
+mod precision;
 mod stopping;
 mod texts;
 mod use_of_runs;

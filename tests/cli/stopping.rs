@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Place, SMALL_TRAINING, metrics};
+use crate::support::{Place, SMALL_TRAINING, json, metrics};
 use crate::texts::{reviews, write_encoder};
 
 fn weights(run: &Path) -> Vec<u8> {
@@ -90,6 +90,22 @@ fn a_killed_run_on_texts_goes_on_to_the_same_bytes_and_its_settings_can_be_used_
     let refused = place.tk(&["image-classify", "r.csv", "--config", "A/run.toml", "--out", "D"]);
     assert_eq!(refused.code, 2, "{}", refused.err);
     assert!(refused.err.contains("the settings are of task `text-classify`"), "{}", refused.err);
+}
+
+#[test]
+fn a_killed_run_in_bytes_is_calibrated_alike_and_goes_on_to_the_same_bytes() {
+    let place = Place::new();
+    write_encoder(&place.path("m"));
+    std::fs::write(place.path("r.csv"), reviews(200)).unwrap();
+    let training = |out| {
+        let arguments = ["text-classify", "r.csv", "-m", "m", "--mode", "partial", "--precision", "int8"];
+        [&arguments[..], &["--epochs", "60", "--batch", "8", "--out", out]].concat()
+    };
+    place.ok(&training("A"));
+    let child = begun(&place, "B", &[&training("B")[..], &["--checkpoint-every", "0"]].concat());
+    kill_and_resume(&place, child, "B", "A");
+    let precision = |run: &str| json(&place.path(run).join("summary.json"))["precision"].clone();
+    assert_eq!(precision("A"), precision("B"));
 }
 
 #[cfg(unix)]

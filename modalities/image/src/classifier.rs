@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 use tk_engine::cpu::{Machine, Plan};
-use tk_engine::{EngineError, Graph, Inference, Parameters, Tensor};
+use tk_engine::{EngineError, Inference, Tensor};
 use tk_transfer::atomic::{WriteError, write_bytes_atomic};
 use tk_transfer::bundle::{Bundle, BundleError};
 use tk_transfer::checkpoint::{Checkpoint, CheckpointError, Precision, SaveError, SaveTensor, save};
@@ -28,6 +28,7 @@ pub struct Classifier {
     classes: Vec<String>,
     head: HeadForm,
     machine: Machine,
+    precision: tk_engine::Precision,
     plan: Mutex<Plan>,
     features: Mutex<Option<Plan>>,
 }
@@ -78,7 +79,19 @@ impl Classifier {
         machine: &Machine,
     ) -> Result<Self, ClassifierError> {
         let plan = Mutex::new(Plan::new(machine, &model.graph, &model.parameters)?);
-        Ok(Self { model, classes, head, machine: machine.clone(), plan, features: Mutex::default() })
+        let (machine, precision) = (machine.clone(), tk_engine::Precision::F32);
+        Ok(Self { model, classes, head, machine, precision, plan, features: Mutex::default() })
+    }
+
+    /// In another precision from now on: bf16, or f32, as it begins. What is saved stays f32.
+    ///
+    /// # Errors
+    /// When it is int8, which would need samples to calibrate with.
+    pub fn in_precision(mut self, precision: tk_engine::Precision) -> Result<Self, ClassifierError> {
+        self.plan.get_mut().unwrap_or_else(PoisonError::into_inner).set_precision(precision)?;
+        self.features = Mutex::default();
+        self.precision = precision;
+        Ok(self)
     }
 
     /// Loads what [`Classifier::save`] wrote. A folder that timm wrote loads too.
@@ -184,12 +197,7 @@ impl Classifier {
         let mut plan = self.features.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = match &mut *plan {
             Some(plan) => plan,
-            empty => empty.insert(features_plan(
-                &self.machine,
-                &self.model.graph,
-                self.model.features_stage(),
-                &self.model.parameters,
-            )?),
+            empty => empty.insert(self.features_plan()?),
         };
         self.run(plan, pictures)
     }
@@ -211,14 +219,12 @@ impl Classifier {
         }
         Ok(rows)
     }
-}
 
-/// The plan of a backbone up to a stage.
-fn features_plan(
-    machine: &Machine,
-    graph: &Graph,
-    stage: usize,
-    parameters: &Parameters,
-) -> Result<Plan, EngineError> {
-    Plan::new(machine, &graph.cut(stage)?.prefix, parameters)
+    /// The plan of the backbone.
+    fn features_plan(&self) -> Result<Plan, EngineError> {
+        let cut = self.model.graph.cut(self.model.features_stage())?;
+        let mut plan = Plan::new(&self.machine, &cut.prefix, &self.model.parameters)?;
+        plan.set_precision(self.precision)?;
+        Ok(plan)
+    }
 }

@@ -39,6 +39,7 @@ pub struct Classifier {
     classes: Vec<String>,
     head: HeadForm,
     machine: Machine,
+    precision: tk_engine::Precision,
     pairs: Option<Pairs>,
     plan: Mutex<Plan>,
     features: Mutex<Option<Plan>>,
@@ -103,7 +104,17 @@ impl Classifier {
     ) -> Result<Self, ClassifierError> {
         let plan = Mutex::new(Plan::new(machine, &model.graph, &model.parameters)?);
         let machine = machine.clone();
-        Ok(Self { model, tokenizer, classes, head, machine, pairs: None, plan, features: Mutex::default() })
+        Ok(Self {
+            model,
+            tokenizer,
+            classes,
+            head,
+            machine,
+            precision: tk_engine::Precision::F32,
+            pairs: None,
+            plan,
+            features: Mutex::default(),
+        })
     }
 
     /// With the low-rank pairs that were merged into its weights.
@@ -111,6 +122,17 @@ impl Classifier {
     pub fn with_pairs(mut self, pairs: Option<Pairs>) -> Self {
         self.pairs = pairs;
         self
+    }
+
+    /// In another precision from now on: bf16, or f32, as it begins. What is saved stays f32.
+    ///
+    /// # Errors
+    /// When it is int8, which would need samples to calibrate with.
+    pub fn in_precision(mut self, precision: tk_engine::Precision) -> Result<Self, ClassifierError> {
+        self.plan.get_mut().unwrap_or_else(PoisonError::into_inner).set_precision(precision)?;
+        self.features = Mutex::default();
+        self.precision = precision;
+        Ok(self)
     }
 
     /// Loads what [`Classifier::save`] wrote, or a classifier's folder of transformers, sentence-transformers or PEFT.
@@ -217,7 +239,9 @@ impl Classifier {
             Some(plan) => plan,
             empty => {
                 let cut = self.model.graph.cut(self.model.features_stage()).map_err(EngineError::from)?;
-                empty.insert(Plan::new(&self.machine, &cut.prefix, &self.model.parameters)?)
+                let plan = empty.insert(Plan::new(&self.machine, &cut.prefix, &self.model.parameters)?);
+                plan.set_precision(self.precision)?;
+                plan
             }
         };
         Ok(run(plan, &self.layout(), &tokens)?)
