@@ -1,5 +1,6 @@
-//! Speed of the convolution kernels on the layers of ResNet-50, MobileNetV2 and a MiniLM encoder at batch 8 (of 104 tokens), as a share of what the processor can
-//! do at best in f32, which is measured first.
+//! Speed of the convolution kernels on the layers of ResNet-50, VGG16, MobileNetV2 and a MiniLM encoder at batch 8 (of 104 tokens), as a share of
+//! what the processor can do at best in f32, which is measured first. Winograd's algorithm, where large images take it, is counted as if it
+//! multiplied everything.
 //!
 //! `cargo bench -p tk-engine --bench kernels -- [WORD…]`: words are an instruction set (`avx2`), a precision (`bf16`, `int8`), or parts of
 //! layers' names.
@@ -38,7 +39,7 @@ fn main() {
     let threads = machine.pool.threads();
     println!("{precision}, {} on {threads} threads: {peak:.0} GFLOP/s from registers in f32", isa.name());
     for (network, layers) in
-        [("resnet50", resnet50()), ("mobilenetv2", mobilenetv2()), ("encoder", encoder())]
+        [("resnet50", resnet50()), ("vgg16", vgg16()), ("mobilenetv2", mobilenetv2()), ("encoder", encoder())]
     {
         println!(
             "\n{network:<34}{:>28}{:>20}{:>20}{:>16}",
@@ -88,9 +89,16 @@ fn time_conv(machine: &Machine, layer: &Layer, precision: Precision) -> [f64; 4]
         true => precision,
         false => Precision::F32,
     };
-    let [there, back] = [Direction::Forward, Direction::Input].map(suited);
-    let mut packed = PackedWeights::new(machine.isa, shape, Direction::Forward, there);
-    let mut transposed = PackedWeights::new(machine.isa, shape, Direction::Input, back);
+    let (forward, backward) = match precision {
+        Precision::Int8 => (Direction::Forward, Direction::Input),
+        _ => (
+            if conv::suits_winograd(shape) { Direction::Winograd } else { Direction::Forward },
+            if conv::winograd_transposed(shape).is_some() { Direction::WinogradInput } else { Direction::Input },
+        ),
+    };
+    let [there, back] = [forward, backward].map(suited);
+    let mut packed = PackedWeights::new(machine.isa, shape, forward, there);
+    let mut transposed = PackedWeights::new(machine.isa, shape, backward, back);
     let mut scratch = Scratch::default();
     let pack = shortest(|| {
         conv::pack(machine, shape, &weights, &mut packed);
@@ -203,6 +211,23 @@ fn resnet50() -> Vec<Layer> {
         }
     }
     add(&mut layers, ConvShape::linear(BATCH, 2048, 1000), false);
+    layers
+}
+
+/// The layers of VGG16 (arXiv 1409.1556, configuration D).
+fn vgg16() -> Vec<Layer> {
+    let mut layers = Vec::new();
+    let (mut extent, mut channels) = (224, 3);
+    for (out, count) in [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)] {
+        for _ in 0..count {
+            add(&mut layers, square(extent, [channels, out], 3, 1), false);
+            channels = out;
+        }
+        extent /= 2;
+    }
+    for (inputs, outputs) in [(25_088, 4096), (4096, 4096), (4096, 1000)] {
+        add(&mut layers, ConvShape::linear(BATCH, inputs, outputs), false);
+    }
     layers
 }
 

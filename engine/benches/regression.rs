@@ -27,7 +27,7 @@ enum Work {
 
 /// Name, work, layer, and the usual share of the peak in f32, in percent, on plain processors, AVX2 and AVX-512 (with BF16 and VNNI).
 /// Winograd's algorithm is counted as if it multiplied everything.
-const KERNELS: [(&str, Work, Precision, ConvShape, [f64; 3]); 10] = [
+const KERNELS: [(&str, Work, Precision, ConvShape, [f64; 3]); 11] = [
     ("3 × 3 forward", Work::Forward, Precision::F32, layer(28, 128, 128, 3), [60.0, 90.0, 93.0]),
     (
         "3 × 3 forward, Winograd",
@@ -37,11 +37,18 @@ const KERNELS: [(&str, Work, Precision, ConvShape, [f64; 3]); 10] = [
         [190.0, 260.0, 310.0],
     ),
     ("3 × 3 input gradient", Work::Input, Precision::F32, layer(28, 128, 128, 3), [60.0, 90.0, 93.0]),
-    ("3 × 3 weight gradient", Work::Weights, Precision::F32, layer(28, 128, 128, 3), [50.0, 80.0, 85.0]),
+    ("3 × 3 weight gradient", Work::Weights, Precision::F32, layer(10, 128, 128, 3), [50.0, 80.0, 85.0]),
+    (
+        "3 × 3 weight gradient, Winograd",
+        Work::Weights,
+        Precision::F32,
+        layer(28, 128, 128, 3),
+        [250.0, 280.0, 300.0],
+    ),
     ("1 × 1 forward", Work::Forward, Precision::F32, layer(28, 256, 256, 1), [75.0, 90.0, 90.0]),
     ("linear forward", Work::Forward, Precision::F32, ConvShape::linear(832, 384, 1536), [75.0, 90.0, 92.0]),
     ("3 × 3 forward, bf16", Work::Forward, Precision::Bf16, layer(28, 128, 128, 3), [0.0; 3]),
-    ("3 × 3 weight gradient, bf16", Work::Weights, Precision::Bf16, layer(28, 128, 128, 3), [0.0; 3]),
+    ("3 × 3 weight gradient, bf16", Work::Weights, Precision::Bf16, layer(10, 128, 128, 3), [0.0; 3]),
     ("3 × 3 forward, int8", Work::Forward, Precision::Int8, layer(28, 128, 128, 3), [0.0; 3]),
     ("depthwise 3 × 3 forward", Work::Depthwise, Precision::F32, layer(28, 192, 192, 3), [20.0, 35.0, 40.0]),
 ];

@@ -139,7 +139,7 @@ impl Step for Convolve {
 }
 
 /// With fewer pixels in a batch, evaluating kernels anew in each step costs more than it saves.
-const LEAST_PIXELS: usize = 2048;
+const LEAST_PIXELS: usize = 512;
 
 impl Convolve {
     fn epilogue<'a>(&self, workspace: &'a Workspace) -> Epilogue<'a> {

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::ConvShape;
 use super::geometry::{Geometry, Run, is_folded};
+use super::{ConvShape, winograd};
 use crate::Precision;
 use crate::cpu::Machine;
 use crate::cpu::kernels::accumulate::Accumulate;
@@ -31,6 +31,10 @@ pub fn backward_weights(
 ) {
     shape.check_activations(input, output_gradient);
     assert_eq!(weight_gradient.len(), shape.weight_len(), "weight gradient of {shape:?}");
+    if winograd::pays_for_weights(shape) {
+        let operands = [input, output_gradient];
+        return winograd::backward_weights(machine, shape, operands, weight_gradient, accumulate, scratch);
+    }
     let geometry = Geometry::forward(shape, is_folded(shape));
     assert!(precision != Precision::Int8, "gradients do not fit into bytes");
     with_microkernels!(machine.isa.multiplying(precision), Kernels => {
@@ -268,7 +272,11 @@ impl<'a, K: Microkernels> Sums<'a, K> {
 }
 
 /// Turns `[tap][channel]` into `[channel][tap]`.
-fn write_by_channel<const TAPS: usize>(sums: &[f32], gradient: &mut [[f32; TAPS]], accumulate: Accumulate) {
+pub(super) fn write_by_channel<const TAPS: usize>(
+    sums: &[f32],
+    gradient: &mut [[f32; TAPS]],
+    accumulate: Accumulate,
+) {
     let channels = gradient.len();
     let taps: [&[f32]; TAPS] = std::array::from_fn(|tap| &sums[tap * channels..][..channels]);
     for (channel, kernel) in gradient.iter_mut().enumerate() {

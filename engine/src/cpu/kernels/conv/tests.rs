@@ -264,24 +264,57 @@ fn winograd_s_input_gradient_is_the_definition() {
     }
 }
 
+/// The weights' gradient by its definition: alone, and added to `start`.
+fn weight_gradient(shape: &ConvShape, start: &[f32]) -> [(Accumulate, Vec<f64>); 2] {
+    let (input, output) = (numbers("input", shape.in_len()), numbers("gradient", shape.out_len()));
+    let mut sums = vec![0.0; shape.weight_len()];
+    for_each_product(shape, Kind::Full, |from, to, gradient| {
+        sums[to] += f64::from(input[from]) * f64::from(output[gradient])
+    });
+    let added = sums.iter().zip(start).map(|(sum, &start)| sum + f64::from(start)).collect();
+    [(Accumulate::Overwrite, sums), (Accumulate::Add, added)]
+}
+
+#[test]
+fn winograd_s_weight_gradient_is_the_definition() {
+    let cases: [Case; 4] = [
+        (4, 14, 14, 48, 64, [3, 3], [1, 1], [1; 4], [1, 1]),
+        (5, 15, 19, 64, 32, [3, 3], [1, 1], [0, 1, 2, 0], [1, 1]),
+        (6, 16, 14, 32, 80, [3, 3], [1, 1], [0; 4], [1, 1]),
+        // More tiles than a chunk takes.
+        (1, 202, 150, 32, 32, [3, 3], [1, 1], [1; 4], [1, 1]),
+    ];
+    for shape in as_shapes(&cases) {
+        assert!(winograd::pays_for_weights(&shape));
+        let start = numbers("start", shape.weight_len());
+        let expected = weight_gradient(&shape, &start);
+        for machine in machines() {
+            for (accumulate, expected) in &expected {
+                let found = run_backward_weights(&machine, &shape, &start, *accumulate);
+                let error = error(&found, expected);
+                assert!(error < 5e-5, "{error:.1e} {:?} {accumulate:?} {shape:?}", machine.isa);
+                let single = Machine { isa: machine.isa, pool: Pool::new(1) };
+                let alone = run_backward_weights(&single, &shape, &start, *accumulate);
+                assert!(found == alone, "{:?} {shape:?}: threads change the result", machine.isa);
+            }
+        }
+    }
+}
+
 #[test]
 fn weight_and_bias_gradients_are_the_definition() {
     for shape in shapes() {
-        let (input, output) = (numbers("input", shape.in_len()), numbers("gradient", shape.out_len()));
+        let output = numbers("gradient", shape.out_len());
         let start = numbers("start", shape.weight_len());
-        let mut sums = vec![0.0; shape.weight_len()];
-        for_each_product(&shape, Kind::Full, |from, to, gradient| {
-            sums[to] += f64::from(input[from]) * f64::from(output[gradient])
-        });
-        let added: Vec<f64> = sums.iter().zip(&start).map(|(sum, &start)| sum + f64::from(start)).collect();
+        let expected = weight_gradient(&shape, &start);
         let mut bias = vec![1.0; shape.out_channels];
         output
             .iter()
             .enumerate()
             .for_each(|(index, &value)| bias[index % shape.out_channels] += f64::from(value));
         for machine in machines() {
-            for (accumulate, expected) in [(Accumulate::Overwrite, &sums), (Accumulate::Add, &added)] {
-                let error = error(&run_backward_weights(&machine, &shape, &start, accumulate), expected);
+            for (accumulate, expected) in &expected {
+                let error = error(&run_backward_weights(&machine, &shape, &start, *accumulate), expected);
                 assert!(error < TOLERANCE, "{error:.1e} {:?} {accumulate:?} {shape:?}", machine.isa);
             }
             let mut found = vec![1.0; shape.out_channels];
