@@ -93,7 +93,11 @@ fn time_conv(machine: &Machine, layer: &Layer, precision: Precision) -> [f64; 4]
         Precision::Int8 => (Direction::Forward, Direction::Input),
         _ => (
             if conv::suits_winograd(shape) { Direction::Winograd } else { Direction::Forward },
-            if conv::winograd_transposed(shape).is_some() { Direction::WinogradInput } else { Direction::Input },
+            if conv::winograd_transposed(shape).is_some() {
+                Direction::WinogradInput
+            } else {
+                Direction::Input
+            },
         ),
     };
     let [there, back] = [forward, backward].map(suited);

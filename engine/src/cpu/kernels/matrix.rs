@@ -184,8 +184,6 @@ pub(super) unsafe fn multiply<K: Microkernels>(
 ) {
     left.check(rows, depth);
     assert!(packed.len() >= packed_len::<K>(depth, columns), "matrix: size of the packed operand");
-    let mut tile = Tile([0.0; 14 * 32]);
-    debug_assert!(K::ROWS * K::COLUMNS <= tile.0.len());
     for start in (0..rows).step_by(K::ROWS) {
         let count = K::ROWS.min(rows - start);
         let (mut sources, mut offsets) = ([std::ptr::null(); MOST_ROWS], [0; MOST_ROWS]);
@@ -207,9 +205,8 @@ pub(super) unsafe fn multiply<K: Microkernels>(
             };
             // SAFETY: the caller's promises; every row holds `depth` numbers and the panel was just cut to its size.
             unsafe {
-                let sums = tile.0.as_mut_ptr();
-                K::multiply((1, depth), sources.as_ptr(), count, panel.as_ptr(), width, sums, panel.as_ptr());
-                K::finish(tile.0.as_ptr(), width, &offsets[..count], &finish);
+                let (rows, offsets, ahead) = (sources.as_ptr(), &offsets[..count], panel.as_ptr());
+                K::multiply_and_finish((1, depth), rows, offsets, (panel.as_ptr(), width), &finish, ahead);
             }
         }
     }
@@ -217,10 +214,6 @@ pub(super) unsafe fn multiply<K: Microkernels>(
 
 /// Rows of the tallest tile.
 const MOST_ROWS: usize = 14;
-
-/// A finished tile, aligned for whole registers.
-#[repr(align(64))]
-struct Tile([f32; 14 * 32]);
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use super::geometry::{Geometry, Run};
 use crate::Precision;
 use crate::cpu::kernels::activation::{self, Activation};
 use crate::cpu::kernels::micro::{
-    Finish, FinishNarrow, LINE, Microkernels, Pair, Place, Quad, Vector, with_microkernels,
+    Finish, FinishNarrow, LINE, Microkernels, Pair, Place, Quad, Tile, Vector, with_microkernels,
 };
 use crate::cpu::kernels::narrow::Numbers;
 use crate::cpu::kernels::scratch::{Workspace, with_workspace};
@@ -141,32 +141,36 @@ impl Product<'_> {
         let width = K::panel_width(first, self.columns);
         let weights = &self.panels[first * taps * depth..][..taps * depth * width];
         let columns = width.min(self.columns - first);
-        let mut tile = Tile([0.0; 14 * 32]);
-        debug_assert!(K::ROWS * K::COLUMNS <= tile.0.len());
+        let sizes = (taps, depth);
         for (index, offsets) in table.offsets.chunks(K::ROWS).enumerate() {
             let rows = &table.pointers[index * taps * K::ROWS..][..taps * K::ROWS];
             let next = table.pointers.get((index + 1) * taps * K::ROWS).filter(|_| is_first);
             let ahead = next.or(rows.first()).map_or(null(), |&row| row);
-            let sizes = (taps, depth);
-            let (rows, count, weights, sums) =
-                (rows.as_ptr(), offsets.len(), weights.as_ptr(), tile.0.as_mut_ptr());
+            let (rows, panel) = (rows.as_ptr(), (weights.as_ptr(), width));
             // SAFETY: the machine has the instruction set. The table's pointers are to rows of `depth` words (of the source,
-            // of zeros or of copies), the panel's size was just checked, and the tile is large enough. Offsets are those of
-            // target pixels, each written by one task for each panel.
+            // of zeros or of copies), and the panel's size was just checked. Offsets are those of target pixels, each written
+            // by one task for each panel.
             unsafe {
                 self.expect_write::<K>(offsets, first, columns);
                 match self.precision() {
-                    Precision::F32 => K::multiply(sizes, rows, count, weights, width, sums, ahead),
-                    Precision::Bf16 => {
-                        K::multiply_narrow::<Pair>(sizes, rows, count, weights, width, sums, ahead);
+                    Precision::F32 => {
+                        let finish = self.finish(first, columns);
+                        K::multiply_and_finish(sizes, rows, offsets, panel, &finish, ahead);
+                        if let Some(curve) = self.curve {
+                            activation::bend(isa, curve, finish.output, offsets, columns);
+                        }
                     }
-                    Precision::Int8 => {
-                        K::multiply_narrow::<Quad>(sizes, rows, count, weights, width, sums, ahead);
+                    precision => {
+                        let mut tile = Tile::new();
+                        let ((panel, width), count, sums) = (panel, offsets.len(), tile.start());
+                        match precision {
+                            Precision::Int8 => {
+                                K::multiply_narrow::<Quad>(sizes, rows, count, panel, width, sums, ahead);
+                            }
+                            _ => K::multiply_narrow::<Pair>(sizes, rows, count, panel, width, sums, ahead),
+                        }
+                        self.finish_narrow::<K>(isa, sums, width, offsets, (first, columns));
                     }
-                }
-                match self.precision() {
-                    Precision::F32 => self.finish::<K>(isa, sums, width, offsets, (first, columns)),
-                    _ => self.finish_narrow::<K>(isa, sums, width, offsets, (first, columns)),
                 }
             }
         }
@@ -187,39 +191,28 @@ impl Product<'_> {
         }
     }
 
-    /// Writes `columns` channels of a finished tile from channel `first` on.
+    /// How `columns` channels of a tile are finished, from channel `first` on.
     ///
     /// # Safety
-    /// The processor has the instruction set, and the tile's pixels and channels are the caller's to write.
-    unsafe fn finish<K: Microkernels>(
-        &self,
-        isa: Isa,
-        tile: *const f32,
-        width: usize,
-        offsets: &[usize],
-        (first, columns): (usize, usize),
-    ) {
+    /// `first` is a channel of the output.
+    unsafe fn finish(&self, first: usize, columns: usize) -> Finish {
+        let residual = self.residual.start;
         // SAFETY: `first` is a channel of the first pixel of the output, and of the residual, which is as large.
         unsafe {
-            let residual = self.residual.start;
-            let finish = Finish {
+            Finish {
                 bias: self.bias.map_or(null(), |bias| bias[first..].as_ptr()),
                 residual: if residual.is_null() { null() } else { residual.add(first) },
                 clamp: self.clamp,
                 output: self.output.start.add(first),
                 columns,
-            };
-            K::finish(tile, width, offsets, &finish);
-            if let Some(curve) = self.curve {
-                activation::bend(isa, curve, finish.output, offsets, columns);
             }
         }
     }
 
-    /// As `finish`, of sums of narrow products.
+    /// Writes `columns` channels of a tile of sums of narrow products, from channel `first` on.
     ///
     /// # Safety
-    /// As for `finish`.
+    /// The processor has the instruction set, and the tile's pixels and channels are the caller's to write.
     unsafe fn finish_narrow<K: Microkernels>(
         &self,
         isa: Isa,
@@ -263,10 +256,6 @@ struct Table<'w> {
     pointers: &'w [*const f32],
     offsets: &'w [usize],
 }
-
-/// A finished tile, aligned for whole registers.
-#[repr(align(64))]
-struct Tile([f32; 14 * 32]);
 
 /// How a product is cut into tasks: blocks of tiles times blocks of panels. Depends on the sizes alone.
 struct Blocks {

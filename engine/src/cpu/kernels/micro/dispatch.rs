@@ -1,5 +1,7 @@
 //! The microkernels of each instruction set behind one trait, and the choice between them at run time.
 
+use std::mem::MaybeUninit;
+
 use super::tiles;
 use super::vector::{Plain, Vector};
 use super::word::{Single, Word};
@@ -60,6 +62,38 @@ pub(crate) trait Microkernels {
         ahead: *const f32,
     );
 
+    /// [`tiles::multiply_whole`] for `offsets.len()` ≤ `ROWS` rows and a panel of `finish.columns` channels.
+    unsafe fn multiply_whole(
+        sizes: (usize, usize),
+        rows: *const *const f32,
+        offsets: &[usize],
+        panel: *const f32,
+        finish: &Finish,
+        ahead: *const f32,
+    );
+
+    /// [`Self::multiply`] for `offsets.len()` rows, and [`Self::finish`].
+    #[inline(always)]
+    unsafe fn multiply_and_finish(
+        sizes: (usize, usize),
+        rows: *const *const f32,
+        offsets: &[usize],
+        panel: (*const f32, usize),
+        finish: &Finish,
+        ahead: *const f32,
+    ) {
+        let (panel, width) = panel;
+        // SAFETY: as the trait asks; the tile has room for `ROWS` rows of `COLUMNS`.
+        unsafe {
+            if finish.columns == width {
+                return Self::multiply_whole(sizes, rows, offsets, panel, finish, ahead);
+            }
+            let mut tile = Tile::new();
+            Self::multiply(sizes, rows, offsets.len(), panel, width, tile.start(), ahead);
+            Self::finish(tile.start(), width, offsets, finish);
+        }
+    }
+
     /// [`tiles::outer`] for `count` ≤ `ROWS` rows and `width` columns.
     unsafe fn outer(operands: &Outer, count: usize, width: usize, sums: *mut f32, add: bool);
 
@@ -92,6 +126,20 @@ pub(crate) trait Loop {
     /// # Safety
     /// As for [`Vector`], and what the implementation asks.
     unsafe fn run<V: Vector>(self);
+}
+
+/// A finished tile of any instruction set, aligned for whole registers.
+#[repr(align(64))]
+pub(crate) struct Tile(MaybeUninit<[f32; 14 * 32]>);
+
+impl Tile {
+    pub fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+
+    pub fn start(&mut self) -> *mut f32 {
+        self.0.as_mut_ptr().cast()
+    }
 }
 
 macro_rules! microkernels {
@@ -160,6 +208,37 @@ macro_rules! microkernels {
                     // SAFETY: as the trait asks.
                     $($count => unsafe {
                         if double { run::<W, $count, 2>(sizes, rows, panel, tile, ahead) } else { run::<W, $count, 1>(sizes, rows, panel, tile, ahead) }
+                    },)+
+                    _ => unreachable!("tiles have 1 to {} rows", $rows),
+                }
+            }
+
+            #[inline]
+            unsafe fn multiply_whole(
+                sizes: (usize, usize),
+                rows: *const *const f32,
+                offsets: &[usize],
+                panel: *const f32,
+                finish: &Finish,
+                ahead: *const f32,
+            ) {
+                $(#[$features])?
+                unsafe fn run<const ROWS: usize, const VECTORS: usize>(
+                    sizes: (usize, usize),
+                    rows: *const *const f32,
+                    panel: *const f32,
+                    offsets: *const usize,
+                    finish: &Finish,
+                    ahead: *const f32,
+                ) {
+                    // SAFETY: as the trait asks.
+                    unsafe { tiles::multiply_whole::<$register, ROWS, VECTORS>(sizes, rows, $rows, panel, offsets, finish, ahead) }
+                }
+                let (double, to) = (finish.columns == Self::COLUMNS, offsets.as_ptr());
+                match offsets.len() {
+                    // SAFETY: as the trait asks.
+                    $($count => unsafe {
+                        if double { run::<$count, 2>(sizes, rows, panel, to, finish, ahead) } else { run::<$count, 1>(sizes, rows, panel, to, finish, ahead) }
                     },)+
                     _ => unreachable!("tiles have 1 to {} rows", $rows),
                 }

@@ -9,7 +9,7 @@ mod word;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(crate) use dispatch::{Ahead, Finish, Loop, Microkernels, Outer, Portable, with_microkernels};
+pub(crate) use dispatch::{Ahead, Finish, Loop, Microkernels, Outer, Portable, Tile, with_microkernels};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use dispatch::{Avx2, Avx512};
 pub(crate) use tiles::{FinishNarrow, LINE, Place};

@@ -1,8 +1,8 @@
 //! The two products that convolutions are made of, and what is done to a finished tile.
 //!
 //! Sums stay in registers for the whole inner loop. That holds only while every index into them is a constant after unrolling:
-//! one index known only at run time and the compiler moves them all to the stack, at a third of the speed. So tiles leave
-//! through memory, and everything with a run-time size works on that copy.
+//! one index known only at run time and the compiler moves them all to the stack, at a third of the speed. So tiles of which
+//! only some columns are wanted leave through memory, and what has a run-time size works on that copy.
 
 #![expect(
     clippy::needless_range_loop,
@@ -10,7 +10,7 @@
 )]
 
 use super::vector::Vector;
-use super::word::Word;
+use super::word::{Single, Word};
 use crate::cpu::kernels::narrow::{Numbers, Storage};
 
 /// A tile of `ROWS` pixels by `VECTORS` registers of channels:
@@ -24,13 +24,79 @@ use crate::cpu::kernels::narrow::{Numbers, Storage};
 /// for `ROWS · VECTORS · LANES`.
 #[inline(always)]
 pub(super) unsafe fn multiply<V: Vector, W: Word, const ROWS: usize, const VECTORS: usize>(
-    (taps, depth): (usize, usize),
+    sizes: (usize, usize),
     rows: *const *const f32,
     table_rows: usize,
     panel: *const f32,
     tile: *mut f32,
     ahead: *const f32,
 ) {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let sums = product::<V, W, ROWS, VECTORS>(sizes, rows, table_rows, panel, ahead);
+        for row in 0..ROWS {
+            for vector in 0..VECTORS {
+                sums[row][vector].store(tile.add((row * VECTORS + vector) * V::LANES));
+            }
+        }
+    }
+}
+
+/// [`multiply`] and [`finish`] in one, for a panel of which all columns are written: sums go from registers to their place.
+///
+/// # Safety
+/// As for both; `offsets` points to `ROWS` offsets.
+#[inline(always)]
+pub(super) unsafe fn multiply_whole<V: Vector, const ROWS: usize, const VECTORS: usize>(
+    sizes: (usize, usize),
+    rows: *const *const f32,
+    table_rows: usize,
+    panel: *const f32,
+    offsets: *const usize,
+    finish: &Finish,
+    ahead: *const f32,
+) {
+    // SAFETY: the caller's promises.
+    unsafe {
+        let mut sums = product::<V, Single, ROWS, VECTORS>(sizes, rows, table_rows, panel, ahead);
+        if !finish.bias.is_null() {
+            for vector in 0..VECTORS {
+                let bias = V::load(finish.bias.add(vector * V::LANES));
+                for row in 0..ROWS {
+                    sums[row][vector] = sums[row][vector].add(bias);
+                }
+            }
+        }
+        if !finish.residual.is_null() {
+            for row in 0..ROWS {
+                for vector in 0..VECTORS {
+                    let residual = finish.residual.add(*offsets.add(row) + vector * V::LANES);
+                    sums[row][vector] = sums[row][vector].add(V::load(residual));
+                }
+            }
+        }
+        let (low, high) = (V::splat(finish.clamp.0), V::splat(finish.clamp.1));
+        for row in 0..ROWS {
+            for vector in 0..VECTORS {
+                let place = finish.output.add(*offsets.add(row) + vector * V::LANES);
+                sums[row][vector].clamp(low, high).store(place);
+            }
+        }
+    }
+}
+
+/// The sums of [`multiply`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn product<V: Vector, W: Word, const ROWS: usize, const VECTORS: usize>(
+    (taps, depth): (usize, usize),
+    rows: *const *const f32,
+    table_rows: usize,
+    panel: *const f32,
+    ahead: *const f32,
+) -> [[V; VECTORS]; ROWS] {
     // SAFETY: the caller's promises; indices stay below the sizes named above.
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
@@ -53,11 +119,7 @@ pub(super) unsafe fn multiply<V: Vector, W: Word, const ROWS: usize, const VECTO
                 ahead = ahead.wrapping_add(LINE);
             }
         }
-        for row in 0..ROWS {
-            for vector in 0..VECTORS {
-                sums[row][vector].store(tile.add((row * VECTORS + vector) * V::LANES));
-            }
-        }
+        sums
     }
 }
 
