@@ -5,8 +5,8 @@ use super::kernels::conv::{self, Direction, PackedWeights};
 use super::kernels::matrix::Stored;
 use super::kernels::narrow::{Quantization, Storage};
 use super::steps::{
-    Activate, AddBroadcast, AddValues, Attend, Concatenate, Convolve, Drop, Fallback, Form, LookUp,
-    MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows, PermuteAxes, Pool,
+    Activate, AddBroadcast, AddValues, Attend, Concatenate, Convolve, Drop, Fallback, Form, InvertedResidual,
+    LookUp, MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows, PermuteAxes, Pool,
     PoolKind, ReduceAxes, RenameAxes, ScaleAndShift, Scope, ShareRows, SliceAxis, Statistics, Step,
 };
 use crate::graph::{Activation, Graph, Node, Op, Reduction, SliceRange, Value};
@@ -29,13 +29,15 @@ pub(crate) struct Lowering<'a> {
     pub precision: Precision,
     /// Of bytes: what is known of each value.
     pub quantizations: &'a [Option<Quantization>],
+    /// Whether someone looks at the result of every convolution.
+    pub is_observed: bool,
 }
 
 /// Compiles a graph for the shapes of its values.
 ///
 /// Chains whose inner values nothing else reads run as one step: `convolution → [add] → [clamp]` and
 /// `batch-norm → [add] → [clamp]`; dropout that is switched off does not interrupt them. Where nothing is trained, other activations
-/// than clamps go with full convolutions and linear layers too.
+/// than clamps go with full convolutions and linear layers too, and inverted residuals are one step where that is faster.
 ///
 /// Where nothing is trained, steps that multiply in fewer bits hand their results to each other in as few.
 pub(crate) fn compile(
@@ -82,6 +84,15 @@ struct Tail {
     residual: Option<Value>,
     clamp: Clamp,
     output: Value,
+    nodes: Vec<usize>,
+}
+
+impl Tail {
+    /// Goes on behind a node.
+    fn extend(&mut self, node: usize) {
+        self.nodes.push(node);
+        self.output = Value::at(node);
+    }
 }
 
 impl Compiler<'_> {
@@ -98,31 +109,22 @@ impl Compiler<'_> {
         }
         self.owners[position] = Some(self.steps);
         Some(match (&node.op, x) {
-            (Op::Convolution(_) | Op::Linear, Some(x)) => match self.form(node) {
-                Some(form) => {
-                    let tail = self.tail(position);
-                    let (curve, output) = match form {
-                        Form::Depthwise(_) => (None, tail.output),
-                        Form::Full(_) | Form::Linear => self.curve(tail.output),
-                    };
-                    let mut step = Convolve {
-                        x,
-                        weight: inputs[1],
-                        bias: inputs.get(2).copied(),
-                        residual: tail.residual,
-                        clamp: tail.clamp,
-                        curve,
-                        output,
-                        form,
-                        precision: Precision::F32,
-                    };
-                    step.precision = self.precision(&step);
+            (Op::Convolution(_) | Op::Linear, Some(_)) => match self.inverted_residual(position) {
+                Some((step, nodes)) => {
+                    self.take_in(&nodes);
                     Box::new(step)
                 }
-                None => self.fallback(position),
+                None => match self.convolution(position) {
+                    Some((step, nodes)) => {
+                        self.take_in(&nodes);
+                        Box::new(step)
+                    }
+                    None => self.fallback(position),
+                },
             },
             (Op::BatchNorm { epsilon, momentum }, Some(x)) => {
                 let tail = self.tail(position);
+                self.take_in(&tail.nodes);
                 let batch = self.spec.is_some_and(|spec| spec.batch_statistics[node.stage]);
                 Box::new(Normalise {
                     x,
@@ -231,7 +233,7 @@ impl Compiler<'_> {
     /// In how few bits a step may multiply. Convolutions that need fewer multiplications in f32 are left there, when there are bf16.
     fn precision(&self, step: &Convolve) -> Precision {
         let wanted = self.lowering.precision;
-        let shape = step.shape_of(self.shapes);
+        let shape = step.shape(self.shapes);
         let known = match wanted {
             Precision::Int8 => self.lowering.quantizations.get(step.x.index()).is_some_and(Option::is_some),
             Precision::F32 | Precision::Bf16 => true,
@@ -293,9 +295,70 @@ impl Compiler<'_> {
         }
     }
 
+    /// A convolution or linear layer with what follows it, and the nodes that follow; where it has a kernel.
+    fn convolution(&self, position: usize) -> Option<(Convolve, Vec<usize>)> {
+        let node = &self.graph.nodes()[position];
+        let form = self.form(node)?;
+        let mut tail = self.tail(position);
+        let curve = match form {
+            Form::Depthwise(_) => None,
+            Form::Full(_) | Form::Linear => self.curve(&mut tail),
+        };
+        let mut step = Convolve {
+            x: node.inputs[0],
+            weight: node.inputs[1],
+            bias: node.inputs.get(2).copied(),
+            residual: tail.residual,
+            clamp: tail.clamp,
+            curve,
+            output: tail.output,
+            form,
+            precision: Precision::F32,
+        };
+        step.precision = self.precision(&step);
+        Some((step, tail.nodes))
+    }
+
+    /// The convolution that alone reads a step's result.
+    fn next_convolution(&self, step: &Convolve) -> Option<(Convolve, Vec<usize>)> {
+        let (reader, node) = self.only_reader(step.output)?;
+        if !matches!(node.op, Op::Convolution(_)) || node.inputs[0] != step.output {
+            return None;
+        }
+        let (next, mut nodes) = self.convolution(reader)?;
+        nodes.push(reader);
+        Some((next, nodes))
+    }
+
+    /// `[1 × 1 convolution] → depthwise convolution → 1 × 1 convolution`, each with what follows it, where nothing is trained
+    /// and all of it is in f32.
+    fn inverted_residual(&self, position: usize) -> Option<(InvertedResidual, Vec<usize>)> {
+        if self.spec.is_some() || self.lowering.precision != Precision::F32 || self.lowering.is_observed {
+            return None;
+        }
+        let (first, mut nodes) = self.convolution(position)?;
+        let (second, more) = self.next_convolution(&first)?;
+        nodes.extend(more);
+        let (expand, depthwise, project) = match first.form {
+            Form::Depthwise(_) => (None, first, second),
+            Form::Full(_) | Form::Linear => {
+                let (third, more) = self.next_convolution(&second)?;
+                nodes.extend(more);
+                (Some(first), second, third)
+            }
+        };
+        // The summand must be there when the first convolution runs.
+        if project.residual.is_some_and(|residual| residual.index() >= position) {
+            return None;
+        }
+        let step = InvertedResidual::of(expand, depthwise, project, self.shapes)?;
+        Some((step, nodes))
+    }
+
     /// Follows `[add] → [clamp]` as long as nothing else reads what lies between.
-    fn tail(&mut self, position: usize) -> Tail {
-        let mut tail = Tail { residual: None, clamp: Clamp::None, output: Value::at(position) };
+    fn tail(&self, position: usize) -> Tail {
+        let output = Value::at(position);
+        let mut tail = Tail { residual: None, clamp: Clamp::None, output, nodes: Vec::new() };
         self.pass_inactive_dropout(&mut tail);
         if let Some((reader, node)) = self.only_reader(tail.output)
             && node.op == Op::Add
@@ -306,7 +369,7 @@ impl Compiler<'_> {
             // The other summand must be there already, and not broadcast.
             if other.index() < position && self.shapes[other.index()] == self.shapes[tail.output.index()] {
                 tail.residual = Some(other);
-                tail.output = self.take_in(reader);
+                tail.extend(reader);
             }
         }
         if let Some((reader, node)) = self.only_reader(tail.output)
@@ -314,35 +377,35 @@ impl Compiler<'_> {
             && let Some(clamp) = Clamp::of(activation)
         {
             tail.clamp = clamp;
-            tail.output = self.take_in(reader);
+            tail.extend(reader);
         }
         tail
     }
 
     /// Follows dropout that is switched off.
-    fn pass_inactive_dropout(&mut self, tail: &mut Tail) {
+    fn pass_inactive_dropout(&self, tail: &mut Tail) {
         while let Some((reader, node)) = self.only_reader(tail.output)
             && matches!(node.op, Op::Dropout { .. } | Op::DropPath { .. })
             && !self.drops(node)
         {
-            tail.output = self.take_in(reader);
+            tail.extend(reader);
         }
     }
 
-    /// The activation behind a value, where nothing is trained and nothing else reads the value; and the value behind that.
-    fn curve(&mut self, output: Value) -> (Option<Activation>, Value) {
-        match self.only_reader(output).map(|(reader, node)| (reader, &node.op)) {
+    /// Follows an activation, where nothing is trained and nothing else reads what it is applied to.
+    fn curve(&self, tail: &mut Tail) -> Option<Activation> {
+        match self.only_reader(tail.output).map(|(reader, node)| (reader, &node.op)) {
             Some((reader, &Op::Activation(activation))) if self.spec.is_none() => {
-                (Some(activation), self.take_in(reader))
+                tail.extend(reader);
+                Some(activation)
             }
-            _ => (None, output),
+            _ => None,
         }
     }
 
-    /// Makes a node part of the step that is being compiled.
-    fn take_in(&mut self, node: usize) -> Value {
-        self.owners[node] = Some(self.steps);
-        Value::at(node)
+    /// Makes nodes part of the step that is being compiled.
+    fn take_in(&mut self, nodes: &[usize]) {
+        nodes.iter().for_each(|&node| self.owners[node] = Some(self.steps));
     }
 
     /// Whether a node's dropout is switched on.

@@ -125,7 +125,8 @@ impl Plan {
         }
         self.workspace.shapes = self.graph.infer(&shapes)?;
         let quantizations = &self.workspace.quantizations;
-        let lowering = Lowering { precision: self.precision, quantizations };
+        let is_observed = self.is_calibrating;
+        let lowering = Lowering { precision: self.precision, quantizations, is_observed };
         self.program = compile(&self.graph, &self.workspace.shapes, None, lowering);
         self.workspace.storage.clone_from(&self.program.storage);
         self.released = releases(&self.graph, &self.program);

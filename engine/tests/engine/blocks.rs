@@ -10,7 +10,8 @@ use super::executors::{Case, runs_alike, trains_alike_as};
 /// Sums over a batch of maps in f32, through a few batch-norms, each of which divides by a deviation.
 const TOLERANCES: Tolerances = Tolerances { outputs: 1e-4, gradients: 5e-4, parameters: 5e-5 };
 
-/// A stem and a block as one stage each; the input is `[3, 9, 7, 3]`.
+/// A stem and a block as one stage each; the input is `[4, 9, 7, 3]`: of so many images, plans run
+/// inverted residuals as one step.
 fn case(name: &str, build: impl FnOnce(&mut GraphBuilder, Value) -> Vec<Value>) -> Case {
     let mut b = GraphBuilder::new();
     b.begin_stage("stem");
@@ -24,7 +25,7 @@ fn case(name: &str, build: impl FnOnce(&mut GraphBuilder, Value) -> Vec<Value>) 
     let names: Vec<String> = (0..outputs.len()).map(|number| format!("output{number}")).collect();
     let outputs: Vec<(&str, Value)> = names.iter().map(String::as_str).zip(outputs).collect();
     let graph = b.finish(&outputs).unwrap();
-    Case { name: name.to_owned(), graph, inputs: vec![fill_input("pixels", &[3, 9, 7, 3]).unwrap()] }
+    Case { name: name.to_owned(), graph, inputs: vec![fill_input("pixels", &[4, 9, 7, 3]).unwrap()] }
 }
 
 fn conv_norm(b: &mut GraphBuilder, name: &str, x: Value, conv: Conv2d) -> Value {
@@ -97,6 +98,29 @@ fn mobile() -> Vec<Case> {
             let pooled = b.add("pool", Op::GlobalAveragePool, &[y]);
             let pooled = b.add("dropout", Op::Dropout { rate: 0.2 }, &[pooled]);
             vec![b.linear("head", pooled, 5)]
+        }),
+        case("inverted residual whose wide values are outputs", |b, x| {
+            let wide = conv_norm(b, "expand", x, Conv2d::same(40, 1));
+            let wide = b.activation("expand.relu6", wide, Activation::Relu6);
+            let y = conv_norm(b, "depthwise", wide, Conv2d::same(40, 3).groups(40));
+            vec![conv_norm(b, "project", y, Conv2d::same(8, 1)), wide]
+        }),
+        case("inverted residual plus what is made within it", |b, x| {
+            let y = conv_norm(b, "expand", x, Conv2d::same(40, 1));
+            let shortcut = conv_norm(b, "shortcut", x, Conv2d::same(8, 1));
+            let y = conv_norm(b, "depthwise", y, Conv2d::same(40, 3).groups(40));
+            let y = conv_norm(b, "project", y, Conv2d::same(8, 1));
+            let sum = add(b, "sum", [y, shortcut]);
+            vec![b.activation("relu", sum, Activation::Relu)]
+        }),
+        case("depthwise and narrowing, stride 2, then hard swish", |b, x| {
+            let y = conv_norm(b, "depthwise", x, Conv2d::same(8, 5).stride(2).groups(8));
+            let y = b.activation("depthwise.relu", y, Activation::Relu);
+            let y = conv_norm(b, "project", y, Conv2d::same(5, 1));
+            let y = b.activation("relu6", y, Activation::Relu6);
+            let y = conv_norm(b, "depthwise2", y, Conv2d::same(5, 3).groups(5));
+            let y = conv_norm(b, "project2", y, Conv2d::same(8, 1));
+            vec![b.activation("swish", y, Activation::HardSwish)]
         }),
         case("depthwise, stride 2, hard swish", |b, x| {
             let y = conv_norm(b, "depthwise", x, Conv2d::same(8, 5).stride(2).groups(8));
@@ -213,7 +237,7 @@ fn every_node_has_a_kernel() {
     let machine = Machine::new(1);
     for case in all() {
         let mut tape = Tape::new(&machine, &case.graph, &case.parameters(), &case.spec()).unwrap();
-        tape.forward(&case.inputs, &StepKey { seed: 0, step: 0, samples: vec![0, 1, 2] }).unwrap();
+        tape.forward(&case.inputs, &StepKey { seed: 0, step: 0, samples: vec![0, 1, 2, 3] }).unwrap();
         assert_eq!(tape.fallbacks(), [""; 0], "{}", case.name);
     }
 }

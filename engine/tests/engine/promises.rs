@@ -16,6 +16,12 @@ fn network() -> Graph {
     let x = b.conv2d("conv", x, Conv2d::same(16, 3).stride(2));
     let x = b.batch_norm("norm", x, 1e-5);
     let x = b.activation("relu", x, Activation::Relu);
+    let y = b.conv2d("expand", x, Conv2d::same(40, 1));
+    let y = b.activation("expand.relu", y, Activation::Relu6);
+    let y = b.conv2d("filter", y, Conv2d::same(40, 3).groups(40));
+    let y = b.activation("filter.relu", y, Activation::Relu6);
+    let y = b.conv2d("project", y, Conv2d::same(16, 1).with_bias());
+    let x = b.add("sum", Op::Add, &[y, x]);
     let x = b.conv2d("depthwise", x, Conv2d::same(16, 3).groups(16));
     let x = b.activation("gelu", x, Activation::Gelu);
     b.end_stage(x);

@@ -10,6 +10,7 @@ pub mod depthwise;
 pub mod dropout;
 pub mod elementwise;
 pub mod epilogue;
+pub mod inverted_residual;
 pub mod layer_norm;
 pub mod lookup;
 pub mod matrix;

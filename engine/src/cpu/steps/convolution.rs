@@ -39,13 +39,8 @@ impl Convolve {
         matches!(self.form, Form::Depthwise(_))
     }
 
-    /// The sizes at the shapes that are bound now.
-    fn shape(&self, workspace: &Workspace) -> ConvShape {
-        self.shape_of(&workspace.shapes)
-    }
-
-    /// The sizes at some shapes of all values; a single axis counts as one row.
-    pub fn shape_of(&self, shapes: &[Vec<usize>]) -> ConvShape {
+    /// The sizes for the shapes of all values; a single axis counts as one row.
+    pub fn shape(&self, shapes: &[Vec<usize>]) -> ConvShape {
         let (x, weight) = (&shapes[self.x.index()], &shapes[self.weight.index()]);
         let walk = match self.form {
             Form::Full(walk) | Form::Depthwise(walk) => walk,
@@ -82,19 +77,13 @@ impl Step for Convolve {
     }
 
     fn forward(&mut self, workspace: &mut Workspace, mode: Mode) -> Result<()> {
-        let shape = self.shape(workspace);
+        let shape = self.shape(&workspace.shapes);
         let words = workspace.words(self.output);
         let mut y = workspace.allocate(words);
         if self.is_depthwise() {
             let (x, weight) = (workspace.get(self.x), workspace.get(self.weight));
-            depthwise::forward(
-                &workspace.machine,
-                &shape,
-                x,
-                weight,
-                self.epilogue(workspace),
-                &mut y[..words],
-            );
+            let epilogue = self.epilogue(workspace);
+            depthwise::forward(&workspace.machine, &shape, x, weight, epilogue, &mut y[..words]);
         } else {
             let (direction, precision) = self.way(workspace, &shape, mode);
             let packed = workspace.take_packed(self.weight, &shape, direction, precision);
@@ -119,7 +108,7 @@ impl Step for Convolve {
 
     fn backward(&mut self, workspace: &mut Workspace) -> Result<()> {
         let Some(mut gradient) = workspace.take_gradient(self.output) else { return Ok(()) };
-        let shape = self.shape(workspace);
+        let shape = self.shape(&workspace.shapes);
         let dy = &mut gradient[..shape.out_len()];
         mask(workspace, self.clamp, self.output, dy);
         if workspace.wants(self.weight) {

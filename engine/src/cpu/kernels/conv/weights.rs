@@ -117,7 +117,7 @@ impl PackedWeights {
     }
 
     /// Panics unless the weights were packed for this use.
-    pub(super) fn check(&self, isa: Isa, shape: &ConvShape, direction: Direction) {
+    pub(in crate::cpu::kernels) fn check(&self, isa: Isa, shape: &ConvShape, direction: Direction) {
         let isa = isa.multiplying(self.precision);
         assert_eq!(self.isa, isa, "weights are packed for another instruction set");
         assert_eq!(self.direction, direction, "weights are packed for another direction");

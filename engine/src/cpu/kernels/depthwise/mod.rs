@@ -5,6 +5,7 @@
 
 mod backward_weights;
 mod line;
+mod panel;
 mod passes;
 
 #[cfg(test)]
@@ -12,3 +13,6 @@ mod tests;
 
 pub use backward_weights::backward_weights;
 pub use passes::{backward_input, forward};
+
+pub(super) use panel::PanelRows;
+pub(super) use passes::by_tap;

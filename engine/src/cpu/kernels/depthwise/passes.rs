@@ -71,8 +71,15 @@ pub(super) fn check(shape: &ConvShape, input: &[f32], weights: &[f32], output: &
 }
 
 /// Some taps of the weights as `[tap][channel]`.
-fn by_tap(weights: &[f32], all_taps: usize, taps: &[usize]) -> Vec<f32> {
-    taps.iter().flat_map(|&tap| weights.iter().skip(tap).step_by(all_taps)).copied().collect()
+pub(in crate::cpu::kernels) fn by_tap(weights: &[f32], all_taps: usize, taps: &[usize]) -> Vec<f32> {
+    let channels = weights.len() / all_taps;
+    let mut sorted = vec![0.0; taps.len() * channels];
+    for (channel, kernel) in weights.chunks_exact(all_taps).enumerate() {
+        for (index, &tap) in taps.iter().enumerate() {
+            sorted[index * channels + channel] = kernel[tap];
+        }
+    }
+    sorted
 }
 
 /// What is read and written.
