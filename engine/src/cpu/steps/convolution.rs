@@ -172,7 +172,15 @@ impl Convolve {
         match self.is_depthwise() {
             true => depthwise::backward_weights(machine, shape, x, dy, into, accumulate, &mut scratch),
             false => {
-                conv::backward_weights(machine, shape, self.precision, x, dy, into, accumulate, &mut scratch);
+                conv::backward_weights(
+                    machine,
+                    shape,
+                    self.precision,
+                    [x, dy],
+                    into,
+                    accumulate,
+                    &mut scratch,
+                );
             }
         }
         workspace.scratch = scratch;

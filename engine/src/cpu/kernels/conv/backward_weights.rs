@@ -15,7 +15,8 @@ use crate::cpu::kernels::micro::{Ahead, LINE, Microkernels, Outer, Pair, with_mi
 use crate::cpu::kernels::scratch::{Scratch, with_workspace};
 use crate::cpu::pool::SharedPointer;
 
-/// The gradient of the weights, `[out, in, kernel height, kernel width]`, from operands that are rounded to a precision.
+/// The gradient of the weights, `[out, in, kernel height, kernel width]`, from the input and the gradient of the output, which are
+/// rounded to a precision; but in f32 where Winograd's algorithm pays.
 ///
 /// # Panics
 /// When sizes differ, or the precision is int8.
@@ -23,16 +24,15 @@ pub fn backward_weights(
     machine: &Machine,
     shape: &ConvShape,
     precision: Precision,
-    input: &[f32],
-    output_gradient: &[f32],
+    operands: [&[f32]; 2],
     weight_gradient: &mut [f32],
     accumulate: Accumulate,
     scratch: &mut Scratch,
 ) {
+    let [input, output_gradient] = operands;
     shape.check_activations(input, output_gradient);
     assert_eq!(weight_gradient.len(), shape.weight_len(), "weight gradient of {shape:?}");
     if winograd::pays_for_weights(shape) {
-        let operands = [input, output_gradient];
         return winograd::backward_weights(machine, shape, operands, weight_gradient, accumulate, scratch);
     }
     let geometry = Geometry::forward(shape, is_folded(shape));

@@ -198,7 +198,7 @@ fn backward_weights_is_the_definition_of_rounded_operands() {
             let mut scratch = Scratch::new();
             scratch.floats(100).fill(f32::NAN);
             let (precision, add) = (Precision::Bf16, Accumulate::Add);
-            backward_weights(&machine, &shape, precision, &input, &output, &mut found, add, &mut scratch);
+            backward_weights(&machine, &shape, precision, [&input, &output], &mut found, add, &mut scratch);
             let found = error(&found, &expected);
             assert!(found <= TOLERANCE, "{shape:?} {:?}: {found:e}", machine.isa);
         }

@@ -348,7 +348,7 @@ pub(super) unsafe fn finish_narrow<V: Vector>(
                 let sum = V::load(place);
                 let mut value = match finish.scale.is_null() {
                     true => sum.add(bias),
-                    false => bias.add_product(sum.from_integers(), scale),
+                    false => bias.add_product(sum.integers_as_floats(), scale),
                 };
                 let index = offset + finish.first + column;
                 if !finish.residual.start.is_null() {

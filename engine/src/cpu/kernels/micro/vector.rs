@@ -31,7 +31,7 @@ pub(crate) trait Vector: Copy {
     /// Of words that are four bytes each, unsigned on the left and signed on the right: `self + Σ leftᵢ · rightᵢ` in 32-bit integers.
     unsafe fn add_quads(self, left: Self, right: Self) -> Self;
     /// Words that are integers, as floats.
-    unsafe fn from_integers(self) -> Self;
+    unsafe fn integers_as_floats(self) -> Self;
     /// Words of two bf16: `low` in the lower halves and `high` in the upper ones, rounded to nearest.
     unsafe fn pair(low: Self, high: Self) -> Self;
     /// The first `count` ≤ `LANES` bf16 from memory, zeros in the other lanes.
@@ -92,7 +92,7 @@ macro_rules! narrow_by_lanes {
         }
 
         #[inline(always)]
-        unsafe fn from_integers(self) -> Self {
+        unsafe fn integers_as_floats(self) -> Self {
             // SAFETY: as above.
             unsafe {
                 let mut lanes = [0f32; $lanes];

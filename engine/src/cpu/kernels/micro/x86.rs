@@ -4,6 +4,13 @@ use std::arch::x86_64::*;
 
 use super::vector::{Vector, narrow_by_lanes};
 
+/// The words of a register as pairs of bf16.
+#[inline(always)]
+fn pairs(words: __m512) -> __m512bh {
+    // SAFETY: both are the same bits.
+    unsafe { std::mem::transmute::<__m512, __m512bh>(words) }
+}
+
 impl Vector for __m512 {
     const LANES: usize = 16;
 
@@ -71,8 +78,8 @@ impl Vector for __m512 {
     // These two want the extensions BF16 and VNNI; [`Isa::multiplying`](crate::cpu::Isa::multiplying) sees to it.
     #[inline(always)]
     unsafe fn add_pairs(self, left: Self, right: Self) -> Self {
-        // SAFETY: as above; a register of words and one of bf16 are the same bits.
-        unsafe { _mm512_dpbf16_ps(self, std::mem::transmute(left), std::mem::transmute(right)) }
+        // SAFETY: as above.
+        unsafe { _mm512_dpbf16_ps(self, pairs(left), pairs(right)) }
     }
 
     #[inline(always)]
@@ -85,7 +92,7 @@ impl Vector for __m512 {
     }
 
     #[inline(always)]
-    unsafe fn from_integers(self) -> Self {
+    unsafe fn integers_as_floats(self) -> Self {
         // SAFETY: as above.
         unsafe { _mm512_cvtepi32_ps(_mm512_castps_si512(self)) }
     }
