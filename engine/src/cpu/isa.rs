@@ -54,7 +54,7 @@ impl Isa {
 
     /// The instruction set whose microkernels multiply operands of a precision: where AVX-512 lacks the instructions, those of AVX2, which
     /// make do with others.
-    pub(crate) fn multiplying(self, precision: Precision) -> Self {
+    pub fn multiplying(self, precision: Precision) -> Self {
         match self {
             Self::Avx512 if !self.has(precision) => Self::Avx2,
             isa => isa,

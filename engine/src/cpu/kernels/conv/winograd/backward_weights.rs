@@ -19,7 +19,7 @@ use crate::cpu::pool::SharedPointer;
 /// With fewer tiles, gathering the kernels' gradients costs more than is saved.
 const LEAST_TILES: usize = 48;
 /// Evaluated tiles of a chunk take about so many floats, input and gradient together.
-const CHUNK: usize = 3 << 20;
+const CHUNK: usize = 1 << 19;
 /// Tiles of a chunk at least, so that sums do not come and go too often.
 const LEAST_CHUNK: usize = 128;
 /// Panels of a task, which stay in the second-level cache while strips pass by.

@@ -16,9 +16,13 @@ use crate::cpu::pool::SharedPointer;
 use crate::cpu::{Isa, Machine};
 
 /// Evaluated tiles of a chunk take at most so many floats.
-const CHUNK: usize = 3 << 20;
+const CHUNK: usize = 1 << 19;
 /// Tiles that a task multiplies with a panel.
 const TASK_TILES: usize = 56;
+/// Floats of evaluated tiles that stay in a second-level cache, beside their products with one panel.
+const RESIDENT: usize = 160 << 10;
+/// Tiles of a block that stays there, at most.
+const BLOCK_TILES: usize = 28;
 
 /// `output = curve(clamp(convolution(input) + bias + residual))`; the caller checks sizes and weights. The residual may be the output.
 pub(in super::super) fn convolve(
@@ -65,9 +69,42 @@ unsafe impl Sync for Pass<'_> {}
 
 impl Pass<'_> {
     fn run<K: Microkernels>(&self, machine: &Machine) {
+        let resident = (RESIDENT / (POINTS * self.stride)).min(BLOCK_TILES) / K::ROWS * K::ROWS;
+        match resident {
+            0 => self.run_by_chunks::<K>(machine),
+            block => self.run_by_blocks::<K>(machine, block),
+        }
+    }
+
+    fn panels<K: Microkernels>(&self) -> usize {
+        self.shape.out_channels.div_ceil(K::COLUMNS)
+    }
+
+    /// Few channels: each task evaluates a block of tiles for itself and multiplies them with all panels.
+    fn run_by_blocks<K: Microkernels>(&self, machine: &Machine, block: usize) {
+        let total = self.tiles.count();
+        machine.pool.for_each(total.div_ceil(block), |task| {
+            let tiles = task * block..(task * block + block).min(total);
+            with_shared_scratch(|scratch| {
+                let evaluated = scratch.floats(POINTS * block * self.stride).as_mut_ptr();
+                // SAFETY: the machine has the instruction set; the memory is the task's, and so are its tiles' pixels.
+                unsafe {
+                    for (index, tile) in tiles.clone().enumerate() {
+                        self.evaluate::<K>(tile, evaluated.add(index * self.stride), block);
+                    }
+                    for panel in 0..self.panels::<K>() {
+                        self.multiply::<K>(machine.isa, panel, evaluated, block, tiles.clone());
+                    }
+                }
+            });
+        });
+    }
+
+    /// Many channels: chunks of tiles are evaluated by all tasks, then multiplied, panel by panel.
+    fn run_by_chunks<K: Microkernels>(&self, machine: &Machine) {
         let total = self.tiles.count();
         let each = (CHUNK / (POINTS * self.stride)).next_multiple_of(TASK_TILES).min(total);
-        let panels = self.shape.out_channels.div_ceil(K::COLUMNS);
+        let panels = self.panels::<K>();
         with_shared_scratch(|scratch| {
             let evaluated = SharedPointer(scratch.floats(POINTS * each * self.stride).as_mut_ptr());
             for first in (0..total).step_by(each) {
