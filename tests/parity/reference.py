@@ -10,6 +10,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
@@ -25,6 +26,8 @@ _RESNET = ["maxpool", "layer1", "layer2", "layer3", "layer4"]
 _MOBILENET = ["bn1", *[f"blocks.{index}" for index in range(7)], "bn2"]
 _VGG16 = [*[f"features.{index}" for index in (4, 9, 16, 23, 30)], "pre_logits"]
 _VGG16_BN = [*[f"features.{index}" for index in (6, 13, 23, 33, 43)], "pre_logits"]
+_INCEPTION = ["Pool2", *[f"Mixed_{part}" for part in "5b 5c 5d 6a 6b 6c 6d 6e 7a 7b 7c".split()]]
+_XCEPTION = ["act2", *[f"block{number}" for number in range(1, 13)], "act4"]
 NETWORKS = {
     "resnet18": _RESNET,
     "resnet18d": _RESNET,
@@ -33,6 +36,8 @@ NETWORKS = {
     "vgg16_bn": _VGG16_BN,
     "mobilenetv2_100": _MOBILENET,
     "mobilenetv2_050": _MOBILENET,
+    "inception_v3": _INCEPTION,
+    "legacy_xception": _XCEPTION,
 }
 
 # timm's arguments besides the count of classes. VGG's first hidden layer alone has 103 million weights: too many to fill,
@@ -43,6 +48,10 @@ MODEL_ARGS = {
     "vgg16": _NARROW,
     "vgg16_bn": _NARROW,
 }
+
+# Norms' weights times this. Without shortcuts the filled norms make numbers smaller with each layer; after depthwise and 1 × 1
+# convolutions in a row, both filled as if a ReLU stood before them, numbers grow.
+NORM_GAIN = {"inception_v3": 1.375, "legacy_xception": 0.75}
 
 
 def rounded(value: float) -> float:
@@ -61,7 +70,9 @@ def filled(name: str) -> torch.nn.Module:
     state = model.state_dict()
     for key, value in state.items():
         if not key.endswith("num_batches_tracked"):
-            value.copy_(torch.from_numpy(fill.tensor(key, tuple(value.shape))))
+            filling = fill.tensor(key, tuple(value.shape))
+            is_norm = key.endswith(".weight") and value.ndim == 1
+            value.copy_(torch.from_numpy(filling * np.float32(NORM_GAIN.get(name, 1.0)) if is_norm else filling))
     return model.eval()
 
 
@@ -149,6 +160,7 @@ def reference(name: str, size: int) -> dict:
         "format": 1,
         "network": name,
         "model_args": MODEL_ARGS.get(name, {}),
+        **({"norm_gain": NORM_GAIN[name]} if name in NORM_GAIN else {}),
         "size": size,
         "batch": BATCH,
         "classes": CLASSES,

@@ -56,6 +56,14 @@ impl Conv2d {
         self
     }
 
+    /// With another kernel, padded so that the size stays (for odd kernels).
+    pub fn kernel(mut self, [height, width]: [usize; 2]) -> Self {
+        self.kernel = [height, width];
+        let (rows, columns) = ((height - 1) / 2, (width - 1) / 2);
+        self.walk.padding = [rows, rows, columns, columns];
+        self
+    }
+
     /// With this padding on all sides.
     pub fn padding(mut self, padding: usize) -> Self {
         self.walk.padding = [padding; 4];

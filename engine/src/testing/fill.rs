@@ -40,9 +40,22 @@ pub fn fill(name: &str, shape: &[usize], kind: Kind) -> Result<Tensor> {
 /// # Errors
 /// Passes on what tensors report.
 pub fn fill_all(graph: &Graph) -> Result<Parameters> {
+    fill_all_scaled(graph, 1.0)
+}
+
+/// As [`fill_all`], with norms' weights times a factor: for graphs whose numbers would otherwise vanish or grow from layer to layer.
+///
+/// # Errors
+/// Passes on what tensors report.
+pub fn fill_all_scaled(graph: &Graph, norm_gain: f32) -> Result<Parameters> {
     let mut parameters = Parameters::default();
     for spec in graph.parameters() {
-        parameters.set(&spec.name, fill(&spec.name, &spec.shape, spec.kind)?);
+        let mut filled = fill(&spec.name, &spec.shape, spec.kind)?;
+        if spec.kind == Kind::NormWeight {
+            let scaled = filled.to_f32().iter().map(|weight| norm_gain * weight).collect();
+            filled = Tensor::new(&spec.shape, scaled)?;
+        }
+        parameters.set(&spec.name, filled);
     }
     Ok(parameters)
 }

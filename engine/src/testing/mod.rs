@@ -9,7 +9,7 @@ mod gradients;
 
 pub use agreement::{Tolerances, check_agreement, check_close};
 pub use conformance::{check_graph, check_graph_on};
-pub use fill::{cotangents, fill, fill_all, fill_input, pictures, signed};
+pub use fill::{cotangents, fill, fill_all, fill_all_scaled, fill_input, pictures, signed};
 pub use gradients::check_gradients;
 
 use crate::EngineError;

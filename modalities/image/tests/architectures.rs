@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tk_engine::blocks::replace_head;
 use tk_engine::cpu::{Machine, Plan, Tape};
 use tk_engine::random::fnv1a;
-use tk_engine::testing::{check_graph_on, cotangents, fill_input};
+use tk_engine::testing::{check_graph_on, cotangents, fill_all_scaled, fill_input};
 use tk_engine::{Inference, Optimizer, Parameters, StepKey, Tensor, TrainSpec, Training};
 use tk_image::architectures::{ARCHITECTURES, Architecture, Family, ModelArgs, Settings, find};
 use tk_transfer::checkpoint::{
@@ -73,23 +73,35 @@ fn parameters_are_named_and_shaped_as_timms() {
 
 #[test]
 fn shapes_follow_the_input() {
-    // The side of the last feature map at each side of the picture. VGG halves down, the others up, and its
-    // `pre_logits` takes 6 off, from at least 7.
-    let sides = [(224, 7, 1), (225, 8, 1), (97, 4, 1), (288, 9, 3), (33, 2, 1)];
+    let sides = [224, 225, 97, 288, 33];
     for architecture in ARCHITECTURES {
         let graph = architecture.build(&Settings::classes(11)).unwrap();
         let before_pool = graph.stages()[graph.stage("pool").unwrap() - 1].output;
-        for (height, rows, vgg_rows) in sides {
-            for (width, columns, vgg_columns) in sides {
-                let shapes = graph.infer(&[vec![2, height, width, 3]]).unwrap();
-                let map = &shapes[before_pool.index()][1..3];
-                let expected = match architecture.family {
-                    Family::Vgg => [vgg_rows, vgg_columns],
-                    _ => [rows, columns],
-                };
-                assert_eq!(map, expected, "{} at {height}×{width}", architecture.name);
-                assert_eq!(shapes[graph.outputs()[0].1.index()], [2, 11]);
-            }
+        for (height, width) in sides.into_iter().flat_map(|height| sides.map(|width| (height, width))) {
+            let shapes = graph.infer(&[vec![2, height, width, 3]]);
+            let map = [height, width].map(|side| last_side(architecture.family, side));
+            let what = format!("{} at {height}×{width}", architecture.name);
+            let ([Some(rows), Some(columns)], Ok(shapes)) = (map, &shapes) else {
+                assert!(map.contains(&None) && shapes.is_err(), "{what}: {map:?}");
+                continue;
+            };
+            assert_eq!(shapes[before_pool.index()][1..3], [rows, columns], "{what}");
+            assert_eq!(shapes[graph.outputs()[0].1.index()], [2, 11]);
+        }
+    }
+}
+
+/// The side of the last feature map, where the picture is large enough. VGG halves down, and its `pre_logits` takes 6 off, from at
+/// least 7; networks whose convolutions are not padded lose pixels at the borders.
+fn last_side(family: Family, side: usize) -> Option<usize> {
+    let halved = |side: usize| side.checked_sub(3).map(|rest| rest / 2 + 1);
+    match family {
+        Family::Resnet | Family::MobilenetV2 => Some(side.div_ceil(32)),
+        Family::Vgg => Some((side / 32).max(7) - 6),
+        Family::Xception => Some((halved(side)? - 2).div_ceil(16)),
+        Family::InceptionV3 => {
+            let stem = halved(halved(halved(side)?.checked_sub(2)?)?.checked_sub(2)?)?;
+            halved(halved(stem)?)
         }
     }
 }
@@ -125,7 +137,7 @@ fn reduced(architecture: &Architecture) -> ModelArgs {
     match architecture.family {
         Family::Resnet => ModelArgs { layers, channels: Some(vec![16, 24, 32, 48]), ..ModelArgs::default() },
         Family::Vgg => ModelArgs { mlp_ratio: Some(1.0 / 128.0), ..ModelArgs::default() },
-        Family::MobilenetV2 => ModelArgs::default(),
+        Family::MobilenetV2 | Family::InceptionV3 | Family::Xception => ModelArgs::default(),
     }
 }
 
@@ -137,6 +149,8 @@ fn pixels(architecture: &Architecture) -> Tensor {
         Family::MobilenetV2 => ([2, 64, 48, 3], 6.0),
         Family::Vgg if architecture.name.ends_with("_bn") => ([1, 64, 32, 3], 6.0),
         Family::Vgg => ([1, 64, 32, 3], 1.0),
+        Family::InceptionV3 => ([2, 91, 75, 3], 1.0),
+        Family::Xception => ([2, 64, 48, 3], 1.0),
     };
     let pixels = fill_input("pixels", &shape).unwrap();
     Tensor::new(&shape, pixels.to_f32().iter().map(|pixel| scale * pixel).collect()).unwrap()
@@ -162,6 +176,13 @@ fn mobilenets_conform() {
 }
 
 #[test]
+fn inception_and_xception_conform() {
+    check_conformance(|architecture| {
+        matches!(architecture.family, Family::InceptionV3 | Family::Xception) && !is_heavy(architecture)
+    });
+}
+
+#[test]
 #[ignore = "takes a minute; differs from the others in counts and widths only"]
 fn heavy_architectures_conform() {
     check_conformance(is_heavy);
@@ -177,7 +198,13 @@ fn check_conformance(is_meant: fn(&Architecture) -> bool) {
     for architecture in ARCHITECTURES.iter().filter(|architecture| is_meant(architecture)) {
         let settings = Settings { model_args: reduced(architecture), ..Settings::classes(5) };
         let graph = architecture.build(&settings).unwrap();
-        check_graph_on(&graph, &[pixels(architecture)])
+        let norm_gain = match architecture.family {
+            Family::InceptionV3 => 1.375,
+            Family::Xception => 0.75,
+            Family::Resnet | Family::Vgg | Family::MobilenetV2 => 1.0,
+        };
+        let parameters = fill_all_scaled(&graph, norm_gain).unwrap();
+        check_graph_on(&graph, &parameters, &[pixels(architecture)])
             .unwrap_or_else(|rule| panic!("{}: {rule}", architecture.name));
         checked += 1;
     }
@@ -189,7 +216,8 @@ fn every_architecture_runs_and_trains_on_kernels_alone() {
     let machine = Machine::new(2);
     for architecture in ARCHITECTURES {
         let pixels = [pixels(architecture)];
-        let drop_path = if architecture.family == Family::Vgg { 0.0 } else { 0.1 };
+        let has_drop_path = matches!(architecture.family, Family::Resnet | Family::MobilenetV2);
+        let drop_path = if has_drop_path { 0.1 } else { 0.0 };
         let model_args = reduced(architecture);
         let settings = Settings { drop_rate: 0.1, drop_path, model_args, ..Settings::classes(5) };
         let graph = architecture.build(&settings).unwrap();

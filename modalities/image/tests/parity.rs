@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tk_engine::cpu::{Machine, Plan};
 use tk_engine::graph::{Graph, Kind};
 use tk_engine::reference::{Precision, Reference};
-use tk_engine::testing::{fill_all, pictures, signed};
+use tk_engine::testing::{fill_all_scaled, pictures, signed};
 use tk_engine::{GraphBuilder, Inference, Optimizer, Parameters, StepKey, Tensor, TrainSpec, Training};
 use tk_image::architectures::{ModelArgs, Settings, find};
 
@@ -32,11 +32,17 @@ struct Expected {
     batch: usize,
     classes: usize,
     model_args: ModelArgs,
+    #[serde(default = "one")]
+    norm_gain: f32,
     logits: Vec<f64>,
     pooled: Described,
     stages: BTreeMap<String, Described>,
     step_frozen_norm: Step,
     step_batch_norm: Step,
+}
+
+fn one() -> f32 {
+    1.0
 }
 
 /// An output: its shape with channels second, its moments, and values at places of the channels-first order.
@@ -97,6 +103,22 @@ fn mobilenetv2() {
     check("mobilenetv2_100", &modules);
 }
 
+#[test]
+fn inception_v3() {
+    let modules = ["5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c"];
+    let modules: Vec<String> =
+        ["Pool2".to_owned()].into_iter().chain(modules.map(|part| format!("Mixed_{part}"))).collect();
+    check("inception_v3", &modules.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn legacy_xception() {
+    let blocks = (1..=12).map(|number| format!("block{number}"));
+    let modules: Vec<String> =
+        ["act2".to_owned()].into_iter().chain(blocks).chain(["act4".to_owned()]).collect();
+    check("legacy_xception", &modules.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
 /// Everything that is known of a network. `modules` are timm's names of our stages, in their order, up to `pool`.
 fn check(name: &str, modules: &[&str]) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -106,7 +128,7 @@ fn check(name: &str, modules: &[&str]) {
     let settings =
         Settings { model_args: expected.model_args.clone(), ..Settings::classes(expected.classes) };
     let graph = find(name).unwrap().build(&settings).unwrap();
-    let parameters = fill_all(&graph).unwrap();
+    let parameters = fill_all_scaled(&graph, expected.norm_gain).unwrap();
     let input = pictures(expected.batch, expected.size).unwrap();
 
     let staged = with_stages_as_outputs(&graph);

@@ -43,6 +43,10 @@ pub enum Family {
     Vgg,
     /// Inverted residuals with linear bottlenecks (arXiv 1801.04381).
     MobilenetV2,
+    /// Parallel convolutions of several sizes (arXiv 1512.00567).
+    InceptionV3,
+    /// Residual blocks of depthwise separable convolutions (arXiv 1610.02357).
+    Xception,
 }
 
 /// What the default weights of a network expect.
@@ -75,6 +79,13 @@ impl Preset {
     /// With another interpolation.
     pub(super) const fn interpolation(mut self, interpolation: Interpolation) -> Self {
         self.preprocess.interpolation = interpolation;
+        self
+    }
+
+    /// With other means and deviations.
+    pub(super) const fn normalisation(mut self, mean: [f32; 3], std: [f32; 3]) -> Self {
+        self.preprocess.mean = mean;
+        self.preprocess.std = std;
         self
     }
 

@@ -1,6 +1,6 @@
 //! The list of networks, and how one is found by name.
 
-use super::{Architecture, ArchitectureError, mobilenet_v2, resnet, vgg};
+use super::{Architecture, ArchitectureError, inception_v3, mobilenet_v2, resnet, vgg, xception};
 
 /// Every network for photographs. Adding one is its constant in the family's file, and a line here.
 pub static ARCHITECTURES: &[Architecture] = &[
@@ -31,6 +31,8 @@ pub static ARCHITECTURES: &[Architecture] = &[
     mobilenet_v2::MOBILENETV2_110D,
     mobilenet_v2::MOBILENETV2_120D,
     mobilenet_v2::MOBILENETV2_140,
+    inception_v3::INCEPTION_V3,
+    xception::LEGACY_XCEPTION,
 ];
 
 /// How many names an error suggests.

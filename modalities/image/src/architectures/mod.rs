@@ -10,9 +10,11 @@ mod error;
 mod list;
 mod settings;
 
+mod inception_v3;
 mod mobilenet_v2;
 mod resnet;
 mod vgg;
+mod xception;
 
 mod config;
 

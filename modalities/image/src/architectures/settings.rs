@@ -39,6 +39,19 @@ impl Settings {
         }
         Ok(())
     }
+
+    /// Refuses a drop path, for families that do not have it.
+    pub(super) fn without_drop_path(&self, architecture: &'static str) -> Result<(), ArchitectureError> {
+        match self.drop_path > 0.0 {
+            false => Ok(()),
+            true => Err(ArchitectureError::Setting {
+                architecture,
+                setting: "drop_path",
+                expected: "0, for this family does not have it",
+                found: self.drop_path.to_string(),
+            }),
+        }
+    }
 }
 
 /// Deviations from the published shape, by timm's names: the `model_args` of its `config.json`. Each family has some of them.

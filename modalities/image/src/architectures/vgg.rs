@@ -78,10 +78,7 @@ fn build(
         expected,
         found,
     };
-    if settings.drop_path > 0.0 {
-        let found = settings.drop_path.to_string();
-        return Err(fail("drop_path", "0, for there are no residual branches", found));
-    }
+    settings.without_drop_path(name)?;
     let ratio = settings.model_args.mlp_ratio.unwrap_or(1.0);
     let hidden = (HIDDEN as f64 * ratio) as usize;
     if !(ratio <= 16.0 && hidden > 0) {
