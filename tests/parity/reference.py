@@ -26,6 +26,7 @@ _RESNET = ["maxpool", "layer1", "layer2", "layer3", "layer4"]
 _MOBILENET = ["bn1", *[f"blocks.{index}" for index in range(7)], "bn2"]
 _VGG16 = [*[f"features.{index}" for index in (4, 9, 16, 23, 30)], "pre_logits"]
 _VGG16_BN = [*[f"features.{index}" for index in (6, 13, 23, 33, 43)], "pre_logits"]
+_MOBILENET_V1 = ["bn1", *[f"blocks.{index}" for index in range(5)], "bn2"]
 _INCEPTION = ["Pool2", *[f"Mixed_{part}" for part in "5b 5c 5d 6a 6b 6c 6d 6e 7a 7b 7c".split()]]
 _XCEPTION = ["act2", *[f"block{number}" for number in range(1, 13)], "act4"]
 NETWORKS = {
@@ -36,6 +37,7 @@ NETWORKS = {
     "vgg16_bn": _VGG16_BN,
     "mobilenetv2_100": _MOBILENET,
     "mobilenetv2_050": _MOBILENET,
+    "mobilenetv1_100h": _MOBILENET_V1,
     "inception_v3": _INCEPTION,
     "legacy_xception": _XCEPTION,
 }
@@ -51,7 +53,7 @@ MODEL_ARGS = {
 
 # Norms' weights times this. Without shortcuts the filled norms make numbers smaller with each layer; after depthwise and 1 × 1
 # convolutions in a row, both filled as if a ReLU stood before them, numbers grow.
-NORM_GAIN = {"inception_v3": 1.375, "legacy_xception": 0.75}
+NORM_GAIN = {"inception_v3": 1.375, "mobilenetv1_100h": 1.375, "legacy_xception": 0.75}
 
 
 def rounded(value: float) -> float:

@@ -96,7 +96,7 @@ fn shapes_follow_the_input() {
 fn last_side(family: Family, side: usize) -> Option<usize> {
     let halved = |side: usize| side.checked_sub(3).map(|rest| rest / 2 + 1);
     match family {
-        Family::Resnet | Family::MobilenetV2 => Some(side.div_ceil(32)),
+        Family::Resnet | Family::MobilenetV1 | Family::MobilenetV2 => Some(side.div_ceil(32)),
         Family::Vgg => Some((side / 32).max(7) - 6),
         Family::Xception => Some((halved(side)? - 2).div_ceil(16)),
         Family::InceptionV3 => {
@@ -137,7 +137,9 @@ fn reduced(architecture: &Architecture) -> ModelArgs {
     match architecture.family {
         Family::Resnet => ModelArgs { layers, channels: Some(vec![16, 24, 32, 48]), ..ModelArgs::default() },
         Family::Vgg => ModelArgs { mlp_ratio: Some(1.0 / 128.0), ..ModelArgs::default() },
-        Family::MobilenetV2 | Family::InceptionV3 | Family::Xception => ModelArgs::default(),
+        Family::MobilenetV1 | Family::MobilenetV2 | Family::InceptionV3 | Family::Xception => {
+            ModelArgs::default()
+        }
     }
 }
 
@@ -145,7 +147,7 @@ fn reduced(architecture: &Architecture) -> ModelArgs {
 /// shortcut makes up for it, pixels are larger than they ever are, so that every stage still spreads its numbers.
 fn pixels(architecture: &Architecture) -> Tensor {
     let (shape, scale) = match architecture.family {
-        Family::Resnet => ([2, 64, 48, 3], 1.0),
+        Family::Resnet | Family::MobilenetV1 => ([2, 64, 48, 3], 1.0),
         Family::MobilenetV2 => ([2, 64, 48, 3], 6.0),
         Family::Vgg if architecture.name.ends_with("_bn") => ([1, 64, 32, 3], 6.0),
         Family::Vgg => ([1, 64, 32, 3], 1.0),
@@ -172,7 +174,9 @@ fn vggs_conform() {
 
 #[test]
 fn mobilenets_conform() {
-    check_conformance(|architecture| architecture.family == Family::MobilenetV2 && !is_heavy(architecture));
+    check_conformance(|architecture| {
+        matches!(architecture.family, Family::MobilenetV1 | Family::MobilenetV2) && !is_heavy(architecture)
+    });
 }
 
 #[test]
@@ -199,7 +203,7 @@ fn check_conformance(is_meant: fn(&Architecture) -> bool) {
         let settings = Settings { model_args: reduced(architecture), ..Settings::classes(5) };
         let graph = architecture.build(&settings).unwrap();
         let norm_gain = match architecture.family {
-            Family::InceptionV3 => 1.375,
+            Family::InceptionV3 | Family::MobilenetV1 => 1.375,
             Family::Xception => 0.75,
             Family::Resnet | Family::Vgg | Family::MobilenetV2 => 1.0,
         };

@@ -94,6 +94,14 @@ fn vgg16_bn() {
 }
 
 #[test]
+fn mobilenetv1() {
+    let blocks = (0..5).map(|index| format!("blocks.{index}"));
+    let modules: Vec<String> =
+        ["bn1".to_owned()].into_iter().chain(blocks).chain(["bn2".to_owned()]).collect();
+    check("mobilenetv1_100h", &modules.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
 fn mobilenetv2() {
     let blocks = (0..7).map(|index| format!("blocks.{index}"));
     let modules: Vec<String> =

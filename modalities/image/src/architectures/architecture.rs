@@ -41,6 +41,8 @@ pub enum Family {
     Resnet,
     /// Plain stacks of 3×3 convolutions (arXiv 1409.1556).
     Vgg,
+    /// Depthwise separable convolutions without shortcuts (arXiv 1704.04861).
+    MobilenetV1,
     /// Inverted residuals with linear bottlenecks (arXiv 1801.04381).
     MobilenetV2,
     /// Parallel convolutions of several sizes (arXiv 1512.00567).

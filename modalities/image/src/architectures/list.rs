@@ -1,6 +1,8 @@
 //! The list of networks, and how one is found by name.
 
-use super::{Architecture, ArchitectureError, inception_v3, mobilenet_v2, resnet, vgg, xception};
+use super::{
+    Architecture, ArchitectureError, inception_v3, mobilenet_v1, mobilenet_v2, resnet, vgg, xception,
+};
 
 /// Every network for photographs. Adding one is its constant in the family's file, and a line here.
 pub static ARCHITECTURES: &[Architecture] = &[
@@ -24,6 +26,9 @@ pub static ARCHITECTURES: &[Architecture] = &[
     vgg::VGG16_BN,
     vgg::VGG19,
     vgg::VGG19_BN,
+    mobilenet_v1::MOBILENETV1_100,
+    mobilenet_v1::MOBILENETV1_100H,
+    mobilenet_v1::MOBILENETV1_125,
     mobilenet_v2::MOBILENETV2_035,
     mobilenet_v2::MOBILENETV2_050,
     mobilenet_v2::MOBILENETV2_075,

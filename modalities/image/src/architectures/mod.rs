@@ -11,6 +11,7 @@ mod list;
 mod settings;
 
 mod inception_v3;
+mod mobilenet_v1;
 mod mobilenet_v2;
 mod resnet;
 mod vgg;

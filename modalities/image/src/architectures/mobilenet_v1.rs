@@ -1,0 +1,91 @@
+//! Depthwise separable convolutions without shortcuts (Howard et al. 2017, arXiv 1704.04861), in timm's naming.
+//!
+//! Stages: `stem`, `blocks.0` … `blocks.4`, `conv_head` where there is one, `pool`, `head`.
+
+use tk_engine::blocks::{classify, conv_norm};
+use tk_engine::graph::{Activation, Conv2d, Init, Kind};
+use tk_engine::{Graph, GraphBuilder, Value};
+
+use super::{Architecture, ArchitectureError, Family, Preset, Settings};
+
+/// MobileNet as published.
+pub(super) const MOBILENETV1_100: Architecture =
+    mobilenet("mobilenetv1_100", 0.875, 0.95, |s| build(&W100, s));
+/// MobileNet with one more 1×1 convolution before the pool.
+pub(super) const MOBILENETV1_100H: Architecture =
+    mobilenet("mobilenetv1_100h", 0.875, 0.95, |s| build(&W100H, s));
+/// MobileNet, 1.25 times as wide.
+pub(super) const MOBILENETV1_125: Architecture = mobilenet("mobilenetv1_125", 0.9, 1.0, |s| build(&W125, s));
+
+const fn mobilenet(
+    name: &'static str,
+    crop_fraction: f64,
+    test_crop_fraction: f64,
+    graph: fn(&Settings) -> Result<Graph, ArchitectureError>,
+) -> Architecture {
+    let preset = Preset::new("ra4_e3600_r224_in1k", 224, crop_fraction)
+        .normalisation([0.5; 3], [0.5; 3])
+        .test(256, test_crop_fraction);
+    Architecture { name, family: Family::MobilenetV1, preset, head: "classifier", renames: &[], graph }
+}
+
+/// What tells one network of the family from another.
+struct Shape {
+    name: &'static str,
+    /// Quarters of the published width.
+    quarters: usize,
+    /// The width of a last 1×1 convolution.
+    head: Option<usize>,
+}
+
+const W100: Shape = Shape { name: "mobilenetv1_100", quarters: 4, head: None };
+const W100H: Shape = Shape { name: "mobilenetv1_100h", quarters: 4, head: Some(1024) };
+const W125: Shape = Shape { name: "mobilenetv1_125", quarters: 5, head: None };
+
+/// Published width of the first convolution.
+const STEM: usize = 32;
+/// Published width, count of blocks and stride of each stage (the paper's table 1).
+const STAGES: [(usize, usize, usize); 5] = [(64, 1, 1), (128, 2, 2), (256, 2, 2), (512, 6, 2), (1024, 2, 2)];
+
+fn build(shape: &Shape, settings: &Settings) -> Result<Graph, ArchitectureError> {
+    settings.model_args.only(shape.name, &[])?;
+    settings.without_drop_path(shape.name)?;
+    let wide = |published: usize| published * shape.quarters / 4;
+    let mut b = GraphBuilder::new();
+    b.begin_stage("stem");
+    let pixels = b.input("pixels", 4, Some(3));
+    let mut x = unit(&mut b, ["conv_stem", "bn1"], pixels, Conv2d::same(wide(STEM), 3).stride(2));
+    b.end_stage(x);
+    for (stage, (channels, count, stride)) in STAGES.into_iter().enumerate() {
+        b.begin_stage(&format!("blocks.{stage}"));
+        for index in 0..count {
+            let stride = if index == 0 { stride } else { 1 };
+            x = separable(&mut b, &format!("blocks.{stage}.{index}"), x, wide(channels), stride);
+        }
+        b.end_stage(x);
+    }
+    if let Some(channels) = shape.head {
+        b.begin_stage("conv_head");
+        x = unit(&mut b, ["conv_head", "bn2"], x, Conv2d::same(channels, 1));
+        b.end_stage(x);
+    }
+    Ok(classify(b, x, "classifier", settings.classes, settings.drop_rate)?)
+}
+
+/// A convolution of each channel, then one of each pixel, both normalised and activated.
+fn separable(b: &mut GraphBuilder, name: &str, x: Value, channels: usize, stride: usize) -> Value {
+    let of = |part: &str| format!("{name}.{part}");
+    let incoming = b.channels(x);
+    // Fan-out within a group of one channel: the kernel's size. Declared first, the weight keeps this initial value.
+    let init = Init::Normal((2.0 / 9.0_f64).sqrt());
+    b.parameter(&of("conv_dw.weight"), &[incoming, 1, 3, 3], Kind::Weight, init);
+    let depthwise = Conv2d::same(incoming, 3).stride(stride).groups(incoming);
+    let x = unit(b, [&of("conv_dw"), &of("bn1")], x, depthwise);
+    unit(b, [&of("conv_pw"), &of("bn2")], x, Conv2d::same(channels, 1))
+}
+
+/// A convolution with its norm and activation.
+fn unit(b: &mut GraphBuilder, names: [&str; 2], x: Value, conv: Conv2d) -> Value {
+    let x = conv_norm(b, names, x, conv);
+    b.activation(&format!("{}.act", names[1]), x, Activation::Relu6)
+}
