@@ -1,6 +1,6 @@
-//! What two architectures share: a normalised convolution, and the end of a classifier.
+//! What two architectures share: a normalised convolution, one of each channel, and the end of a classifier.
 
-use crate::graph::{Conv2d, Graph, GraphBuilder, GraphError, Op, Value};
+use crate::graph::{Conv2d, Graph, GraphBuilder, GraphError, Init, Kind, Op, Value};
 
 /// The epsilon that PyTorch's batch-norm has unless told otherwise.
 pub const BATCH_NORM_EPSILON: f64 = 1e-5;
@@ -15,6 +15,15 @@ pub const POOL_STAGE: &str = "pool";
 pub fn conv_norm(b: &mut GraphBuilder, names: [&str; 2], x: Value, conv: Conv2d) -> Value {
     let y = b.conv2d(names[0], x, conv);
     b.batch_norm(names[1], y, BATCH_NORM_EPSILON)
+}
+
+/// A 3 × 3 convolution of each channel, padded by 1, whose initial weights reckon with the fan-out within a channel: the kernel's size.
+pub fn depthwise(b: &mut GraphBuilder, name: &str, x: Value, stride: usize) -> Value {
+    let channels = b.channels(x);
+    let init = Init::Normal((2.0 / 9.0_f64).sqrt());
+    // Declared first, the weight keeps this initial value.
+    b.parameter(&format!("{name}.weight"), &[channels, 1, 3, 3], Kind::Weight, init);
+    b.conv2d(name, x, Conv2d::same(channels, 3).stride(stride).groups(channels))
 }
 
 /// `shortcut + branch`, where training drops the whole branch of a sample with the given probability

@@ -109,19 +109,7 @@ impl Compiler<'_> {
         }
         self.owners[position] = Some(self.steps);
         Some(match (&node.op, x) {
-            (Op::Convolution(_) | Op::Linear, Some(_)) => match self.inverted_residual(position) {
-                Some((step, nodes)) => {
-                    self.take_in(&nodes);
-                    Box::new(step)
-                }
-                None => match self.convolution(position) {
-                    Some((step, nodes)) => {
-                        self.take_in(&nodes);
-                        Box::new(step)
-                    }
-                    None => self.fallback(position),
-                },
-            },
+            (Op::Convolution(_) | Op::Linear, Some(_)) => self.convolution_step(position),
             (Op::BatchNorm { epsilon, momentum }, Some(x)) => {
                 let tail = self.tail(position);
                 self.take_in(&tail.nodes);
@@ -293,6 +281,19 @@ impl Compiler<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The step of a convolution or linear layer.
+    fn convolution_step(&mut self, position: usize) -> Box<dyn Step> {
+        if let Some((step, nodes)) = self.inverted_residual(position) {
+            self.take_in(&nodes);
+            return Box::new(step);
+        }
+        if let Some((step, nodes)) = self.convolution(position) {
+            self.take_in(&nodes);
+            return Box::new(step);
+        }
+        self.fallback(position)
     }
 
     /// A convolution or linear layer with what follows it, and the nodes that follow; where it has a kernel.

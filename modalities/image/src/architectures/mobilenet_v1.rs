@@ -2,8 +2,8 @@
 //!
 //! Stages: `stem`, `blocks.0` … `blocks.4`, `conv_head` where there is one, `pool`, `head`.
 
-use tk_engine::blocks::{classify, conv_norm};
-use tk_engine::graph::{Activation, Conv2d, Init, Kind};
+use tk_engine::blocks::{BATCH_NORM_EPSILON, classify, conv_norm, depthwise};
+use tk_engine::graph::{Activation, Conv2d};
 use tk_engine::{Graph, GraphBuilder, Value};
 
 use super::{Architecture, ArchitectureError, Family, Preset, Settings};
@@ -75,12 +75,9 @@ fn build(shape: &Shape, settings: &Settings) -> Result<Graph, ArchitectureError>
 /// A convolution of each channel, then one of each pixel, both normalised and activated.
 fn separable(b: &mut GraphBuilder, name: &str, x: Value, channels: usize, stride: usize) -> Value {
     let of = |part: &str| format!("{name}.{part}");
-    let incoming = b.channels(x);
-    // Fan-out within a group of one channel: the kernel's size. Declared first, the weight keeps this initial value.
-    let init = Init::Normal((2.0 / 9.0_f64).sqrt());
-    b.parameter(&of("conv_dw.weight"), &[incoming, 1, 3, 3], Kind::Weight, init);
-    let depthwise = Conv2d::same(incoming, 3).stride(stride).groups(incoming);
-    let x = unit(b, [&of("conv_dw"), &of("bn1")], x, depthwise);
+    let x = depthwise(b, &of("conv_dw"), x, stride);
+    let x = b.batch_norm(&of("bn1"), x, BATCH_NORM_EPSILON);
+    let x = b.activation(&of("bn1.act"), x, Activation::Relu6);
     unit(b, [&of("conv_pw"), &of("bn2")], x, Conv2d::same(channels, 1))
 }
 

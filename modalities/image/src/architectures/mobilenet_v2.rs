@@ -2,8 +2,8 @@
 //!
 //! Stages: `stem`, `blocks.0` … `blocks.6`, `conv_head`, `pool`, `head`. Names and the rounding of widths are timm's.
 
-use tk_engine::blocks::{classify, conv_norm, residual};
-use tk_engine::graph::{Activation, Conv2d, Init, Kind};
+use tk_engine::blocks::{BATCH_NORM_EPSILON, classify, conv_norm, depthwise, residual};
+use tk_engine::graph::{Activation, Conv2d};
 use tk_engine::{Graph, GraphBuilder, Value};
 use tk_transfer::checkpoint::Rule;
 
@@ -177,12 +177,8 @@ impl Block {
             y = conv_norm(b, [&of("conv_pw"), &of(norms[0])], y, Conv2d::same(wide, 1));
             y = b.activation(&of(&format!("{}.act", norms[0])), y, Activation::Relu6);
         }
-        let wide = b.channels(y);
-        // Fan-out within a group of one channel: the kernel's size. Declared first, the weight keeps this initial value.
-        let init = Init::Normal((2.0 / 9.0_f64).sqrt());
-        b.parameter(&of("conv_dw.weight"), &[wide, 1, 3, 3], Kind::Weight, init);
-        let depthwise = Conv2d::same(wide, 3).stride(self.stride).groups(wide);
-        y = conv_norm(b, [&of("conv_dw"), &of(norms[1])], y, depthwise);
+        y = depthwise(b, &of("conv_dw"), y, self.stride);
+        y = b.batch_norm(&of(norms[1]), y, BATCH_NORM_EPSILON);
         y = b.activation(&of(&format!("{}.act", norms[1])), y, Activation::Relu6);
         y = conv_norm(b, [&of(narrow), &of(norms[2])], y, Conv2d::same(self.channels, 1));
         match self.stride == 1 && incoming == self.channels {

@@ -3,8 +3,8 @@
 //! Stages: `stem`, `block1` … `block12`, `tail`, `pool`, `head`. The first two convolutions have no padding, so pictures need a side of
 //! at least 7 pixels.
 
-use tk_engine::blocks::{BATCH_NORM_EPSILON, classify, conv_norm};
-use tk_engine::graph::{Activation, Conv2d, Init, Kind, Op, Window};
+use tk_engine::blocks::{BATCH_NORM_EPSILON, classify, conv_norm, depthwise};
+use tk_engine::graph::{Activation, Conv2d, Op, Window};
 use tk_engine::{Graph, GraphBuilder, Value};
 
 use super::{Architecture, ArchitectureError, Family, Preset, Settings};
@@ -102,11 +102,6 @@ impl Block {
 
 /// A convolution of each channel, then one of each pixel.
 fn separable(b: &mut GraphBuilder, name: &str, x: Value, channels: usize) -> Value {
-    let wide = b.channels(x);
-    let depthwise = format!("{name}.conv1");
-    // Fan-out within a group of one channel: the kernel's size. Declared first, the weight keeps this initial value.
-    let init = Init::Normal((2.0 / 9.0_f64).sqrt());
-    b.parameter(&format!("{depthwise}.weight"), &[wide, 1, 3, 3], Kind::Weight, init);
-    let x = b.conv2d(&depthwise, x, Conv2d::same(wide, 3).groups(wide));
+    let x = depthwise(b, &format!("{name}.conv1"), x, 1);
     b.conv2d(&format!("{name}.pointwise"), x, Conv2d::same(channels, 1))
 }
