@@ -64,7 +64,7 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     let seed = settings.seed.unwrap_or(0);
     let mut model = M::open_model(&mut settings, mode, head, classes)?;
     settings.model = settings.model.as_deref().map(absolute_model);
-    let preset = Preset::resolve::<M>(&mut settings, model.graph())?;
+    let preset = Preset::resolve::<M>(&mut settings, model.graph(), model.defaults(mode))?;
     if head == Head::Mlp && matches!(preset.method, Method::Train { .. }) {
         model = with_hidden_head(model, settings.hidden.unwrap_or(1), classes)?;
         let (graph, mut parameters) = (model.graph().clone(), model.parameters().clone());

@@ -51,9 +51,6 @@ pub trait Modality: Sized {
         classes: usize,
     ) -> Result<Self::Model, Error>;
 
-    /// How the family is fine-tuned when nothing is said.
-    fn defaults(mode: ModeName) -> Defaults;
-
     /// An empty store, for samples that are loaded again and again or once.
     fn store(again: bool) -> Self::Store;
 
@@ -156,6 +153,9 @@ pub trait Network: Clone + Sync {
 
     /// A digest of where the weights came from.
     fn digest(&self) -> &str;
+
+    /// How its family is fine-tuned when nothing is said.
+    fn defaults(&self, mode: ModeName) -> Defaults;
 
     /// A remark that a reader of the report should know, if there is one.
     fn remark(&self) -> Option<&'static str> {

@@ -5,7 +5,7 @@ use tk_image::data::Level;
 use tk_transfer::fit::{OptimizerChoice, Phase, Recipe, Schedule};
 use tk_transfer::freeze::{BatchNorm, Freeze};
 
-use super::modality::Modality;
+use super::modality::{Defaults, Modality};
 use super::{Error, Head, HeadInit, ModeName, Settings};
 
 /// Settings that only training by gradient descent looks at.
@@ -78,8 +78,12 @@ pub(crate) fn mode_and_head(settings: &Settings) -> Result<(ModeName, Head), Err
 }
 
 impl Preset {
-    /// Decides everything for a model's graph, and writes it into the settings, which then say all of it.
-    pub fn resolve<M: Modality>(settings: &mut Settings, graph: &Graph) -> Result<Self, Error> {
+    /// Decides everything for a model's graph and its family's defaults for the mode, and writes it into the settings, which then say all of it.
+    pub fn resolve<M: Modality>(
+        settings: &mut Settings,
+        graph: &Graph,
+        defaults: Defaults,
+    ) -> Result<Self, Error> {
         let (mode, head) = mode_and_head(settings)?;
         let is_probe = mode == ModeName::Features && head != Head::Linear;
         let given = settings.to_table()?;
@@ -108,7 +112,8 @@ impl Preset {
         settings.seed.get_or_insert(0);
         settings.precision.get_or_insert_default();
         settings.max_bad.get_or_insert_with(|| "5%".into());
-        let method = if is_probe { Method::Probe } else { training::<M>(settings, graph, mode, head)? };
+        let method =
+            if is_probe { Method::Probe } else { training::<M>(settings, graph, mode, head, defaults)? };
         Ok(Self { mode, head, method })
     }
 
@@ -134,9 +139,9 @@ fn training<M: Modality>(
     graph: &Graph,
     mode: ModeName,
     head: Head,
+    defaults: Defaults,
 ) -> Result<Method, Error> {
     let is_last_only = mode == ModeName::Features;
-    let defaults = M::defaults(mode);
     let head_init = *settings.head_init.get_or_insert(match head {
         Head::Linear if !is_last_only => defaults.head_init,
         _ => HeadInit::Random,
@@ -291,7 +296,7 @@ fn at_least_one(key: &str, value: usize) -> Result<(), Error> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use tk_image::architectures;
+    use tk_image::architectures::{self, FineTuning};
 
     fn graph() -> Graph {
         let settings = architectures::Settings::classes(3);
@@ -303,14 +308,17 @@ mod tests {
         use crate::text::Texts;
         for text in ["", "mode = \"lora\"", "mode = \"full\"", "mode = \"partial\""] {
             let mut settings = Settings::from_toml(text, "test").unwrap();
-            Preset::resolve::<Texts>(&mut settings, &graph()).unwrap();
+            let (mode, _) = mode_and_head(&settings).unwrap();
+            Preset::resolve::<Texts>(&mut settings, &graph(), crate::text::defaults(mode)).unwrap();
             settings.check_task(Texts::TASK, Texts::FOREIGN).unwrap();
         }
     }
 
     fn resolve(text: &str) -> Result<(Preset, Settings), Error> {
         let mut settings = Settings::from_toml(text, "test")?;
-        Ok((Preset::resolve::<crate::image::Photographs>(&mut settings, &graph())?, settings))
+        let (mode, _) = mode_and_head(&settings)?;
+        let defaults = crate::image::defaults(mode, FineTuning { learning_rate: 1.25e-4, layer_decay: None });
+        Ok((Preset::resolve::<crate::image::Photographs>(&mut settings, &graph(), defaults)?, settings))
     }
 
     #[test]

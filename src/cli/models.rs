@@ -1,6 +1,7 @@
 //! `tk models`: which there are, and of which stages they consist.
 
-use tk_image::architectures::{ARCHITECTURES, Settings, find};
+use tk_image::architectures::find;
+use tk_image::catalog;
 use tk_image::model::{EMBEDDED, Head, Model, Origin};
 use transferkit::image::{Error, resolve_model};
 
@@ -16,29 +17,15 @@ pub fn run(arguments: Models) -> Result<(), Failure> {
 }
 
 fn list(json: bool) -> Result<(), Failure> {
-    if !json {
-        console::line(&format!("{EMBEDDED:<18} embedded, the default: nothing to download"))?;
+    if json {
+        return catalog::entries().iter().try_for_each(console::json);
     }
-    for architecture in ARCHITECTURES {
-        let graph = architecture
-            .build(&Settings::classes(1000))
-            .map_err(|error| Failure::error(error.to_string()))?;
-        let parameters: usize =
-            graph.parameters().iter().map(|spec| spec.shape.iter().product::<usize>()).sum();
-        let [side, _] = architecture.preset.preprocess.input_size;
-        let (name, tag, licence) = (architecture.name, architecture.preset.tag, architecture.preset.licence);
-        if json {
-            let object = serde_json::json!({ "name": name, "weights": tag, "parameters": parameters, "size": side, "licence": licence });
-            console::json(&object)?;
-        } else {
-            let millions = parameters as f64 / 1e6;
-            console::line(&format!(
-                "{name:<18} {millions:>6.1} M parameters  {side} px  {name}.{tag}  {licence}"
-            ))?;
-        }
-    }
-    if !json {
-        console::note("weights of all but the first are given as -m NAME=FILE.safetensors (or .pth)");
+    console::line(&format!("{EMBEDDED:<42} embedded, the default: nothing to download"))?;
+    for entry in catalog::entries() {
+        let (name, size, licence) = (&entry.name, entry.size, &entry.licence);
+        let millions = entry.parameters as f64 / 1e6;
+        let top1 = entry.top1.map_or_else(|| "      ".to_owned(), |top1| format!("{top1:>4.1} %"));
+        console::line(&format!("{name:<42} {millions:>6.1} M parameters  {size:>3} px  {top1}  {licence}"))?;
     }
     Ok(())
 }

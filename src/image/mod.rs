@@ -10,13 +10,15 @@ mod model_name;
 
 pub use classifier::Classifier;
 pub use modality::Photographs;
+#[cfg(test)]
+pub(crate) use modality::defaults;
 pub use model_name::resolve as resolve_model;
 
 pub use crate::classify::{
     ClassLine, Error, Event, Guess, Head, HeadInit, Kind, Mode, ModeName, Outlook, PrecisionChoice,
     Provenance, Scored, Settings, Summary,
 };
-pub use tk_image::architectures::{ARCHITECTURES, Architecture};
+pub use tk_image::architectures::{Architecture, Family, architectures};
 pub use tk_image::data::{Augment, Dataset, Level, Picture, Report, Split, draw_demo};
 pub use tk_transfer::data::Labelled;
 pub use tk_transfer::fit::Schedule;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tk_engine::cpu::{Machine, Pool};
 use tk_engine::{Graph, Parameters, Tensor};
+use tk_image::architectures::FineTuning;
 use tk_image::classifier as inner;
 use tk_image::data::{
     self, Augment, Dataset, Level, Loader, LoaderOptions, Picture, PictureStore, Report as DataReport,
@@ -71,25 +72,6 @@ impl Modality for Photographs {
         }
         settings.size = Some(model.preprocess.input_size[0]);
         Ok(model)
-    }
-
-    fn defaults(mode: ModeName) -> Defaults {
-        let (epochs, augment) = match mode {
-            ModeName::Features => (30, Level::None),
-            ModeName::Partial => (12, Level::Light),
-            ModeName::Full | ModeName::Lora => (15, Level::Standard),
-        };
-        Defaults {
-            epochs,
-            batch: 32,
-            learning_rate: 1.25e-4,
-            schedule: Schedule::OneCycle,
-            warmup: 0.0,
-            layer_decay: None,
-            clip: None,
-            head_init: HeadInit::Probe,
-            augment,
-        }
     }
 
     fn store(again: bool) -> PictureStore {
@@ -243,9 +225,33 @@ impl Network for Model {
             .then_some("The embedded default is small; larger published weights are usually better.")
     }
 
+    fn defaults(&self, mode: ModeName) -> Defaults {
+        defaults(mode, self.architecture.family.fine_tuning)
+    }
+
     fn blank(&self, samples: usize) -> Vec<Tensor> {
         let [height, width] = self.preprocess.input_size.map(|side| side as usize);
         vec![Tensor::zeros(&[samples, height, width, 3])]
+    }
+}
+
+/// How networks of a family are fine-tuned when nothing is said.
+pub(crate) fn defaults(mode: ModeName, family: FineTuning) -> Defaults {
+    let (epochs, augment) = match mode {
+        ModeName::Features => (30, Level::None),
+        ModeName::Partial => (12, Level::Light),
+        ModeName::Full | ModeName::Lora => (15, Level::Standard),
+    };
+    Defaults {
+        epochs,
+        batch: 32,
+        learning_rate: family.learning_rate,
+        schedule: Schedule::OneCycle,
+        warmup: 0.0,
+        layer_decay: family.layer_decay,
+        clip: None,
+        head_init: HeadInit::Probe,
+        augment,
     }
 }
 

@@ -11,6 +11,8 @@ mod model;
 pub use classifier::{Classifier, Embedder};
 pub use modality::Texts;
 pub use model::Encoder;
+#[cfg(test)]
+pub(crate) use model::defaults;
 
 pub use crate::classify::{
     Error, Event, Guess, Head, HeadInit, Mode, ModeName, PrecisionChoice, Scored, Settings, Summary,

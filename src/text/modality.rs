@@ -4,13 +4,11 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use tk_engine::cpu::{Machine, Pool};
-use tk_image::data::Level;
 use tk_text::data::{Dataset, Sentences, Tokens};
 use tk_transfer::classification::HeadForm;
-use tk_transfer::fit::Schedule;
 
 use super::{Classifier, Encoder};
-use crate::classify::{Defaults, Error, Head, HeadInit, Loading, Look, Modality, ModeName, Part, Settings};
+use crate::classify::{Error, Head, Loading, Look, Modality, ModeName, Part, Settings};
 use crate::report::{Note, Pictured};
 
 /// Classification of texts.
@@ -41,26 +39,6 @@ impl Modality for Texts {
         classes: usize,
     ) -> Result<Encoder, Error> {
         Encoder::open(settings, mode, head, classes)
-    }
-
-    fn defaults(mode: ModeName) -> Defaults {
-        let (epochs, learning_rate) = match mode {
-            ModeName::Features => (30, 1e-3),
-            ModeName::Partial => (3, 1e-4),
-            ModeName::Full => (3, 5e-5),
-            ModeName::Lora => (3, 1e-3),
-        };
-        Defaults {
-            epochs,
-            batch: 32,
-            learning_rate,
-            schedule: Schedule::Linear,
-            warmup: 0.1,
-            layer_decay: Some(1.0),
-            clip: Some(1.0),
-            augment: Level::None,
-            head_init: HeadInit::Random,
-        }
     }
 
     fn store(_: bool) -> OnceLock<Vec<Tokens>> {

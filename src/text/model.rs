@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use tk_engine::graph::Op;
 use tk_engine::{Graph, Parameters, Tensor};
+use tk_image::data::Level;
 use tk_text::architectures::{Head as Shape, Pooling};
 use tk_text::classifier::Pairs;
 use tk_text::data::{Layout, Tokenizer, Tokens};
 use tk_text::model::{Folder, Model, Start, merge_low_rank};
 use tk_transfer::checkpoint::LoadReport;
+use tk_transfer::fit::Schedule;
 
-use crate::classify::{Error, Head, ModeName, Network, Settings};
+use crate::classify::{Defaults, Error, Head, HeadInit, ModeName, Network, Settings};
 
 /// The rank of low-rank pairs when nothing is said.
 const RANK: usize = 8;
@@ -165,6 +167,10 @@ impl Network for Encoder {
         &self.inner.digest
     }
 
+    fn defaults(&self, mode: ModeName) -> Defaults {
+        defaults(mode)
+    }
+
     fn blank(&self, samples: usize) -> Vec<Tensor> {
         let length = USUAL_TOKENS.min(self.tokenizer.max_length());
         let blank = Tokens { ids: vec![0; length], types: vec![0; length], ..Tokens::default() };
@@ -191,5 +197,26 @@ impl Network for Encoder {
         let base = std::path::absolute(&self.inner.folder).unwrap_or_else(|_| self.inner.folder.clone());
         self.pairs = Some(Pairs { parameters: pairs, rank, alpha, base });
         Ok(self)
+    }
+}
+
+/// How encoders are fine-tuned when nothing is said.
+pub(crate) fn defaults(mode: ModeName) -> Defaults {
+    let (epochs, learning_rate) = match mode {
+        ModeName::Features => (30, 1e-3),
+        ModeName::Partial => (3, 1e-4),
+        ModeName::Full => (3, 5e-5),
+        ModeName::Lora => (3, 1e-3),
+    };
+    Defaults {
+        epochs,
+        batch: 32,
+        learning_rate,
+        schedule: Schedule::Linear,
+        warmup: 0.1,
+        layer_decay: Some(1.0),
+        clip: Some(1.0),
+        augment: Level::None,
+        head_init: HeadInit::Random,
     }
 }

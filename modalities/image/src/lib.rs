@@ -1,11 +1,12 @@
 //! Photographs: from files to samples, pixels and tensors; networks with their weights; classifiers.
 //!
-//! `data` turns a folder into samples and samples into normalised pixels and knows no models. `architectures` are graphs, `model` is one
+//! `data` turns a folder into samples and samples into normalised pixels and knows no models. `architectures` are graphs, `catalog` the weights published for them, `model` is one
 //! with weights, `classifier` one that was trained and predicts. How a model is adapted is decided elsewhere.
 
 pub mod data;
 
 pub mod architectures;
+pub mod catalog;
 pub mod model;
 
 pub mod classifier;

@@ -129,7 +129,7 @@ impl Model {
                 // The head's own size, where it can be told, so that a published classifier keeps it.
                 let classes =
                     checkpoint.info(&format!("{}.weight", found.head)).map_or(1000, |info| info.shape[0]);
-                let preprocess = found.preset.preprocess.clone();
+                let preprocess = found.preprocess();
                 Self::load(
                     architecture.clone(),
                     found,
@@ -149,7 +149,7 @@ impl Model {
                 let settings = Settings::classes(classes);
                 let graph = architecture.build(&settings)?;
                 let parameters = Parameters::initial(&graph, seed);
-                let preprocess = architecture.preset.preprocess.clone();
+                let preprocess = architecture.preprocess();
                 let (name, digest) = (format!("{name} (random weights)"), format!("random {seed}"));
                 Ok(Self {
                     name,

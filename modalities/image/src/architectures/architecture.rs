@@ -1,27 +1,32 @@
-//! A published network: its name, how it is built, what its weights expect.
+//! A published network: its name, its family, how it is built.
 
 use tk_engine::Graph;
 use tk_transfer::checkpoint::Rule;
 
 use super::{ArchitectureError, Settings};
-use crate::data::{CropMode, Interpolation, Preprocess};
+use crate::catalog;
+use crate::data::{Interpolation, Preprocess};
 
-/// A published network. All of them are listed in [`super::ARCHITECTURES`].
-#[derive(Clone, Debug)]
+/// A published network. All of them are networks of the [`super::FAMILIES`].
+#[derive(Debug)]
 pub struct Architecture {
     /// timm's name, without a tag.
     pub name: &'static str,
     /// The family.
-    pub family: Family,
-    /// What timm's default weights were trained and scored with.
-    pub preset: Preset,
+    pub family: &'static Family,
     /// The prefix of the classifier's parameters, such as `fc`.
     pub head: &'static str,
     /// How torchvision's names become timm's; names that are timm's already pass unchanged.
     pub renames: &'static [Rule],
     /// The family's builder for this network. It may rely on [`Settings::check`].
-    pub(super) graph: fn(&Settings) -> Result<Graph, ArchitectureError>,
+    pub(super) graph: Builder,
 }
+
+/// Builds a network's graph.
+pub(super) type Builder = fn(&Settings) -> Result<Graph, ArchitectureError>;
+
+/// The side of the input where no published weights say it.
+const USUAL_SIDE: u32 = 224;
 
 impl Architecture {
     /// The graph: input `pixels`, `[batch, height, width, 3]`; output `logits`, `[batch, classes]`.
@@ -32,74 +37,36 @@ impl Architecture {
         settings.check(self.name)?;
         (self.graph)(settings)
     }
+
+    /// What timm's default weights expect of pixels; where there are none, what timm's networks expect as a rule.
+    pub fn preprocess(&self) -> Preprocess {
+        let usual =
+            || Preprocess { interpolation: Interpolation::Bicubic, ..Preprocess::imagenet(USUAL_SIDE) };
+        catalog::default_of(self.name).map_or_else(usual, catalog::Entry::preprocess)
+    }
 }
 
 /// Networks of one construction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// Residual networks (arXiv 1512.03385).
-    Resnet,
-    /// Plain stacks of 3×3 convolutions (arXiv 1409.1556).
-    Vgg,
-    /// Depthwise separable convolutions without shortcuts (arXiv 1704.04861).
-    MobilenetV1,
-    /// Inverted residuals with linear bottlenecks (arXiv 1801.04381).
-    MobilenetV2,
-    /// Parallel convolutions of several sizes (arXiv 1512.00567).
-    InceptionV3,
-    /// Residual blocks of depthwise separable convolutions (arXiv 1610.02357).
-    Xception,
+#[derive(Debug)]
+pub struct Family {
+    /// Its name, that of its file.
+    pub name: &'static str,
+    /// How its networks are fine-tuned when nothing is said.
+    pub fine_tuning: FineTuning,
+    /// Its networks.
+    pub networks: &'static [Architecture],
 }
 
-/// What the default weights of a network expect.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Preset {
-    /// timm's default tag, which names the weights that the rest belongs to.
-    pub tag: &'static str,
-    /// The weights' licence, as SPDX has it.
-    pub licence: &'static str,
-    /// The preprocessing that they were trained for.
-    pub preprocess: Preprocess,
-    /// The size and crop fraction with which they score best, where those differ from training's.
-    pub test: Option<(u32, f64)>,
+/// How networks are fine-tuned when nothing is said, with AdamW.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FineTuning {
+    /// The peak learning rate for 32 samples, that of the head.
+    pub learning_rate: f64,
+    /// The factor of the learning rate from a stage to the one before it; `None`: such that the first stage has a hundredth.
+    pub layer_decay: Option<f64>,
 }
 
-impl Preset {
-    /// Square input at ImageNet's means and deviations.
-    pub(super) const fn new(tag: &'static str, size: u32, crop_fraction: f64) -> Self {
-        let preprocess = Preprocess {
-            input_size: [size, size],
-            interpolation: Interpolation::Bicubic,
-            crop_fraction,
-            crop_mode: CropMode::Center,
-            mean: [0.485, 0.456, 0.406],
-            std: [0.229, 0.224, 0.225],
-        };
-        Self { tag, licence: "Apache-2.0", preprocess, test: None }
-    }
-
-    /// With another interpolation.
-    pub(super) const fn interpolation(mut self, interpolation: Interpolation) -> Self {
-        self.preprocess.interpolation = interpolation;
-        self
-    }
-
-    /// With other means and deviations.
-    pub(super) const fn normalisation(mut self, mean: [f32; 3], std: [f32; 3]) -> Self {
-        self.preprocess.mean = mean;
-        self.preprocess.std = std;
-        self
-    }
-
-    /// With another licence.
-    pub(super) const fn licence(mut self, licence: &'static str) -> Self {
-        self.licence = licence;
-        self
-    }
-
-    /// With the size and crop fraction that score best.
-    pub(super) const fn test(mut self, size: u32, crop_fraction: f64) -> Self {
-        self.test = Some((size, crop_fraction));
-        self
-    }
+impl FineTuning {
+    /// Of convolutional networks with batch-norm: 10⁻³ for 256 samples, as fastai has it.
+    pub(super) const CONVOLUTIONAL: Self = Self { learning_rate: 1.25e-4, layer_decay: None };
 }

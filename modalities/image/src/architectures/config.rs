@@ -248,7 +248,7 @@ mod tests {
             ("mobilenetv2_050", Settings::classes(7), 1280, "conv_stem"),
         ] {
             let architecture = find(name).unwrap();
-            let preprocess = &architecture.preset.preprocess;
+            let preprocess = &architecture.preprocess();
             let config = Config::new(architecture, &settings, preprocess, labels(settings.classes)).unwrap();
             assert_eq!(config.num_features, Some(features));
             assert_eq!(config.pretrained_cfg["first_conv"], first);
@@ -273,7 +273,7 @@ mod tests {
         let (architecture, settings) = config.network().unwrap();
         assert_eq!((architecture.name, settings.classes), ("resnet18", 5));
         assert_eq!(settings.model_args.channels, Some(vec![36, 72, 144, 288]));
-        assert_eq!(config.preprocess().unwrap(), architecture.preset.preprocess);
+        assert_eq!(config.preprocess().unwrap(), architecture.preprocess());
         assert_eq!(config.labels().unwrap(), None);
         assert_eq!(config.pretrained_cfg["license"], "apache-2.0");
     }

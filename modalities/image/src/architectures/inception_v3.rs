@@ -7,17 +7,14 @@ use tk_engine::blocks::classify;
 use tk_engine::graph::{Activation, AveragePool, Conv2d, Divisor, Op, Window};
 use tk_engine::{Graph, GraphBuilder, Value};
 
-use super::{Architecture, ArchitectureError, Family, Preset, Settings};
+use super::{Architecture, ArchitectureError, Family, FineTuning, Settings};
 
 /// Inception v3.
-pub(super) const INCEPTION_V3: Architecture = Architecture {
-    name: NAME,
-    family: Family::InceptionV3,
-    preset: Preset::new("tv_in1k", 299, 0.875).normalisation([0.5; 3], [0.5; 3]),
-    head: "fc",
-    renames: &[],
-    graph: build,
-};
+pub(super) static FAMILY: Family =
+    Family { name: "inception_v3", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
+
+static NETWORKS: [Architecture; 1] =
+    [Architecture { name: NAME, family: &FAMILY, head: "fc", renames: &[], graph: build }];
 
 const NAME: &str = "inception_v3";
 

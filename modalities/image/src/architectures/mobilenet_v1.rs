@@ -6,27 +6,22 @@ use tk_engine::blocks::{BATCH_NORM_EPSILON, classify, conv_norm, depthwise};
 use tk_engine::graph::{Activation, Conv2d};
 use tk_engine::{Graph, GraphBuilder, Value};
 
-use super::{Architecture, ArchitectureError, Family, Preset, Settings};
+use super::architecture::Builder;
+use super::{Architecture, ArchitectureError, Family, FineTuning, Settings};
 
-/// MobileNet as published.
-pub(super) const MOBILENETV1_100: Architecture =
-    mobilenet("mobilenetv1_100", 0.875, 0.95, |s| build(&W100, s));
-/// MobileNet with one more 1×1 convolution before the pool.
-pub(super) const MOBILENETV1_100H: Architecture =
-    mobilenet("mobilenetv1_100h", 0.875, 0.95, |s| build(&W100H, s));
-/// MobileNet, 1.25 times as wide.
-pub(super) const MOBILENETV1_125: Architecture = mobilenet("mobilenetv1_125", 0.9, 1.0, |s| build(&W125, s));
+/// Depthwise separable convolutions.
+pub(super) static FAMILY: Family =
+    Family { name: "mobilenet_v1", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
 
-const fn mobilenet(
-    name: &'static str,
-    crop_fraction: f64,
-    test_crop_fraction: f64,
-    graph: fn(&Settings) -> Result<Graph, ArchitectureError>,
-) -> Architecture {
-    let preset = Preset::new("ra4_e3600_r224_in1k", 224, crop_fraction)
-        .normalisation([0.5; 3], [0.5; 3])
-        .test(256, test_crop_fraction);
-    Architecture { name, family: Family::MobilenetV1, preset, head: "classifier", renames: &[], graph }
+static NETWORKS: [Architecture; 3] = [
+    mobilenet("mobilenetv1_100", |s| build(&W100, s)),
+    // With one more 1×1 convolution before the pool.
+    mobilenet("mobilenetv1_100h", |s| build(&W100H, s)),
+    mobilenet("mobilenetv1_125", |s| build(&W125, s)),
+];
+
+const fn mobilenet(name: &'static str, graph: Builder) -> Architecture {
+    Architecture { name, family: &FAMILY, head: "classifier", renames: &[], graph }
 }
 
 /// What tells one network of the family from another.

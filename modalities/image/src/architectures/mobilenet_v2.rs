@@ -7,36 +7,25 @@ use tk_engine::graph::{Activation, Conv2d};
 use tk_engine::{Graph, GraphBuilder, Value};
 use tk_transfer::checkpoint::Rule;
 
-use super::{Architecture, ArchitectureError, Family, Preset, Settings};
+use super::architecture::Builder;
+use super::{Architecture, ArchitectureError, Family, FineTuning, Settings};
 
-/// MobileNetV2 of width 0.35.
-pub(super) const MOBILENETV2_035: Architecture =
-    mobilenet("mobilenetv2_035", "untrained", |s| build(&W035, s));
-/// MobileNetV2 of width 0.5.
-pub(super) const MOBILENETV2_050: Architecture =
-    mobilenet("mobilenetv2_050", "lamb_in1k", |s| build(&W050, s));
-/// MobileNetV2 of width 0.75.
-pub(super) const MOBILENETV2_075: Architecture =
-    mobilenet("mobilenetv2_075", "untrained", |s| build(&W075, s));
-/// MobileNetV2 as published.
-pub(super) const MOBILENETV2_100: Architecture =
-    Architecture { renames: TORCHVISION, ..mobilenet("mobilenetv2_100", "ra_in1k", |s| build(&W100, s)) };
-/// MobileNetV2, 1.1 times as wide and 1.2 times as deep.
-pub(super) const MOBILENETV2_110D: Architecture =
-    mobilenet("mobilenetv2_110d", "ra_in1k", |s| build(&W110D, s));
-/// MobileNetV2, 1.2 times as wide and 1.4 times as deep.
-pub(super) const MOBILENETV2_120D: Architecture =
-    mobilenet("mobilenetv2_120d", "ra_in1k", |s| build(&W120D, s));
-/// MobileNetV2 of width 1.4.
-pub(super) const MOBILENETV2_140: Architecture = mobilenet("mobilenetv2_140", "ra_in1k", |s| build(&W140, s));
+/// Inverted residuals.
+pub(super) static FAMILY: Family =
+    Family { name: "mobilenet_v2", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
 
-const fn mobilenet(
-    name: &'static str,
-    tag: &'static str,
-    graph: fn(&Settings) -> Result<Graph, ArchitectureError>,
-) -> Architecture {
-    let preset = Preset::new(tag, 224, 0.875);
-    Architecture { name, family: Family::MobilenetV2, preset, head: "classifier", renames: &[], graph }
+static NETWORKS: [Architecture; 7] = [
+    mobilenet("mobilenetv2_035", |s| build(&W035, s)),
+    mobilenet("mobilenetv2_050", |s| build(&W050, s)),
+    mobilenet("mobilenetv2_075", |s| build(&W075, s)),
+    Architecture { renames: TORCHVISION, ..mobilenet("mobilenetv2_100", |s| build(&W100, s)) },
+    mobilenet("mobilenetv2_110d", |s| build(&W110D, s)),
+    mobilenet("mobilenetv2_120d", |s| build(&W120D, s)),
+    mobilenet("mobilenetv2_140", |s| build(&W140, s)),
+];
+
+const fn mobilenet(name: &'static str, graph: Builder) -> Architecture {
+    Architecture { name, family: &FAMILY, head: "classifier", renames: &[], graph }
 }
 
 const W035: Shape = Shape::wide("mobilenetv2_035", 0.35);
@@ -227,6 +216,7 @@ const TORCHVISION: &[Rule] = &[
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::super::find;
     use super::*;
 
     #[test]
@@ -256,7 +246,10 @@ mod tests {
 
     #[test]
     fn only_blocks_that_keep_their_shape_are_residual() {
-        let graph = MOBILENETV2_100.build(&Settings { drop_path: 0.2, ..Settings::classes(3) }).unwrap();
+        let graph = find("mobilenetv2_100")
+            .unwrap()
+            .build(&Settings { drop_path: 0.2, ..Settings::classes(3) })
+            .unwrap();
         let adds: Vec<&str> = graph
             .nodes()
             .iter()

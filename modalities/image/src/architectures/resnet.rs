@@ -7,51 +7,30 @@ use tk_engine::blocks::{BATCH_NORM_EPSILON, classify, conv_norm, residual};
 use tk_engine::graph::{Activation, AveragePool, Conv2d, Divisor, Init, Kind, Op, Window};
 use tk_engine::{Graph, GraphBuilder, Value};
 
-use super::{Architecture, ArchitectureError, Family, Preset, Settings, StemType};
+use super::architecture::Builder;
+use super::{Architecture, ArchitectureError, Family, FineTuning, Settings, StemType};
 
-/// ResNet-10-T: a deep tiered stem, one basic block a stage.
-pub(super) const RESNET10T: Architecture =
-    resnet("resnet10t", |s| build(&T10, s), Preset::new("c3_in1k", 176, 0.875).test(224, 0.95));
-/// ResNet-14-T: a deep tiered stem, one bottleneck a stage.
-pub(super) const RESNET14T: Architecture =
-    resnet("resnet14t", |s| build(&T14, s), Preset::new("c3_in1k", 176, 0.875).test(224, 0.95));
-/// ResNet-18.
-pub(super) const RESNET18: Architecture =
-    resnet("resnet18", |s| build(&R18, s), Preset::new("a1_in1k", 224, 0.95).test(288, 1.0));
-/// ResNet-18-D.
-pub(super) const RESNET18D: Architecture =
-    resnet("resnet18d", |s| build(&D18, s), Preset::new("ra2_in1k", 224, 0.875).test(288, 0.95));
-/// ResNet-26.
-pub(super) const RESNET26: Architecture =
-    resnet("resnet26", |s| build(&R26, s), Preset::new("bt_in1k", 224, 0.875).test(288, 0.95));
-/// ResNet-26-D.
-pub(super) const RESNET26D: Architecture =
-    resnet("resnet26d", |s| build(&D26, s), Preset::new("bt_in1k", 224, 0.875).test(288, 0.95));
-/// ResNet-34.
-pub(super) const RESNET34: Architecture =
-    resnet("resnet34", |s| build(&R34, s), Preset::new("a1_in1k", 224, 0.95).test(288, 1.0));
-/// ResNet-34-D.
-pub(super) const RESNET34D: Architecture =
-    resnet("resnet34d", |s| build(&D34, s), Preset::new("ra2_in1k", 224, 0.875).test(288, 0.95));
-/// ResNet-50.
-pub(super) const RESNET50: Architecture =
-    resnet("resnet50", |s| build(&R50, s), Preset::new("a1_in1k", 224, 0.95).test(288, 1.0));
-/// ResNet-50-D.
-pub(super) const RESNET50D: Architecture =
-    resnet("resnet50d", |s| build(&D50, s), Preset::new("ra2_in1k", 224, 0.875).test(288, 0.95));
-/// ResNet-101.
-pub(super) const RESNET101: Architecture =
-    resnet("resnet101", |s| build(&R101, s), Preset::new("a1h_in1k", 224, 0.95).test(288, 1.0));
-/// ResNet-152.
-pub(super) const RESNET152: Architecture =
-    resnet("resnet152", |s| build(&R152, s), Preset::new("a1h_in1k", 224, 0.95).test(288, 1.0));
+/// Residual networks.
+pub(super) static FAMILY: Family =
+    Family { name: "resnet", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
 
-const fn resnet(
-    name: &'static str,
-    graph: fn(&Settings) -> Result<Graph, ArchitectureError>,
-    preset: Preset,
-) -> Architecture {
-    Architecture { name, family: Family::Resnet, preset, head: "fc", renames: &[], graph }
+static NETWORKS: [Architecture; 12] = [
+    resnet("resnet10t", |s| build(&T10, s)),
+    resnet("resnet14t", |s| build(&T14, s)),
+    resnet("resnet18", |s| build(&R18, s)),
+    resnet("resnet18d", |s| build(&D18, s)),
+    resnet("resnet26", |s| build(&R26, s)),
+    resnet("resnet26d", |s| build(&D26, s)),
+    resnet("resnet34", |s| build(&R34, s)),
+    resnet("resnet34d", |s| build(&D34, s)),
+    resnet("resnet50", |s| build(&R50, s)),
+    resnet("resnet50d", |s| build(&D50, s)),
+    resnet("resnet101", |s| build(&R101, s)),
+    resnet("resnet152", |s| build(&R152, s)),
+];
+
+const fn resnet(name: &'static str, graph: Builder) -> Architecture {
+    Architecture { name, family: &FAMILY, head: "fc", renames: &[], graph }
 }
 
 const R18: Shape = Shape::plain("resnet18", Block::Basic, [2, 2, 2, 2]);
@@ -263,12 +242,14 @@ impl Step {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::super::ModelArgs;
+    use super::super::find;
     use super::*;
 
     #[test]
     fn narrower_stages_keep_the_stem() {
         let model_args = ModelArgs { channels: Some(vec![36, 72, 144, 288]), ..ModelArgs::default() };
-        let graph = RESNET18.build(&Settings { model_args, ..Settings::classes(5) }).unwrap();
+        let graph =
+            find("resnet18").unwrap().build(&Settings { model_args, ..Settings::classes(5) }).unwrap();
         let shape = |name: &str| graph.parameters()[graph.parameter(name).unwrap()].shape.clone();
         assert_eq!(shape("conv1.weight"), [64, 3, 7, 7]);
         assert_eq!(shape("layer1.0.downsample.0.weight"), [36, 64, 1, 1]);
@@ -277,7 +258,7 @@ mod tests {
 
     #[test]
     fn residual_branches_start_as_nothing() {
-        let graph = RESNET50.build(&Settings::classes(2)).unwrap();
+        let graph = find("resnet50").unwrap().build(&Settings::classes(2)).unwrap();
         let init = |name: &str| graph.parameters()[graph.parameter(name).unwrap()].init;
         assert_eq!(init("layer3.2.bn3.weight"), Init::Zeros);
         assert_eq!(init("layer3.2.bn2.weight"), Init::Ones);
@@ -286,7 +267,8 @@ mod tests {
 
     #[test]
     fn drop_path_grows_linearly_to_its_rate() {
-        let graph = RESNET18.build(&Settings { drop_path: 0.7, ..Settings::classes(2) }).unwrap();
+        let graph =
+            find("resnet18").unwrap().build(&Settings { drop_path: 0.7, ..Settings::classes(2) }).unwrap();
         let rates: Vec<f64> = graph
             .nodes()
             .iter()
@@ -308,7 +290,10 @@ mod tests {
             (ModelArgs { layers: Some(vec![1, 1, 0, 1]), ..ModelArgs::default() }, "layers"),
             (ModelArgs { stem_width: Some(0), ..ModelArgs::default() }, "stem_width"),
         ] {
-            let error = RESNET18.build(&Settings { model_args, ..Settings::classes(2) }).unwrap_err();
+            let error = find("resnet18")
+                .unwrap()
+                .build(&Settings { model_args, ..Settings::classes(2) })
+                .unwrap_err();
             assert!(error.to_string().contains(setting), "{error}");
         }
     }

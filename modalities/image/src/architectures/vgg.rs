@@ -9,30 +9,26 @@ use tk_engine::graph::{Activation, AdaptivePool, Conv2d, Op, When, Window};
 use tk_engine::{Graph, GraphBuilder, Value};
 use tk_transfer::checkpoint::Rule;
 
-use super::{Architecture, ArchitectureError, Family, Preset, Settings};
-use crate::data::Interpolation;
+use super::architecture::Builder;
+use super::{Architecture, ArchitectureError, Family, FineTuning, Settings};
 
-/// VGG-11.
-pub(super) const VGG11: Architecture = vgg("vgg11", |s| build("vgg11", &V11, Norm::None, s));
-/// VGG-11 with batch-norm.
-pub(super) const VGG11_BN: Architecture = vgg("vgg11_bn", |s| build("vgg11_bn", &V11, Norm::Batch, s));
-/// VGG-13.
-pub(super) const VGG13: Architecture = vgg("vgg13", |s| build("vgg13", &V13, Norm::None, s));
-/// VGG-13 with batch-norm.
-pub(super) const VGG13_BN: Architecture = vgg("vgg13_bn", |s| build("vgg13_bn", &V13, Norm::Batch, s));
-/// VGG-16.
-pub(super) const VGG16: Architecture = vgg("vgg16", |s| build("vgg16", &V16, Norm::None, s));
-/// VGG-16 with batch-norm.
-pub(super) const VGG16_BN: Architecture = vgg("vgg16_bn", |s| build("vgg16_bn", &V16, Norm::Batch, s));
-/// VGG-19.
-pub(super) const VGG19: Architecture = vgg("vgg19", |s| build("vgg19", &V19, Norm::None, s));
-/// VGG-19 with batch-norm.
-pub(super) const VGG19_BN: Architecture = vgg("vgg19_bn", |s| build("vgg19_bn", &V19, Norm::Batch, s));
+/// Plain stacks of 3×3 convolutions.
+pub(super) static FAMILY: Family =
+    Family { name: "vgg", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
 
-const fn vgg(name: &'static str, graph: fn(&Settings) -> Result<Graph, ArchitectureError>) -> Architecture {
-    let preset =
-        Preset::new("tv_in1k", 224, 0.875).interpolation(Interpolation::Bilinear).licence("BSD-3-Clause");
-    Architecture { name, family: Family::Vgg, preset, head: "head.fc", renames: TORCHVISION, graph }
+static NETWORKS: [Architecture; 8] = [
+    vgg("vgg11", |s| build("vgg11", &V11, Norm::None, s)),
+    vgg("vgg11_bn", |s| build("vgg11_bn", &V11, Norm::Batch, s)),
+    vgg("vgg13", |s| build("vgg13", &V13, Norm::None, s)),
+    vgg("vgg13_bn", |s| build("vgg13_bn", &V13, Norm::Batch, s)),
+    vgg("vgg16", |s| build("vgg16", &V16, Norm::None, s)),
+    vgg("vgg16_bn", |s| build("vgg16_bn", &V16, Norm::Batch, s)),
+    vgg("vgg19", |s| build("vgg19", &V19, Norm::None, s)),
+    vgg("vgg19_bn", |s| build("vgg19_bn", &V19, Norm::Batch, s)),
+];
+
+const fn vgg(name: &'static str, graph: Builder) -> Architecture {
+    Architecture { name, family: &FAMILY, head: "head.fc", renames: TORCHVISION, graph }
 }
 
 /// torchvision's classifier: linear layers over the flattened 512×7×7 map.
@@ -131,11 +127,12 @@ fn pre_logits(b: &mut GraphBuilder, map: Value, hidden: usize, drop_rate: f64) -
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::super::ModelArgs;
+    use super::super::find;
     use super::*;
 
     #[test]
     fn small_pictures_are_stretched_and_large_ones_averaged() {
-        let graph = VGG16.build(&Settings::classes(3)).unwrap();
+        let graph = find("vgg16").unwrap().build(&Settings::classes(3)).unwrap();
         for (height, width, expected) in [(224, 224, [1, 1]), (96, 64, [1, 1]), (256, 320, [2, 4])] {
             let shapes = graph.infer(&[vec![2, height, width, 3]]).unwrap();
             let map = graph.stages()[graph.stage("pre_logits").unwrap()].output;
@@ -159,7 +156,7 @@ mod tests {
                 "`mlp_ratio` of vgg16_bn: expected a number from",
             ),
         ] {
-            let error = VGG16_BN.build(&settings).unwrap_err().to_string();
+            let error = find("vgg16_bn").unwrap().build(&settings).unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");
         }
     }

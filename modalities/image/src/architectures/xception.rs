@@ -7,17 +7,14 @@ use tk_engine::blocks::{BATCH_NORM_EPSILON, classify, conv_norm, depthwise};
 use tk_engine::graph::{Activation, Conv2d, Op, Window};
 use tk_engine::{Graph, GraphBuilder, Value};
 
-use super::{Architecture, ArchitectureError, Family, Preset, Settings};
+use super::{Architecture, ArchitectureError, Family, FineTuning, Settings};
 
 /// Xception.
-pub(super) const LEGACY_XCEPTION: Architecture = Architecture {
-    name: NAME,
-    family: Family::Xception,
-    preset: Preset::new("tf_in1k", 299, 0.8975).normalisation([0.5; 3], [0.5; 3]),
-    head: "fc",
-    renames: &[],
-    graph: build,
-};
+pub(super) static FAMILY: Family =
+    Family { name: "xception", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
+
+static NETWORKS: [Architecture; 1] =
+    [Architecture { name: NAME, family: &FAMILY, head: "fc", renames: &[], graph: build }];
 
 const NAME: &str = "legacy_xception";
 
