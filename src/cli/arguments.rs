@@ -33,6 +33,14 @@ pub enum Command {
     Cache(Cache),
     /// Measure how fast a model runs and trains here
     Bench(Bench),
+    /// Write what completes commands in a shell: `tk completions bash > FILE`
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
@@ -90,7 +98,8 @@ pub struct Train {
     /// Samples of one group never straddle a split or fold: a column, name:REGEX or dir
     #[arg(long, value_name = "COL")]
     pub group: Option<String>,
-    /// The model: for photographs `small` (the embedded default), ARCHITECTURE=FILE, or a folder with config.json; for texts a folder
+    /// The model: for photographs `small` (the embedded default), ARCHITECTURE=FILE, or a folder with config.json; for texts a folder.
+    /// Several, joined by commas, are compared in features mode
     #[arg(short, long)]
     pub model: Option<String>,
     /// How much is adapted; features if nothing is said

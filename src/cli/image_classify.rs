@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use transferkit::image::{Classify, Photographs, Settings, draw_demo};
 
-use super::Failure;
 use super::arguments::ImageClassify;
 use super::train::{self, Check, said};
+use super::{Failure, leaderboard};
 
 /// Where the drawn data lie in a run's folder.
 const DEMO: &str = "demo";
@@ -28,6 +28,9 @@ pub fn run(arguments: ImageClassify) -> Result<(), Failure> {
 
 /// Draws the data, and goes on with them.
 fn demo(arguments: &ImageClassify, mut settings: Settings) -> Result<(), Failure> {
+    if leaderboard::models(&settings).is_some() {
+        return Err(Failure::usage("--demo takes one model").help("compare several on data of your own"));
+    }
     let began = Instant::now();
     let failed = |error: std::io::Error| Failure::error(format!("no temporary folder: {error}"));
     let seed = settings.seed.unwrap_or(0);

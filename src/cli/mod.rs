@@ -15,6 +15,7 @@ mod show;
 mod texts;
 
 mod image_classify;
+mod leaderboard;
 mod resume;
 mod text_classify;
 mod train;
@@ -25,6 +26,7 @@ mod predict;
 
 mod bench;
 mod cache;
+mod completions;
 mod models;
 
 use std::process::ExitCode;
@@ -69,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Models(arguments) => models::run(arguments),
         Command::Cache(arguments) => cache::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     })
 }
 

@@ -7,16 +7,19 @@ use std::time::{Duration, Instant};
 use tk_transfer::data::Labelled;
 use tk_transfer::prefix::PrefixStore;
 use toml::{Table, Value};
-use transferkit::classify::{Classify, Modality, Outlook, Settings};
+use transferkit::classify::{Classify, Modality, Outlook, Run, Settings};
 
 use super::arguments::{Train, Work};
 use super::run_folder::{self, Existing};
 use super::show::{self, Show, quoted};
-use super::{Failure, console, environment};
+use super::{Failure, console, environment, leaderboard};
 
 /// Runs a command on the data that settings name.
 pub fn run<M: Modality>(arguments: &Train, settings: Settings) -> Result<(), Failure> {
     let began = Instant::now();
+    if let Some(models) = leaderboard::models(&settings) {
+        return leaderboard::run::<M>(arguments, &settings, &models);
+    }
     if arguments.dry_run {
         return dry_run::<M>(arguments, settings);
     }
@@ -69,6 +72,26 @@ pub fn train<M: Modality>(
     folder: &Path,
     work: &Work,
 ) -> Result<(), Failure> {
+    let run = fit_and_save(job, data, folder, work)?;
+    if work.json {
+        let mut summary = serde_json::json!({ "event": "summary", "run": folder });
+        if let (Some(fields), Ok(serde_json::Value::Object(more))) =
+            (summary.as_object_mut(), serde_json::to_value(run.summary()))
+        {
+            fields.extend(more);
+        }
+        return console::json(&summary);
+    }
+    show::close(&run, folder, &data.root().display().to_string())
+}
+
+/// Trains and saves, stopping at signals.
+pub fn fit_and_save<M: Modality>(
+    job: Classify<'_, M>,
+    data: &M::Dataset,
+    folder: &Path,
+    work: &Work,
+) -> Result<Run<M>, Failure> {
     if !(work.checkpoint_every.is_finite() && work.checkpoint_every >= 0.0) {
         return Err(Failure::usage("--checkpoint-every takes seconds, at least 0"));
     }
@@ -86,17 +109,7 @@ pub fn train<M: Modality>(
     report.command = std::env::args().map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
     report.next = Some(next);
     run.save(folder)?;
-    shown?;
-    if work.json {
-        let mut summary = serde_json::json!({ "event": "summary", "run": folder });
-        if let (Some(fields), Ok(serde_json::Value::Object(more))) =
-            (summary.as_object_mut(), serde_json::to_value(run.summary()))
-        {
-            fields.extend(more);
-        }
-        return console::json(&summary);
-    }
-    show::close(&run, folder, &root)
+    shown.map(|()| run)
 }
 
 fn limited<'a, M: Modality>(

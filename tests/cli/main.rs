@@ -7,6 +7,7 @@ mod bad_input;
 mod bad_models;
 mod bad_places;
 mod demo;
+mod leaderboard;
 mod photographs;
 mod precision;
 mod stopping;

@@ -144,3 +144,13 @@ fn a_test_part_is_scored_once_at_the_end() {
     assert_eq!((&summary["samples"]["train"], &summary["samples"]["test"]), (&30.into(), &10.into()));
     assert!(summary["test"]["accuracy"].is_number());
 }
+
+#[test]
+fn shells_are_told_the_commands() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = place.ok(&["completions", shell]).out;
+        assert!(script.contains("image-classify") && script.contains("unfreeze"), "{shell}");
+    }
+    assert_eq!(place.tk(&["completions", "cmd"]).code, 2);
+}

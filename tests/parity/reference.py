@@ -1,6 +1,8 @@
 """Writes what timm computes for formula-filled networks: expected/NAME.json, which the Rust parity tests compare with.
 
-    python reference.py resnet18 mobilenetv2_050          # or no name: all of them
+    python reference.py                        # those that are kept beside the tests: the smallest of each family, and variants
+    python reference.py --all FOLDER           # every network of expected/parameters.json, into FOLDER
+    python reference.py resnet18 mobilenetv2_050
 
 Needs torch and timm; the tests themselves need neither. The fields are described in README.md.
 """
@@ -21,39 +23,57 @@ CLASSES = 10
 BATCH = 4
 DIGITS = 9
 
-# The modules whose outputs are recorded as stages, by network family.
-_RESNET = ["maxpool", "layer1", "layer2", "layer3", "layer4"]
-_MOBILENET = ["bn1", *[f"blocks.{index}" for index in range(7)], "bn2"]
-_VGG16 = [*[f"features.{index}" for index in (4, 9, 16, 23, 30)], "pre_logits"]
-_VGG16_BN = [*[f"features.{index}" for index in (6, 13, 23, 33, 43)], "pre_logits"]
-_MOBILENET_V1 = ["bn1", *[f"blocks.{index}" for index in range(5)], "bn2"]
-_INCEPTION = ["Pool2", *[f"Mixed_{part}" for part in "5b 5c 5d 6a 6b 6c 6d 6e 7a 7b 7c".split()]]
-_XCEPTION = ["act2", *[f"block{number}" for number in range(1, 13)], "act4"]
-NETWORKS = {
-    "resnet18": _RESNET,
-    "resnet18d": _RESNET,
-    "resnet50": _RESNET,
-    "vgg16": _VGG16,
-    "vgg16_bn": _VGG16_BN,
-    "mobilenetv2_100": _MOBILENET,
-    "mobilenetv2_050": _MOBILENET,
-    "mobilenetv1_100h": _MOBILENET_V1,
-    "inception_v3": _INCEPTION,
-    "legacy_xception": _XCEPTION,
-}
+# Those whose numbers are kept beside the tests.
+KEPT = [
+    "resnet18",
+    "resnet18d",
+    "resnet50",
+    "vgg16",
+    "vgg16_bn",
+    "mobilenetv2_100",
+    "mobilenetv2_050",
+    "mobilenetv1_100h",
+    "inception_v3",
+    "legacy_xception",
+]
+
+
+def stages(name: str, model: torch.nn.Module) -> list[str]:
+    """The modules whose outputs are recorded: those that end our stages, in their order, up to the pool."""
+    if name.startswith("resnet"):
+        return ["maxpool", "layer1", "layer2", "layer3", "layer4"]
+    if name.startswith("vgg"):
+        pools = [index for index, layer in enumerate(model.features) if isinstance(layer, torch.nn.MaxPool2d)]
+        return [*[f"features.{index}" for index in pools], "pre_logits"]
+    if name.startswith("inception_v3"):
+        return ["Pool2", *[f"Mixed_{part}" for part in "5b 5c 5d 6a 6b 6c 6d 6e 7a 7b 7c".split()]]
+    if name.startswith("legacy_xception"):
+        return ["act2", *[f"block{number}" for number in range(1, 13)], "act4"]
+    # MobileNets and their kin.
+    last = ["bn2"] if isinstance(getattr(model, "conv_head", None), torch.nn.Conv2d) else []
+    return ["bn1", *[f"blocks.{index}" for index in range(len(model.blocks))], *last]
+
+
+def of(name: str, by_prefix: dict, otherwise):
+    """What a table says of a network: the entry of the longest of its keys that the name begins with."""
+    fitting = [prefix for prefix in by_prefix if name.startswith(prefix)]
+    return by_prefix[max(fitting, key=len)] if fitting else otherwise
+
 
 # timm's arguments besides the count of classes. VGG's first hidden layer alone has 103 million weights: too many to fill,
 # differentiate and probe in f64 in a test that is run often. A 32nd of its width has the same operators and names.
-_NARROW = {"mlp_ratio": 1 / 32}
 MODEL_ARGS = {
     "resnet18d": {"channels": [32, 64, 160, 288], "stem_width": 16},
-    "vgg16": _NARROW,
-    "vgg16_bn": _NARROW,
+    "vgg": {"mlp_ratio": 1 / 32},
 }
 
 # Norms' weights times this. Without shortcuts the filled norms make numbers smaller with each layer; after depthwise and 1 × 1
 # convolutions in a row, both filled as if a ReLU stood before them, numbers grow.
-NORM_GAIN = {"inception_v3": 1.375, "mobilenetv1_100h": 1.375, "legacy_xception": 0.75}
+NORM_GAIN = {"inception_v3": 1.375, "mobilenetv1": 1.375, "legacy_xception": 0.75}
+
+# Sides of the input pictures in pixels.
+SIZE = 64
+SIZES = {"inception_v3": 91}
 
 
 def rounded(value: float) -> float:
@@ -68,22 +88,22 @@ def numbers(values: torch.Tensor) -> list[float]:
 
 def filled(name: str) -> torch.nn.Module:
     """A timm network whose parameters and buffers are those of the generator."""
-    model = timm.create_model(name, num_classes=CLASSES, **MODEL_ARGS.get(name, {}))
+    model = timm.create_model(name, num_classes=CLASSES, **of(name, MODEL_ARGS, {}))
     state = model.state_dict()
     for key, value in state.items():
         if not key.endswith("num_batches_tracked"):
             filling = fill.tensor(key, tuple(value.shape))
             is_norm = key.endswith(".weight") and value.ndim == 1
-            value.copy_(torch.from_numpy(filling * np.float32(NORM_GAIN.get(name, 1.0)) if is_norm else filling))
+            value.copy_(torch.from_numpy(filling * np.float32(of(name, NORM_GAIN, 1.0)) if is_norm else filling))
     return model.eval()
 
 
-def stage_outputs(model: torch.nn.Module, stages: list[str], inputs: torch.Tensor) -> tuple[torch.Tensor, dict]:
+def stage_outputs(model: torch.nn.Module, modules: list[str], inputs: torch.Tensor) -> tuple[torch.Tensor, dict]:
     """The logits, and each stage's output by its name."""
     outputs = {}
     hooks = [
         model.get_submodule(stage).register_forward_hook(lambda _, __, out, stage=stage: outputs.update({stage: out}))
-        for stage in stages
+        for stage in modules
     ]
     with torch.no_grad():
         logits = model(inputs)
@@ -92,9 +112,9 @@ def stage_outputs(model: torch.nn.Module, stages: list[str], inputs: torch.Tenso
     return logits, outputs
 
 
-def check_filling(model: torch.nn.Module, stages: list[str], inputs: torch.Tensor) -> None:
+def check_filling(model: torch.nn.Module, modules: list[str], inputs: torch.Tensor) -> None:
     """Fails unless the filling preserves variance and every stage matters for the logits: else the test proves little."""
-    logits, outputs = stage_outputs(model, stages, inputs)
+    logits, outputs = stage_outputs(model, modules, inputs)
     spread = (logits - logits.mean(0)).std().item()
     assert 1e-3 < spread, f"the logits hardly depend on the picture: their deviation over the batch is {spread:.1e}"
     for stage, output in outputs.items():
@@ -144,25 +164,25 @@ def step(model: torch.nn.Module, inputs: torch.Tensor, training: bool) -> dict:
     return described
 
 
-def reference(name: str, size: int) -> dict:
+def reference(name: str) -> dict:
     """Everything the parity test of a network compares with."""
-    stages = NETWORKS[name]
     model = filled(name)
+    modules, size, norm_gain = stages(name, model), of(name, SIZES, SIZE), of(name, NORM_GAIN, None)
     single = torch.from_numpy(fill.image(BATCH, size))
     with torch.no_grad():
         single_logits = model(single)
     model = model.double()
     inputs = single.double()
-    check_filling(model, stages, inputs)
-    logits, outputs = stage_outputs(model, stages, inputs)
+    check_filling(model, modules, inputs)
+    logits, outputs = stage_outputs(model, modules, inputs)
     with torch.no_grad():
         pooled = model.forward_head(model.forward_features(inputs), pre_logits=True)
     assert math.isfinite(logits.sum().item())
     return {
         "format": 1,
         "network": name,
-        "model_args": MODEL_ARGS.get(name, {}),
-        **({"norm_gain": NORM_GAIN[name]} if name in NORM_GAIN else {}),
+        "model_args": of(name, MODEL_ARGS, {}),
+        **({"norm_gain": norm_gain} if norm_gain else {}),
         "size": size,
         "batch": BATCH,
         "classes": CLASSES,
@@ -171,7 +191,7 @@ def reference(name: str, size: int) -> dict:
         "logits": numbers(logits),
         "logits_f32_deviation": rounded((single_logits.double() - logits).abs().max().item()),
         "pooled": describe_stage(pooled),
-        "stages": {stage: describe_stage(outputs[stage]) for stage in stages},
+        "stages": [{"module": module, **describe_stage(outputs[module])} for module in modules],
         "step_frozen_norm": step(model, inputs, training=False),
         "step_batch_norm": step(model, inputs, training=True),
     }
@@ -179,20 +199,21 @@ def reference(name: str, size: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("networks", nargs="*", metavar="NAME", help=f"of {', '.join(NETWORKS)}; default: all")
-    parser.add_argument("--size", type=int, default=64, help="side of the input picture in pixels")
+    parser.add_argument("networks", nargs="*", metavar="NAME", help=f"default: {', '.join(KEPT)}")
+    parser.add_argument("--all", type=Path, metavar="FOLDER", help="write every network's numbers into this folder")
     arguments = parser.parse_args()
-    unknown = sorted(set(arguments.networks) - set(NETWORKS))
-    if unknown:
-        parser.error(f"unknown network {unknown[0]}; there are {', '.join(NETWORKS)}")
-    folder = Path(__file__).parent / "expected"
-    for name in arguments.networks or NETWORKS:
-        found = reference(name, arguments.size)
+    beside = Path(__file__).parent / "expected"
+    folder, names = arguments.all or beside, arguments.networks or KEPT
+    if arguments.all:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = [network["name"] for network in json.loads((beside / "parameters.json").read_text())["networks"]]
+    for name in names:
+        found = reference(name)
         text = json.dumps(found, separators=(",", ":"))
-        assert len(text) < 60_000, f"{name}: {len(text)} bytes are too many to keep beside the test"
+        assert arguments.all or len(text) < 60_000, f"{name}: {len(text)} bytes are too many to keep beside the test"
         (folder / f"{name}.json").write_text(text + "\n")
-        deviations = " ".join(f"{stage['std']:.2f}" for stage in found["stages"].values())
-        print(f"{name}: {len(text)} bytes; stage deviations {deviations}; loss {found['step_frozen_norm']['loss']:.4f}")
+        deviations = " ".join(f"{stage['std']:.2f}" for stage in found["stages"])
+        print(f"{name}: {len(text)} bytes; stage deviations {deviations}; loss {found['step_frozen_norm']['loss']:.4f}", flush=True)
 
 
 if __name__ == "__main__":

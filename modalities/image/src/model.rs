@@ -23,7 +23,7 @@ static EMBEDDED_CONFIG: &str = include_str!("../../../weights/small/config.json"
 pub enum Origin {
     /// The default that this library carries.
     Embedded,
-    /// A folder with `config.json` and `model.safetensors` (or `pytorch_model.bin`).
+    /// A folder with `config.json` and `model.safetensors` (or its shards, or `pytorch_model.bin`).
     Folder(PathBuf),
     /// A checkpoint file of the named architecture.
     File {
@@ -266,9 +266,14 @@ fn folder_files(folder: &Path) -> Result<(Config, PathBuf), ModelError> {
         )
     })?;
     let config = Config::from_json(&text)?;
-    let weights = ["model.safetensors", "pytorch_model.bin"]
+    let weights = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"]
         .into_iter()
         .map(|name| folder.join(name))
         .find(|path| path.is_file());
-    Ok((config, weights.ok_or_else(|| missing("it has neither model.safetensors nor pytorch_model.bin"))?))
+    Ok((
+        config,
+        weights.ok_or_else(|| {
+            missing("it has no model.safetensors, whole or sharded, and no pytorch_model.bin")
+        })?,
+    ))
 }

@@ -5,8 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Deserialize;
 use tk_engine::cpu::{Machine, Plan};
@@ -14,7 +15,7 @@ use tk_engine::graph::{Graph, Kind};
 use tk_engine::reference::{Precision, Reference};
 use tk_engine::testing::{fill_all_scaled, pictures, signed};
 use tk_engine::{GraphBuilder, Inference, Optimizer, Parameters, StepKey, Tensor, TrainSpec, Training};
-use tk_image::architectures::{ModelArgs, Settings, find};
+use tk_image::architectures::{FAMILIES, ModelArgs, Settings, architectures, find};
 
 /// Of logits, moments and single values, relative to the largest logit or the stage's deviation; of gradients, relative
 /// to their norm.
@@ -28,6 +29,7 @@ const ROUNDING: f64 = 1e-12;
 
 #[derive(Deserialize)]
 struct Expected {
+    network: String,
     size: usize,
     batch: usize,
     classes: usize,
@@ -36,7 +38,8 @@ struct Expected {
     norm_gain: f32,
     logits: Vec<f64>,
     pooled: Described,
-    stages: BTreeMap<String, Described>,
+    /// In the order of our stages, up to `pool`.
+    stages: Vec<Described>,
     step_frozen_norm: Step,
     step_batch_norm: Step,
 }
@@ -45,9 +48,11 @@ fn one() -> f32 {
     1.0
 }
 
-/// An output: its shape with channels second, its moments, and values at places of the channels-first order.
+/// An output, of timm's module of that name: its shape with channels second, its moments, and values at places of the channels-first order.
 #[derive(Deserialize)]
 struct Described {
+    #[serde(default)]
+    module: Option<String>,
     shape: Vec<usize>,
     mean: f64,
     std: f64,
@@ -64,75 +69,52 @@ struct Step {
     running: BTreeMap<String, f64>,
 }
 
+/// The numbers that are kept: of every family the smallest network, and variants.
 #[test]
-fn resnet18() {
-    check("resnet18", &["maxpool", "layer1", "layer2", "layer3", "layer4"]);
+fn every_family_agrees_with_timm() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parity/expected");
+    let found = check_all(&folder);
+    for family in FAMILIES {
+        let is_checked = family.networks.iter().any(|network| found.contains(network.name));
+        assert!(is_checked, "no network of family {} has numbers of timm's", family.name);
+    }
 }
 
-/// The deep stem, and shortcuts halved by an average pool.
+/// The numbers of every network, which `tests/parity/reference.py --all FOLDER` wrote.
 #[test]
-fn resnet18d() {
-    check("resnet18d", &["maxpool", "layer1", "layer2", "layer3", "layer4"]);
+#[ignore = "needs TK_PARITY=FOLDER, which tests/parity/reference.py --all FOLDER fills in half an hour"]
+fn every_architecture_agrees_with_timm() {
+    let found = check_all(Path::new(&std::env::var_os("TK_PARITY").unwrap()));
+    let all: BTreeSet<String> = architectures().map(|network| network.name.to_owned()).collect();
+    assert_eq!(found, all);
 }
 
-#[test]
-fn resnet50() {
-    check("resnet50", &["maxpool", "layer1", "layer2", "layer3", "layer4"]);
+/// Checks the networks of a folder's files, two at a time, and returns their names.
+fn check_all(folder: &Path) -> BTreeSet<String> {
+    let is_network =
+        |path: &PathBuf| path.file_stem().is_some_and(|stem| find(&stem.to_string_lossy()).is_ok());
+    let networks: Vec<Expected> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(is_network)
+        .map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+        .collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(expected) = networks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    check(expected);
+                }
+            });
+        }
+    });
+    networks.into_iter().map(|expected| expected.network).collect()
 }
 
-#[test]
-fn vgg16() {
-    check("vgg16", &["features.4", "features.9", "features.16", "features.23", "features.30", "pre_logits"]);
-}
-
-#[test]
-fn vgg16_bn() {
-    check(
-        "vgg16_bn",
-        &["features.6", "features.13", "features.23", "features.33", "features.43", "pre_logits"],
-    );
-}
-
-#[test]
-fn mobilenetv1() {
-    let blocks = (0..5).map(|index| format!("blocks.{index}"));
-    let modules: Vec<String> =
-        ["bn1".to_owned()].into_iter().chain(blocks).chain(["bn2".to_owned()]).collect();
-    check("mobilenetv1_100h", &modules.iter().map(String::as_str).collect::<Vec<_>>());
-}
-
-#[test]
-fn mobilenetv2() {
-    let blocks = (0..7).map(|index| format!("blocks.{index}"));
-    let modules: Vec<String> =
-        ["bn1".to_owned()].into_iter().chain(blocks).chain(["bn2".to_owned()]).collect();
-    let modules: Vec<&str> = modules.iter().map(String::as_str).collect();
-    check("mobilenetv2_050", &modules);
-    check("mobilenetv2_100", &modules);
-}
-
-#[test]
-fn inception_v3() {
-    let modules = ["5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c"];
-    let modules: Vec<String> =
-        ["Pool2".to_owned()].into_iter().chain(modules.map(|part| format!("Mixed_{part}"))).collect();
-    check("inception_v3", &modules.iter().map(String::as_str).collect::<Vec<_>>());
-}
-
-#[test]
-fn legacy_xception() {
-    let blocks = (1..=12).map(|number| format!("block{number}"));
-    let modules: Vec<String> =
-        ["act2".to_owned()].into_iter().chain(blocks).chain(["act4".to_owned()]).collect();
-    check("legacy_xception", &modules.iter().map(String::as_str).collect::<Vec<_>>());
-}
-
-/// Everything that is known of a network. `modules` are timm's names of our stages, in their order, up to `pool`.
-fn check(name: &str, modules: &[&str]) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/parity/expected")
-        .join(format!("{name}.json"));
-    let expected: Expected = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+/// Everything that is known of a network.
+fn check(expected: &Expected) {
+    let name = &expected.network;
     let settings =
         Settings { model_args: expected.model_args.clone(), ..Settings::classes(expected.classes) };
     let graph = find(name).unwrap().build(&settings).unwrap();
@@ -140,10 +122,10 @@ fn check(name: &str, modules: &[&str]) {
     let input = pictures(expected.batch, expected.size).unwrap();
 
     let staged = with_stages_as_outputs(&graph);
-    assert_eq!(modules.len() + 2, staged.outputs().len());
+    assert_eq!(expected.stages.len() + 2, staged.outputs().len(), "{name}");
     let spec = spec(&graph);
     let mut reference = Reference::new(&staged, &parameters, &spec, Precision::F64).unwrap();
-    check_outputs(name, modules, &expected, &reference.run(std::slice::from_ref(&input)).unwrap(), F64);
+    check_outputs(expected, &reference.run(std::slice::from_ref(&input)).unwrap(), F64);
     drop(reference);
     // What a plan writes is what it folds and fuses, so stages are looked at in one plan and logits also in another.
     for graph in [&staged, &graph] {
@@ -152,7 +134,7 @@ fn check(name: &str, modules: &[&str]) {
         assert_eq!(plan.fallbacks(), [""; 0], "{name}");
         match outputs.len() {
             1 => check_numbers(name, &outputs[0].to_f64(), &expected.logits, largest(&expected.logits), F32),
-            _ => check_outputs(name, modules, &expected, &outputs, F32),
+            _ => check_outputs(expected, &outputs, F32),
         }
     }
 
@@ -177,10 +159,12 @@ fn spec(graph: &Graph) -> TrainSpec {
     spec
 }
 
-fn check_outputs(name: &str, modules: &[&str], expected: &Expected, outputs: &[Tensor], tolerance: f64) {
-    let (stages, [pooled, logits]) = outputs.split_at(modules.len()) else { panic!("{name}") };
-    for (module, stage) in modules.iter().zip(stages) {
-        check_described(&format!("{name} {module}"), stage, &expected.stages[*module], tolerance);
+fn check_outputs(expected: &Expected, outputs: &[Tensor], tolerance: f64) {
+    let name = &expected.network;
+    let (stages, [pooled, logits]) = outputs.split_at(expected.stages.len()) else { panic!("{name}") };
+    for (of_timm, stage) in expected.stages.iter().zip(stages) {
+        let module = of_timm.module.as_deref().unwrap();
+        check_described(&format!("{name} {module}"), stage, of_timm, tolerance);
     }
     check_described(&format!("{name} pooled"), pooled, &expected.pooled, tolerance);
     let scale = largest(&expected.logits);
