@@ -7,7 +7,8 @@ use super::kernels::narrow::{Quantization, Storage};
 use super::steps::{
     Activate, AddBroadcast, AddValues, Attend, Concatenate, Convolve, Drop, Fallback, Form, InvertedResidual,
     LookUp, MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows, PermuteAxes, Pool,
-    PoolKind, ReduceAxes, RenameAxes, ScaleAndShift, Scope, ShareRows, SliceAxis, Statistics, Step,
+    PoolKind, ReduceAxes, RenameAxes, RepeatAxis, ScaleAndShift, Scope, ShareRows, SliceAxis, Statistics,
+    Step,
 };
 use crate::graph::{Activation, Graph, Node, Op, Reduction, SliceRange, Value};
 use crate::{Precision, TrainSpec};
@@ -201,6 +202,7 @@ impl Compiler<'_> {
                 };
                 Box::new(SliceAxis { x, axis: *axis, start, output })
             }
+            Op::ExpandLike { .. } => Box::new(RepeatAxis { x, output }),
             Op::Reshape(_) => Box::new(RenameAxes { x, output }),
             Op::Permute(order) => Box::new(PermuteAxes { x, order: order.clone(), output }),
             Op::Affine { scale, shift } => {

@@ -85,6 +85,11 @@ pub enum Op {
         /// Which part of it.
         range: SliceRange,
     },
+    /// `x, like`: `x`, whose axis has size 1, repeated along it as often as `like` is long there.
+    ExpandLike {
+        /// The axis, the same of both.
+        axis: usize,
+    },
     /// `x`: axes in another order.
     Permute(Vec<usize>),
     /// `x`: the same numbers under another shape.
@@ -129,6 +134,7 @@ impl Op {
             Self::Attention(_) => "attention",
             Self::Gather => "gather",
             Self::Slice { .. } => "slice",
+            Self::ExpandLike { .. } => "expand-like",
             Self::Permute(_) => "permute",
             Self::Reshape(_) => "reshape",
             Self::Dropout { .. } => "dropout",

@@ -164,6 +164,15 @@ fn infer(node: &Node, read: &[&[usize]]) -> Result<Shape, ShapeError> {
             shape[*axis] = length;
             Ok(shape)
         }
+        Op::ExpandLike { axis } => {
+            need(
+                x.get(*axis) == Some(&1) && read[1].len() > *axis,
+                "an axis of size 1 that the second has too",
+            )?;
+            let mut shape = x.to_vec();
+            shape[*axis] = read[1][*axis];
+            Ok(shape)
+        }
         Op::Permute(order) => {
             let mut sorted = order.clone();
             sorted.sort_unstable();

@@ -54,6 +54,7 @@ pub fn forward_node(node: &Node, inputs: &[Tensor], behaviour: Behaviour<'_>) ->
         }
         (Op::Softmax, [x]) => normalisation::softmax(x),
         (Op::Gather, [indices, table]) => shape_ops::gather(indices, table),
+        (Op::ExpandLike { axis }, [x, like]) => shape_ops::expand(x, like, *axis),
         (Op::Slice { axis, range }, [x, like @ ..]) => shape_ops::slice(x, like.first(), *axis, *range),
         (Op::Permute(order), [x]) => x.permute(order.as_slice())?.contiguous(),
         (Op::Reshape(dimensions), [x]) => shape_ops::reshape(x, dimensions),

@@ -63,6 +63,13 @@ pub(super) fn slice(x: &Tensor, like: Option<&Tensor>, axis: usize, range: Slice
     x.narrow(axis, start, length)?.contiguous()
 }
 
+/// `x`, whose axis has size 1, repeated as often as `like` is long there.
+pub(super) fn expand(x: &Tensor, like: &Tensor, axis: usize) -> Result<Tensor> {
+    let mut shape = x.dims().to_vec();
+    shape[axis] = like.dim(axis)?;
+    x.broadcast_as(shape)?.contiguous()
+}
+
 /// The same numbers under another shape.
 pub(super) fn reshape(x: &Tensor, dimensions: &[Dimension]) -> Result<Tensor> {
     let known = |dimension: &Dimension| match dimension {

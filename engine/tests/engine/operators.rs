@@ -241,6 +241,11 @@ fn shapes() -> Vec<Case> {
         let rows = b.add("op", Op::Slice { axis: 0, range: SliceRange::Like { axis: 1 } }, &[table, x]);
         b.add("used", Op::Add, &[x, rows])
     }));
+    cases.push(case("expand like", &[2, 3, 4], |b, x| {
+        let token = parameter(b, "token", &[1, 1, 4]);
+        let tokens = b.add("op", Op::ExpandLike { axis: 0 }, &[token, x]);
+        b.add("joined", Op::Concat { axis: 1 }, &[tokens, x])
+    }));
     cases.push(single("permute", &shape, Op::Permute(vec![2, 0, 3, 1])));
     cases.push(single("reshape", &shape, Op::Reshape(vec![Same(0), Rest, Size(10)])));
     cases.push(gather());

@@ -10,7 +10,7 @@ use super::executors::{runs_alike, trains_alike};
 use super::operators::all;
 
 /// The names of all operators. A new operator belongs here and into the cases.
-const OPERATORS: [&str; 27] = [
+const OPERATORS: [&str; 28] = [
     "activation",
     "adaptive-average-pool",
     "add",
@@ -23,6 +23,7 @@ const OPERATORS: [&str; 27] = [
     "divide",
     "drop-path",
     "dropout",
+    "expand-like",
     "gather",
     "global-average-pool",
     "input",

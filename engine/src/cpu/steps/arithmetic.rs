@@ -162,7 +162,7 @@ fn walk(workspace: &Workspace, full: Value, operands: [Value; 2]) -> Walk<2> {
 }
 
 /// `into (+)= Σ dy · other` over all places where an operand has the same number.
-fn collect(
+pub(super) fn collect(
     workspace: &Workspace,
     (output, dy): (Value, &[f32]),
     operand: Value,

@@ -25,7 +25,7 @@ pub(crate) use fallback::Fallback;
 pub(crate) use inverted_residual::InvertedResidual;
 pub(crate) use lookup::LookUp;
 pub(crate) use matrix::MultiplyMatrices;
-pub(crate) use movement::{PermuteAxes, RenameAxes, SliceAxis};
+pub(crate) use movement::{PermuteAxes, RenameAxes, RepeatAxis, SliceAxis};
 pub(crate) use normalisation::{Normalise, Statistics};
 pub(crate) use pooling::{Pool, PoolKind};
 pub(crate) use regularisation::{Drop, Scope};

@@ -1,6 +1,6 @@
-//! What only moves numbers: reshapes, slices and permutations.
+//! What only moves numbers: reshapes, slices, repetitions and permutations.
 
-use super::arithmetic::give;
+use super::arithmetic::{collect, give};
 use super::convolution::hand_on;
 use super::{Mode, Step};
 use crate::Result;
@@ -72,6 +72,38 @@ impl Step for SliceAxis {
         give(workspace, self.x, |workspace, into, accumulate| {
             let dy = &dy[..workspace.len(self.output)];
             movement::unslice(&workspace.machine, self.sizes(workspace), dy, into, accumulate);
+        });
+        workspace.recycle(dy);
+        Ok(())
+    }
+}
+
+/// `output = x`, repeated along the axes that are 1 in it and not in the output.
+pub(crate) struct RepeatAxis {
+    pub x: Value,
+    pub output: Value,
+}
+
+impl Step for RepeatAxis {
+    fn output(&self) -> Value {
+        self.output
+    }
+
+    fn forward(&mut self, workspace: &mut Workspace, _: Mode) -> Result<()> {
+        let length = workspace.len(self.output);
+        let mut y = workspace.allocate(length);
+        let walk = Walk::broadcast(workspace.shape(self.output), [workspace.shape(self.x)]);
+        let (machine, x) = (&workspace.machine, workspace.get(self.x));
+        movement::spread(machine, &walk, 1.0, x, &mut y[..length], Accumulate::Overwrite);
+        workspace.put(self.output, y);
+        Ok(())
+    }
+
+    fn backward(&mut self, workspace: &mut Workspace) -> Result<()> {
+        let Some(dy) = workspace.take_gradient(self.output) else { return Ok(()) };
+        give(workspace, self.x, |workspace, into, accumulate| {
+            let share = &dy[..workspace.len(self.output)];
+            collect(workspace, (self.output, share), self.x, None, into, accumulate);
         });
         workspace.recycle(dy);
         Ok(())
