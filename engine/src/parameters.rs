@@ -98,6 +98,7 @@ fn initial(init: Init, shape: &[usize], mut stream: Stream) -> Vec<f32> {
     match init {
         Init::Zeros => vec![0.0; count],
         Init::Ones => vec![1.0; count],
+        Init::Constant(value) => vec![value as f32; count],
         Init::KaimingNormalFanOut => {
             let deviation = (2.0 / fan_out.max(1) as f64).sqrt();
             draw(&|stream| stream.normal() * deviation)

@@ -100,11 +100,12 @@ fn photographs(arguments: &Bench) -> Result<Subject, Failure> {
         Ok(_) if arguments.model != EMBEDDED => Origin::Random(arguments.model.clone()),
         _ => resolve_model(&arguments.model)?,
     };
-    let model = Model::open(&origin, Head::Published).map_err(Error::from)?;
-    let [height, width] = match arguments.size {
-        Some(size) => [size as usize; 2],
-        None => model.preprocess.input_size.map(|side| side as usize),
-    };
+    let mut model = Model::open(&origin, Head::Published).map_err(Error::from)?;
+    if let Some(size) = arguments.size {
+        model =
+            model.resized([size, size]).map_err(|error| Failure::usage(format!("--size {size}: {error}")))?;
+    }
+    let [height, width] = model.preprocess.input_size.map(|side| side as usize);
     let mut stream = Stream::new(0, &[Label::Text("bench")]);
     let numbers = (0..arguments.batch * height * width * 3).map(|_| stream.normal() as f32).collect();
     let inputs = vec![Tensor::new(&[arguments.batch, height, width, 3], numbers).map_err(Error::from)?];

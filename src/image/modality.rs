@@ -67,8 +67,9 @@ impl Modality for Photographs {
         let seed = settings.seed.unwrap_or(0);
         let mut model = Model::open(&resolve_model(&name)?, ModelHead::New { classes, seed })?;
         if let Some(size) = settings.size {
-            model.preprocess.input_size = [size, size];
-            model.preprocess.check().map_err(|error| Error::usage(format!("--size {size}: {error}")))?;
+            model = model
+                .resized([size, size])
+                .map_err(|error| Error::usage(format!("--size {size}: {error}")))?;
         }
         settings.size = Some(model.preprocess.input_size[0]);
         Ok(model)

@@ -47,7 +47,9 @@ def tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
         values *= math.sqrt(3.0 * gain / math.prod(shape[1:]))
     elif kind == "weight" and len(shape) == 1:
         values = 0.75 + 0.25 * values
-    elif kind in ("bias", "running_mean"):
+    elif kind == "gamma":
+        values = 0.75 + 0.25 * values
+    elif kind in ("bias", "running_mean", "cls_token", "pos_embed"):
         values *= 0.1
     elif kind == "running_var":
         values = 1.0 + 0.5 * values

@@ -22,7 +22,7 @@ FILE = Path(__file__).parent / "expected" / "parameters.json"
 CLASSES = 10
 
 # Networks whose published weights have names of torchvision's own.
-TORCHVISION = ["vgg11", "vgg16", "vgg16_bn", "mobilenet_v2"]
+TORCHVISION = ["vgg11", "vgg16", "vgg16_bn", "mobilenet_v2", "vit_b_16"]
 
 
 def tensors(network: dict) -> dict:

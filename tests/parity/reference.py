@@ -35,6 +35,8 @@ KEPT = [
     "mobilenetv1_100h",
     "inception_v3",
     "legacy_xception",
+    "deit_tiny_patch16_224",
+    "vit_small_patch14_dinov2",
 ]
 
 
@@ -49,6 +51,8 @@ def stages(name: str, model: torch.nn.Module) -> list[str]:
         return ["Pool2", *[f"Mixed_{part}" for part in "5b 5c 5d 6a 6b 6c 6d 6e 7a 7b 7c".split()]]
     if name.startswith("legacy_xception"):
         return ["act2", *[f"block{number}" for number in range(1, 13)], "act4"]
+    if name.startswith(("vit", "deit")):
+        return ["norm_pre", *[f"blocks.{index}" for index in range(len(model.blocks) - 1)], "norm"]
     # MobileNets and their kin.
     last = ["bn2"] if isinstance(getattr(model, "conv_head", None), torch.nn.Conv2d) else []
     return ["bn1", *[f"blocks.{index}" for index in range(len(model.blocks))], *last]
@@ -65,6 +69,10 @@ def of(name: str, by_prefix: dict, otherwise):
 MODEL_ARGS = {
     "resnet18d": {"channels": [32, 64, 160, 288], "stem_width": 16},
     "vgg": {"mlp_ratio": 1 / 32},
+    "vit": {"img_size": 64},
+    "deit": {"img_size": 64},
+    "vit_small_patch14_dinov2": {"img_size": 56},
+    "vit_base_patch14_dinov2": {"img_size": 56},
 }
 
 # Norms' weights times this. Without shortcuts the filled norms make numbers smaller with each layer; after depthwise and 1 × 1
@@ -73,7 +81,7 @@ NORM_GAIN = {"inception_v3": 1.375, "mobilenetv1": 1.375, "legacy_xception": 0.7
 
 # Sides of the input pictures in pixels.
 SIZE = 64
-SIZES = {"inception_v3": 91}
+SIZES = {"inception_v3": 91, "vit_small_patch14_dinov2": 56, "vit_base_patch14_dinov2": 56}
 
 
 def rounded(value: float) -> float:

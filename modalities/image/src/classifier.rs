@@ -54,6 +54,14 @@ pub enum ClassifierError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The weights came without a head.
+    #[error(
+        "{model} has features but no classifier, for its weights were published without one; train one first"
+    )]
+    NoHead {
+        /// The model.
+        model: String,
+    },
     /// The folder is not a run's, or cannot become one.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -184,6 +192,9 @@ impl Classifier {
     /// # Errors
     /// When the engine fails.
     pub fn predict_all(&self, pictures: &[Picture]) -> Result<Vec<Prediction>, ClassifierError> {
+        if !self.model.has_head {
+            return Err(ClassifierError::NoHead { model: self.model.name.clone() });
+        }
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = self.run(&mut plan, pictures)?;
         Ok(rows.into_iter().map(Prediction::of).collect())

@@ -8,6 +8,7 @@ pub mod data;
 pub mod architectures;
 pub mod catalog;
 pub mod model;
+mod positions;
 
 pub mod classifier;
 

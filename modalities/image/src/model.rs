@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use tk_engine::{EngineError, Graph, Parameters, Tensor};
 use tk_transfer::checkpoint::{
-    Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into,
+    Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into, tensor_of,
 };
 use tk_transfer::classification::with_hidden_layer;
 
-use crate::architectures::{Architecture, ArchitectureError, Config, ConfigError, Settings, find};
+use crate::architectures::{
+    Architecture, ArchitectureError, Body, Config, ConfigError, ImageSize, Settings, find,
+};
 use crate::data::Preprocess;
+use crate::positions::{POSITIONS, resample, square_side};
 
 /// The name under which the embedded default is asked for and shown.
 pub const EMBEDDED: &str = "small";
@@ -57,6 +60,8 @@ pub struct Model {
     pub report: Option<LoadReport>,
     /// A digest of where the weights came from.
     pub digest: String,
+    /// Whether its head says anything: not so of weights that were published without one.
+    pub has_head: bool,
 }
 
 /// A model that cannot be had.
@@ -90,7 +95,7 @@ pub enum ModelError {
 /// Which head a model gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
-    /// The one that the weights came with.
+    /// The one that the weights came with; where they came without, one that [`Model::has_head`] tells apart.
     Published,
     /// A new one for this many classes; the seed decides its values.
     New {
@@ -99,6 +104,15 @@ pub enum Head {
         /// The seed.
         seed: u64,
     },
+}
+
+/// What a checkpoint's publisher says of it.
+struct Published {
+    name: String,
+    architecture: &'static Architecture,
+    settings: Settings,
+    preprocess: Preprocess,
+    labels: Option<Vec<String>>,
 }
 
 impl Model {
@@ -126,19 +140,17 @@ impl Model {
                 }
                 let found = find(architecture)?;
                 let checkpoint = Checkpoint::open(path)?;
-                // The head's own size, where it can be told, so that a published classifier keeps it.
+                let head_weight = format!("{}.weight", found.head);
                 let classes =
-                    checkpoint.info(&format!("{}.weight", found.head)).map_or(1000, |info| info.shape[0]);
-                let preprocess = found.preprocess();
-                Self::load(
-                    architecture.clone(),
-                    found,
-                    Settings::classes(classes),
-                    preprocess,
-                    None,
-                    &checkpoint,
-                    head,
-                )
+                    tensor_of(&checkpoint, found.renames, &head_weight)?.map_or(0, |info| info.shape[0]);
+                let published = Published {
+                    name: architecture.clone(),
+                    architecture: found,
+                    settings: Settings::classes(classes),
+                    preprocess: found.preprocess(),
+                    labels: None,
+                };
+                Self::load(published, &checkpoint, head)
             }
             Origin::Random(name) => {
                 let architecture = find(name)?;
@@ -161,6 +173,7 @@ impl Model {
                     labels: None,
                     report: None,
                     digest,
+                    has_head: true,
                 })
             }
         }
@@ -173,29 +186,38 @@ impl Model {
         head: Head,
     ) -> Result<Self, ModelError> {
         let (architecture, settings) = config.network()?;
-        Self::load(name, architecture, settings, config.preprocess()?, config.labels()?, checkpoint, head)
+        let (preprocess, labels) = (config.preprocess()?, config.labels()?);
+        Self::load(Published { name, architecture, settings, preprocess, labels }, checkpoint, head)
     }
 
-    fn load(
-        name: String,
-        architecture: &'static Architecture,
-        mut settings: Settings,
-        preprocess: Preprocess,
-        mut labels: Option<Vec<String>>,
-        checkpoint: &Checkpoint,
-        head: Head,
-    ) -> Result<Self, ModelError> {
-        let mut seed = 0;
-        if let Head::New { classes, seed: given } = head {
-            settings.classes = classes;
-            seed = given;
-            labels = None;
+    fn load(published: Published, checkpoint: &Checkpoint, head: Head) -> Result<Self, ModelError> {
+        let Published { name, architecture, mut settings, preprocess, mut labels } = published;
+        let (mut seed, has_head) = (0, head != Head::Published || settings.classes > 0);
+        match head {
+            Head::New { classes, seed: given } => {
+                settings.classes = classes;
+                seed = given;
+                labels = None;
+            }
+            // A graph has a head; where none was published, nobody may read this one.
+            Head::Published if !has_head => settings.classes = 1,
+            Head::Published => {}
+        }
+        // Embeddings of places are loaded for the size that they were trained for, and then resampled.
+        let asked = settings.model_args.img_size.map_or(preprocess.input_size, ImageSize::sides);
+        if architecture.family.body == Body::Tokens
+            && let Some(info) = tensor_of(checkpoint, architecture.renames, POSITIONS)?
+            && let &[1, embeddings, _] = info.shape.as_slice()
+            && let Some(side) = square_side(&architecture.build(&settings)?, embeddings)
+        {
+            settings.model_args.img_size = Some(ImageSize::Square(side));
         }
         let graph = architecture.build(&settings)?;
         let prefix = format!("{}.", architecture.head);
-        let need = |parameter: &str| match head {
-            Head::New { .. } if parameter.starts_with(&prefix) => Need::NewHead,
-            _ => Need::Required,
+        let is_new = head != Head::Published || !has_head;
+        let need = |parameter: &str| match is_new && parameter.starts_with(&prefix) {
+            true => Need::NewHead,
+            false => Need::Required,
         };
         let requests: Vec<ParameterRequest> = graph
             .parameters()
@@ -218,7 +240,7 @@ impl Model {
         }
         parameters.initialise(&graph, seed);
         let digest = checkpoint.digest().to_hex().to_string();
-        Ok(Self {
+        let model = Self {
             name,
             architecture,
             settings,
@@ -228,7 +250,32 @@ impl Model {
             labels,
             report: Some(loaded.report),
             digest,
-        })
+            has_head,
+        };
+        match architecture.family.body {
+            Body::Tokens => model.resized(asked),
+            Body::Map => Ok(model),
+        }
+    }
+
+    /// The same model for pixels of another height and width. Embeddings of places are resampled, as timm does.
+    ///
+    /// # Errors
+    /// When the network cannot be built for this size.
+    pub fn resized(mut self, [height, width]: [u32; 2]) -> Result<Self, ModelError> {
+        let was = self.settings.model_args.img_size.map_or(self.preprocess.input_size, ImageSize::sides);
+        let sides = [height, width];
+        self.preprocess.input_size = sides;
+        self.preprocess.check().map_err(ConfigError::from)?;
+        if self.architecture.family.body == Body::Tokens {
+            self.settings.model_args.img_size = Some(sides.into());
+            self.graph = self.architecture.build(&self.settings)?;
+            if was != sides {
+                let embeddings = resample(&self.graph, self.parameters.get(POSITIONS)?, [was, sides])?;
+                self.parameters.set(POSITIONS, embeddings);
+            }
+        }
+        Ok(self)
     }
 
     /// The position of the last stage of the backbone, whose output is what probes learn from.

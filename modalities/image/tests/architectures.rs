@@ -11,7 +11,7 @@ use tk_engine::cpu::{Machine, Plan, Tape};
 use tk_engine::random::fnv1a;
 use tk_engine::testing::{check_graph_on, cotangents, fill_all_scaled, fill_input};
 use tk_engine::{Inference, Optimizer, Parameters, StepKey, Tensor, TrainSpec, Training};
-use tk_image::architectures::{Architecture, ModelArgs, Settings, architectures, find};
+use tk_image::architectures::{Architecture, Body, ImageSize, ModelArgs, Settings, architectures, find};
 use tk_transfer::checkpoint::{
     Checkpoint, Need, ParameterRequest, Precision, SaveTensor, Target, load_into, save,
 };
@@ -74,7 +74,7 @@ fn parameters_are_named_and_shaped_as_timms() {
 #[test]
 fn shapes_follow_the_input() {
     let sides = [224, 225, 97, 288, 33];
-    for architecture in architectures() {
+    for architecture in architectures().filter(|architecture| architecture.family.body == Body::Map) {
         let graph = architecture.build(&Settings::classes(11)).unwrap();
         let before_pool = graph.stages()[graph.stage("pool").unwrap() - 1].output;
         for (height, width) in sides.into_iter().flat_map(|height| sides.map(|width| (height, width))) {
@@ -137,6 +137,10 @@ fn reduced(architecture: &Architecture) -> ModelArgs {
     match architecture.family.name {
         "resnet" => ModelArgs { layers, channels: Some(vec![16, 24, 32, 48]), ..ModelArgs::default() },
         "vgg" => ModelArgs { mlp_ratio: Some(1.0 / 128.0), ..ModelArgs::default() },
+        "vit" => {
+            let sides = if architecture.name.contains("patch14") { [56, 42] } else { [64, 48] };
+            ModelArgs { img_size: Some(ImageSize::Sides(sides)), ..ModelArgs::default() }
+        }
         _ => ModelArgs::default(),
     }
 }
@@ -149,6 +153,7 @@ fn pixels(architecture: &Architecture) -> Tensor {
         "vgg" if architecture.name.ends_with("_bn") => ([1, 64, 32, 3], 6.0),
         "vgg" => ([1, 64, 32, 3], 1.0),
         "inception_v3" => ([2, 91, 75, 3], 1.0),
+        "vit" if architecture.name.contains("patch14") => ([2, 56, 42, 3], 1.0),
         _ => ([2, 64, 48, 3], 1.0),
     };
     let pixels = fill_input("pixels", &shape).unwrap();
@@ -156,8 +161,21 @@ fn pixels(architecture: &Architecture) -> Tensor {
 }
 
 /// Networks that differ from others of their family in nothing but counts and widths, and take most of the time.
-const HEAVY: [&str; 8] =
-    ["vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn", "mobilenetv2_120d", "mobilenetv2_140"];
+const HEAVY: [&str; 13] = [
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
+    "mobilenetv2_120d",
+    "mobilenetv2_140",
+    "vit_small_patch16_224",
+    "vit_base_patch16_224",
+    "deit_small_patch16_224",
+    "deit_base_patch16_224",
+    "vit_base_patch14_dinov2",
+];
 
 #[test]
 fn resnets_conform() {
@@ -240,6 +258,7 @@ fn torchvisions_names_become_timms() {
         ("vgg16", "vgg16"),
         ("vgg16_bn", "vgg16_bn"),
         ("mobilenet_v2", "mobilenetv2_100"),
+        ("vit_b_16", "vit_base_patch16_224"),
     ];
     for (theirs, ours) in networks {
         let architecture = find(ours).unwrap();

@@ -132,6 +132,20 @@ pub fn load_into(target: &Target<'_>, checkpoint: &Checkpoint) -> Result<Loaded,
     Ok(Loaded { values, report })
 }
 
+/// What a checkpoint has for a parameter of the model, by the model's name of it.
+///
+/// # Errors
+/// When a rule is malformed.
+pub fn tensor_of<'a>(
+    checkpoint: &'a Checkpoint,
+    rules: &[Rule],
+    parameter: &str,
+) -> Result<Option<&'a TensorInfo>, LoadError> {
+    let rules = Rules::compile(rules)?;
+    let named = checkpoint.names().find(|name| rules.rename(name) == parameter);
+    Ok(named.and_then(|name| checkpoint.info(name)))
+}
+
 /// A parameter, and the tensor that has its name.
 struct Match<'a> {
     request: &'a ParameterRequest,

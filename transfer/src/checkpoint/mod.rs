@@ -31,7 +31,7 @@ pub(crate) use nearest::nearest;
 
 pub use dtype::Dtype;
 pub use error::{CheckpointError, CheckpointProblem};
-pub use load::{Loaded, Need, ParameterRequest, Target, load_into};
+pub use load::{Loaded, Need, ParameterRequest, Target, load_into, tensor_of};
 pub use load_error::LoadError;
 pub use open::{Checkpoint, Format};
 pub use report::{Initialised, LoadReport, Reason, Replaced};

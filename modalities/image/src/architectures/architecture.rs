@@ -51,10 +51,32 @@ impl Architecture {
 pub struct Family {
     /// Its name, that of its file.
     pub name: &'static str,
+    /// What its networks make of pixels.
+    pub body: Body,
     /// How its networks are fine-tuned when nothing is said.
     pub fine_tuning: FineTuning,
     /// Its networks.
     pub networks: &'static [Architecture],
+}
+
+/// What networks make of pixels before features are taken from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A map as large as the pixels ask for, whose mean the features are.
+    Map,
+    /// One token for each patch and one for the class, which the features are. Each place has an embedding `pos_embed`, so that a
+    /// network is built for one size of the input.
+    Tokens,
+}
+
+impl Body {
+    /// timm's `global_pool`.
+    pub(super) fn global_pool(self) -> &'static str {
+        match self {
+            Self::Map => "avg",
+            Self::Tokens => "token",
+        }
+    }
 }
 
 /// How networks are fine-tuned when nothing is said, with AdamW.

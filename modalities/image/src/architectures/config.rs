@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tk_engine::Graph;
 
-use super::{Architecture, ArchitectureError, ModelArgs, Settings, find};
+use super::{Architecture, ArchitectureError, Body, ImageSize, ModelArgs, Settings, find};
 use crate::data::{Preprocess, PreprocessError};
 
 /// The contents of a timm `config.json`.
@@ -95,7 +95,10 @@ impl Config {
             label_names: Some(label_names),
             model_args,
             pretrained_cfg,
-            other: Map::from_iter([("global_pool".to_owned(), json!("avg"))]),
+            other: Map::from_iter([(
+                "global_pool".to_owned(),
+                json!(architecture.family.body.global_pool()),
+            )]),
         })
     }
 
@@ -149,7 +152,9 @@ impl Config {
             match name.as_str() {
                 "num_classes" => expect(name, value, &json!(self.num_classes))?,
                 "in_chans" => expect(name, value, &json!(3))?,
-                "global_pool" => expect(name, value, &json!("avg"))?,
+                "global_pool" => {
+                    expect(name, value, &json!(architecture.family.body.global_pool()))?;
+                }
                 "drop_rate" => settings.drop_rate = rate(name, value)?,
                 "drop_path_rate" => settings.drop_path = rate(name, value)?,
                 _ => {
@@ -158,6 +163,11 @@ impl Config {
             }
         }
         let found = Value::Object(shape.clone()).to_string();
+        // timm too builds networks with embeddings of places for the size that their pixels have.
+        let is_sized = architecture.family.body == Body::Tokens;
+        if is_sized && !shape.contains_key("img_size") {
+            shape.insert("img_size".into(), json!(ImageSize::from(self.preprocess()?.input_size)));
+        }
         settings.model_args = serde_json::from_value::<ModelArgs>(Value::Object(shape)).map_err(|error| {
             ConfigError::ModelArgs {
                 field: "*".into(),

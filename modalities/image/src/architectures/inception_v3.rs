@@ -7,11 +7,15 @@ use tk_engine::blocks::classify;
 use tk_engine::graph::{Activation, AveragePool, Conv2d, Divisor, Op, Window};
 use tk_engine::{Graph, GraphBuilder, Value};
 
-use super::{Architecture, ArchitectureError, Family, FineTuning, Settings};
+use super::{Architecture, ArchitectureError, Body, Family, FineTuning, Settings};
 
 /// Inception v3.
-pub(super) static FAMILY: Family =
-    Family { name: "inception_v3", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
+pub(super) static FAMILY: Family = Family {
+    name: "inception_v3",
+    body: Body::Map,
+    fine_tuning: FineTuning::CONVOLUTIONAL,
+    networks: &NETWORKS,
+};
 
 static NETWORKS: [Architecture; 1] =
     [Architecture { name: NAME, family: &FAMILY, head: "fc", renames: &[], graph: build }];

@@ -7,11 +7,15 @@ use tk_engine::graph::{Activation, Conv2d};
 use tk_engine::{Graph, GraphBuilder, Value};
 
 use super::architecture::Builder;
-use super::{Architecture, ArchitectureError, Family, FineTuning, Settings};
+use super::{Architecture, ArchitectureError, Body, Family, FineTuning, Settings};
 
 /// Depthwise separable convolutions.
-pub(super) static FAMILY: Family =
-    Family { name: "mobilenet_v1", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
+pub(super) static FAMILY: Family = Family {
+    name: "mobilenet_v1",
+    body: Body::Map,
+    fine_tuning: FineTuning::CONVOLUTIONAL,
+    networks: &NETWORKS,
+};
 
 static NETWORKS: [Architecture; 3] = [
     mobilenet("mobilenetv1_100", |s| build(&W100, s)),

@@ -8,11 +8,15 @@ use tk_engine::{Graph, GraphBuilder, Value};
 use tk_transfer::checkpoint::Rule;
 
 use super::architecture::Builder;
-use super::{Architecture, ArchitectureError, Family, FineTuning, Settings};
+use super::{Architecture, ArchitectureError, Body, Family, FineTuning, Settings};
 
 /// Inverted residuals.
-pub(super) static FAMILY: Family =
-    Family { name: "mobilenet_v2", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
+pub(super) static FAMILY: Family = Family {
+    name: "mobilenet_v2",
+    body: Body::Map,
+    fine_tuning: FineTuning::CONVOLUTIONAL,
+    networks: &NETWORKS,
+};
 
 static NETWORKS: [Architecture; 7] = [
     mobilenet("mobilenetv2_035", |s| build(&W035, s)),

@@ -14,14 +14,15 @@ mod mobilenet_v1;
 mod mobilenet_v2;
 mod resnet;
 mod vgg;
+mod vit;
 mod xception;
 
 mod config;
 
-pub use architecture::{Architecture, Family, FineTuning};
+pub use architecture::{Architecture, Body, Family, FineTuning};
 pub use config::{Config, ConfigError};
 pub use error::ArchitectureError;
-pub use settings::{ModelArgs, Settings, StemType};
+pub use settings::{ImageSize, ModelArgs, Settings, StemType};
 
 /// Every family.
 pub static FAMILIES: &[&Family] = &[
@@ -31,6 +32,7 @@ pub static FAMILIES: &[&Family] = &[
     &mobilenet_v2::FAMILY,
     &inception_v3::FAMILY,
     &xception::FAMILY,
+    &vit::FAMILY,
 ];
 
 /// Every network, family by family.

@@ -8,11 +8,11 @@ use tk_engine::graph::{Activation, AveragePool, Conv2d, Divisor, Init, Kind, Op,
 use tk_engine::{Graph, GraphBuilder, Value};
 
 use super::architecture::Builder;
-use super::{Architecture, ArchitectureError, Family, FineTuning, Settings, StemType};
+use super::{Architecture, ArchitectureError, Body, Family, FineTuning, Settings, StemType};
 
 /// Residual networks.
 pub(super) static FAMILY: Family =
-    Family { name: "resnet", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
+    Family { name: "resnet", body: Body::Map, fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
 
 static NETWORKS: [Architecture; 12] = [
     resnet("resnet10t", |s| build(&T10, s)),

@@ -73,6 +73,9 @@ pub struct ModelArgs {
     /// ResNet: whether shortcuts are halved by an average pool instead of a stride.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub avg_down: Option<bool>,
+    /// Vision transformers: height and width of the input in pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub img_size: Option<ImageSize>,
     /// VGG: the width of the first layer of `pre_logits` as a share of 4096.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mlp_ratio: Option<f64>,
@@ -91,6 +94,7 @@ impl ModelArgs {
             ("stem_width", self.stem_width.is_some()),
             ("stem_type", self.stem_type.is_some()),
             ("avg_down", self.avg_down.is_some()),
+            ("img_size", self.img_size.is_some()),
             ("mlp_ratio", self.mlp_ratio.is_some()),
         ];
         match given.iter().find(|(name, is_given)| *is_given && !known.contains(name)) {
@@ -102,6 +106,32 @@ impl ModelArgs {
                 found: format!("{self:?}"),
             }),
         }
+    }
+}
+
+/// Sides of the input in pixels, as timm spells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum ImageSize {
+    /// Both sides.
+    Square(u32),
+    /// Height and width.
+    Sides([u32; 2]),
+}
+
+impl ImageSize {
+    /// Height and width.
+    pub fn sides(self) -> [u32; 2] {
+        match self {
+            Self::Square(side) => [side, side],
+            Self::Sides(sides) => sides,
+        }
+    }
+}
+
+impl From<[u32; 2]> for ImageSize {
+    fn from([height, width]: [u32; 2]) -> Self {
+        if height == width { Self::Square(height) } else { Self::Sides([height, width]) }
     }
 }
 

@@ -10,11 +10,11 @@ use tk_engine::{Graph, GraphBuilder, Value};
 use tk_transfer::checkpoint::Rule;
 
 use super::architecture::Builder;
-use super::{Architecture, ArchitectureError, Family, FineTuning, Settings};
+use super::{Architecture, ArchitectureError, Body, Family, FineTuning, Settings};
 
 /// Plain stacks of 3×3 convolutions.
 pub(super) static FAMILY: Family =
-    Family { name: "vgg", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
+    Family { name: "vgg", body: Body::Map, fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
 
 static NETWORKS: [Architecture; 8] = [
     vgg("vgg11", |s| build("vgg11", &V11, Norm::None, s)),

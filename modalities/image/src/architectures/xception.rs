@@ -7,11 +7,11 @@ use tk_engine::blocks::{BATCH_NORM_EPSILON, classify, conv_norm, depthwise};
 use tk_engine::graph::{Activation, Conv2d, Op, Window};
 use tk_engine::{Graph, GraphBuilder, Value};
 
-use super::{Architecture, ArchitectureError, Family, FineTuning, Settings};
+use super::{Architecture, ArchitectureError, Body, Family, FineTuning, Settings};
 
 /// Xception.
 pub(super) static FAMILY: Family =
-    Family { name: "xception", fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
+    Family { name: "xception", body: Body::Map, fine_tuning: FineTuning::CONVOLUTIONAL, networks: &NETWORKS };
 
 static NETWORKS: [Architecture; 1] =
     [Architecture { name: NAME, family: &FAMILY, head: "fc", renames: &[], graph: build }];

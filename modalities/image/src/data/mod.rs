@@ -39,6 +39,7 @@ pub use loader::{Batch, Loader, LoaderOptions};
 pub use photographs::Photographs;
 pub use picture::{OpenError, Picture};
 pub use report::{DuplicateGroup, FormatCount, Report};
+pub(crate) use resize::AxisWeights;
 pub use resize::{Interpolation, Region, Size, resize, resize_region, resize_window};
 pub use store::PictureStore;
 pub use thumbnail::thumbnail;

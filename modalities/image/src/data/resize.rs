@@ -119,7 +119,48 @@ impl Interpolation {
 const WEIGHT_BITS: u32 = 22;
 const CHANNELS: usize = 3;
 
-/// The weights of one axis: for each output position, the run of source positions that it sums.
+/// The first source position that an output position of `source` positions brought to `target` sums, and the weights from there on, whose
+/// sum is 1.
+fn weights_of(position: u32, source: u32, target: u32, interpolation: Interpolation) -> (usize, Vec<f64>) {
+    let scale = f64::from(source) / f64::from(target);
+    let filter_scale = scale.max(1.0);
+    let support = interpolation.support() * filter_scale;
+    let inverse = 1.0 / filter_scale;
+    let center = (f64::from(position) + 0.5) * scale;
+    // Casts to unsigned saturate at zero, which is the clamp wanted.
+    let first = (center - support + 0.5) as u32;
+    let end = ((center + support + 0.5) as u32).min(source);
+    let mut weights: Vec<f64> = (first..end)
+        .map(|pixel| {
+            interpolation.weight((f64::from(pixel - first) + f64::from(first) - center + 0.5) * inverse)
+        })
+        .collect();
+    let sum: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|weight| *weight /= sum);
+    (first as usize, weights)
+}
+
+/// The weights of one axis as they are, for numbers that are no pixels.
+pub(crate) struct AxisWeights {
+    positions: Vec<(usize, Vec<f64>)>,
+}
+
+impl AxisWeights {
+    /// For `source` positions brought to `target`.
+    pub(crate) fn new(source: usize, target: usize, interpolation: Interpolation) -> Self {
+        let positions = (0..target as u32)
+            .map(|position| weights_of(position, source as u32, target as u32, interpolation))
+            .collect();
+        Self { positions }
+    }
+
+    /// First source position and weights of each output position.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &[f64])> {
+        self.positions.iter().map(|(first, weights)| (*first, weights.as_slice()))
+    }
+}
+
+/// The weights of one axis in fixed point: for each output position, the run of source positions that it sums.
 struct Axis {
     /// First source position and first weight of each output position, and one closing entry.
     runs: Vec<(usize, usize)>,
@@ -129,25 +170,12 @@ struct Axis {
 impl Axis {
     /// Output positions `window.0 ..` (`window.1` of them) of `source` positions brought to `target`.
     fn new(source: u32, target: u32, window: (u32, u32), interpolation: Interpolation) -> Self {
-        let scale = f64::from(source) / f64::from(target);
-        let filter_scale = scale.max(1.0);
-        let support = interpolation.support() * filter_scale;
-        let inverse = 1.0 / filter_scale;
         let mut axis = Self { runs: Vec::with_capacity(window.1 as usize + 1), weights: Vec::new() };
-        let mut exact = Vec::new();
         for position in window.0..window.0 + window.1 {
-            let center = (f64::from(position) + 0.5) * scale;
-            // Casts to unsigned saturate at zero, which is the clamp wanted.
-            let first = (center - support + 0.5) as u32;
-            let end = ((center + support + 0.5) as u32).min(source);
-            exact.clear();
-            exact.extend((first..end).map(|pixel| {
-                interpolation.weight((f64::from(pixel - first) + f64::from(first) - center + 0.5) * inverse)
-            }));
-            let sum: f64 = exact.iter().sum();
-            axis.runs.push((first as usize, axis.weights.len()));
+            let (first, exact) = weights_of(position, source, target, interpolation);
+            axis.runs.push((first, axis.weights.len()));
             axis.weights.extend(exact.iter().map(|weight| {
-                let fixed = weight / sum * f64::from(1 << WEIGHT_BITS);
+                let fixed = weight * f64::from(1 << WEIGHT_BITS);
                 (fixed + 0.5f64.copysign(fixed)) as i32
             }));
         }
