@@ -218,7 +218,10 @@ pub struct Predict {
     /// Write to a file, .jsonl or .csv, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Only the K most probable classes, best first
+    /// The network's weights from this file (.safetensors, .pth) instead of the catalog's
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Only the K most probable classes, best first; of models that are no runs 5
     #[arg(long, value_name = "K")]
     pub top: Option<usize>,
     /// Below this probability the label is `unknown`

@@ -9,18 +9,27 @@ use transferkit::Machine;
 use transferkit::classify::Guess;
 use transferkit::text::{self, Text};
 
+use tk_image::architectures::find;
+
 use super::arguments::Predict;
 use super::kind::{self, Kind};
 use super::texts::{self, Named};
 use super::{Failure, console, environment, inputs, run_folder};
 
 /// Runs the command.
-pub fn run(arguments: Predict) -> Result<(), Failure> {
+pub fn run(mut arguments: Predict) -> Result<(), Failure> {
     if arguments.top == Some(0) {
         return Err(Failure::usage("--top 0 leaves no class; expected at least 1"));
     }
     if arguments.min_score.is_some_and(|least| !(0.0..=1.0).contains(&least)) {
         return Err(Failure::usage("--min-score takes a probability between 0 and 1"));
+    }
+    if let Some(file) = arguments.weights.take() {
+        arguments.model = with_weights(&arguments.model, &file)?;
+    }
+    // A published classifier may have a thousand classes.
+    if arguments.top.is_none() && !run_folder::holds_run(Path::new(&arguments.model)) {
+        arguments.top = Some(PUBLISHED_TOP);
     }
     let machine = environment::machine(arguments.threads)?;
     match kind::of(&arguments.model) {
@@ -29,6 +38,18 @@ pub fn run(arguments: Predict) -> Result<(), Failure> {
         }
         Kind::Photographs => photographs(&arguments, &machine),
         Kind::Texts => sentences(&arguments, &machine),
+    }
+}
+
+/// How many classes are shown of a published classifier's answer when nothing is said.
+const PUBLISHED_TOP: usize = 5;
+
+/// What `-m` would be called for a known network with the weights of a file.
+fn with_weights(model: &str, file: &Path) -> Result<String, Failure> {
+    match find(model) {
+        Ok(_) => Ok(format!("{model}={}", file.display())),
+        Err(error) => Err(Failure::usage(format!("--weights goes with the name of a network: {error}"))
+            .help("tk models list")),
     }
 }
 

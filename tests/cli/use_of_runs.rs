@@ -1,9 +1,13 @@
 //! What is done with a finished run: predict, evaluate, embed, show.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Stdio;
 
 use serde_json::Value;
+use tk_image::catalog::imagenet_classes;
+use tk_image::model::{Head, Model, Origin};
+use tk_transfer::checkpoint::{Precision, SaveTensor, save};
 
 use crate::support::{Place, ended, json};
 use crate::texts::write_encoder;
@@ -153,4 +157,62 @@ fn shells_are_told_the_commands() {
         assert!(script.contains("image-classify") && script.contains("unfreeze"), "{shell}");
     }
     assert_eq!(place.tk(&["completions", "cmd"]).code, 2);
+}
+
+/// A checkpoint of a published network's names and shapes, its values random.
+fn write_weights(place: &Place, architecture: &str, head: Head) -> String {
+    let model = Model::open(&Origin::Random(architecture.to_owned()), head).unwrap();
+    let tensors: Vec<SaveTensor<'_>> = model
+        .graph
+        .parameters()
+        .iter()
+        .filter(|spec| head == Head::Published || !spec.name.starts_with("head."))
+        .map(|spec| {
+            let values = model.parameters.get(&spec.name).unwrap().as_f32().unwrap();
+            SaveTensor { name: &spec.name, shape: &spec.shape, values }
+        })
+        .collect();
+    let path = place.path("weights.safetensors");
+    save(&path, &tensors, Precision::F32, &BTreeMap::new()).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn published_classifiers_answer_with_their_own_labels() {
+    let place = Place::new();
+    place.draw_few("d", 1);
+    let weights = write_weights(&place, "mobilenetv2_050", Head::Published);
+    let by_name = ["predict", "mobilenetv2_050", "d/stars/00.jpg", "--weights", &weights];
+    let said = place.ok(&by_name).out;
+    let line: Value = serde_json::from_str(said.trim()).unwrap();
+    let shares = line["probabilities"].as_object().unwrap();
+    assert_eq!((shares.len(), shares.keys().next()), (5, line["label"].as_str().map(str::to_owned).as_ref()));
+    assert!(imagenet_classes().any(|name| line["label"] == name), "{line}");
+    let falling: Vec<f64> = shares.values().map(|share| share.as_f64().unwrap()).collect();
+    assert!(falling.is_sorted_by(|a, b| a >= b), "{line}");
+
+    assert_eq!(place.ok(&["predict", &format!("mobilenetv2_050={weights}"), "d/stars/00.jpg"]).out, said);
+    let all = place.ok(&[&by_name[..], &["--top", "1000"]].concat()).out;
+    let all: Value = serde_json::from_str(all.trim()).unwrap();
+    assert_eq!(all["probabilities"].as_object().unwrap().len(), 1000);
+    assert_eq!(place.tk(&["predict", "nonesuch", "d/stars/00.jpg", "--weights", &weights]).code, 2);
+}
+
+#[test]
+fn weights_without_a_classifier_have_features_and_no_answers() {
+    let place = Place::new();
+    place.draw_few("d", 6);
+    let weights = write_weights(&place, "deit_tiny_patch16_224", Head::New { classes: 2, seed: 3 });
+    let model = format!("deit_tiny_patch16_224={weights}");
+    let refused = place.tk(&["predict", &model, "d/stars/00.jpg"]);
+    assert!(refused.code == 1 && refused.err.contains("has features but no classifier"), "{}", refused.err);
+    place.ok(&["embed", &model, "d/stars/00.jpg", "-o", "f.npy"]);
+    // At another size than the embeddings of places were trained for.
+    place.ok(&["image-classify", "d", "-m", &model, "--size", "32", "--out", "R"]);
+    let config: Value =
+        serde_json::from_str(&std::fs::read_to_string(place.path("R/config.json")).unwrap()).unwrap();
+    assert_eq!((&config["model_args"]["img_size"], &config["global_pool"]), (&32.into(), &"token".into()));
+    assert_eq!(place.ok(&["predict", "R", "d"]).out.lines().count(), 12);
+    let refused = place.tk(&["image-classify", "d", "-m", &model, "--size", "40", "--out", "S"]);
+    assert!(refused.code == 2 && refused.err.contains("multiples of 16 pixels"), "{}", refused.err);
 }

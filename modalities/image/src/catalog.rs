@@ -90,6 +90,14 @@ pub fn default_of(architecture: &str) -> Option<&'static Entry> {
     ENTRIES.iter().find(|entry| entry.architecture() == architecture)
 }
 
+/// The names of ImageNet-1k's classes in the order of published logits, each the first of its WordNet synset that is unique.
+pub fn imagenet_classes() -> impl ExactSizeIterator<Item = &'static str> {
+    IMAGENET.iter().copied()
+}
+
+static IMAGENET: LazyLock<Vec<&str>> =
+    LazyLock::new(|| include_str!("../../../weights/imagenet_1k.txt").lines().collect());
+
 /// The file; other tables in it are of other modalities.
 #[derive(Deserialize)]
 struct File {
@@ -125,6 +133,18 @@ mod tests {
             assert!(entry.repository.is_some() != entry.url.is_some(), "{name}");
             assert!(entry.top1.is_none_or(|top1| (40.0..95.0).contains(&top1)), "{name}");
             assert_eq!(entry.top1.is_some(), entry.top1_size.is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn imagenets_classes_are_a_thousand() {
+        let names: std::collections::BTreeSet<&str> = imagenet_classes().collect();
+        assert_eq!((imagenet_classes().len(), names.len()), (1000, 1000));
+        // Numbers that are well known.
+        for (class, name) in
+            [(0, "tench"), (207, "golden retriever"), (309, "bee"), (310, "ant"), (999, "toilet tissue")]
+        {
+            assert_eq!(imagenet_classes().nth(class), Some(name));
         }
     }
 

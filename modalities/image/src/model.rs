@@ -11,6 +11,7 @@ use tk_transfer::classification::with_hidden_layer;
 use crate::architectures::{
     Architecture, ArchitectureError, Body, Config, ConfigError, ImageSize, Settings, find,
 };
+use crate::catalog;
 use crate::data::Preprocess;
 use crate::positions::{POSITIONS, resample, square_side};
 
@@ -147,7 +148,8 @@ impl Model {
                     name: architecture.clone(),
                     architecture: found,
                     settings: Settings::classes(classes),
-                    preprocess: found.preprocess(),
+                    preprocess: catalog::find(architecture)
+                        .map_or_else(|| found.preprocess(), catalog::Entry::preprocess),
                     labels: None,
                 };
                 Self::load(published, &checkpoint, head)
@@ -202,6 +204,13 @@ impl Model {
             // A graph has a head; where none was published, nobody may read this one.
             Head::Published if !has_head => settings.classes = 1,
             Head::Published => {}
+        }
+        // timm too takes a thousand classes without names for ImageNet's.
+        if head == Head::Published
+            && labels.is_none()
+            && settings.classes == catalog::imagenet_classes().len()
+        {
+            labels = Some(catalog::imagenet_classes().map(str::to_owned).collect());
         }
         // Embeddings of places are loaded for the size that they were trained for, and then resampled.
         let asked = settings.model_args.img_size.map_or(preprocess.input_size, ImageSize::sides);
