@@ -98,6 +98,7 @@ fn initial(init: Init, shape: &[usize], mut stream: Stream) -> Vec<f32> {
     match init {
         Init::Zeros => vec![0.0; count],
         Init::Ones => vec![1.0; count],
+        Init::Constant(value) => vec![value as f32; count],
         Init::KaimingNormalFanOut => {
             let deviation = (2.0 / fan_out.max(1) as f64).sqrt();
             draw(&|stream| stream.normal() * deviation)
@@ -132,6 +133,7 @@ mod tests {
         let cases = [
             (Init::KaimingNormalFanOut, vec![64, 32, 3, 3], (2.0f64 / (64.0 * 9.0)).sqrt()),
             (Init::KaimingNormalFanOut, vec![64, 1, 3, 3], (2.0f64 / (64.0 * 9.0)).sqrt()),
+            (Init::Constant(1e-6), vec![100], 1e-6),
             (Init::Normal(0.02), vec![100, 200], 0.02),
             (Init::UniformFanIn, vec![100, 300], (1.0 / 300f64 / 3.0).sqrt()),
         ];

@@ -98,6 +98,8 @@ pub enum Init {
     Zeros,
     /// All one.
     Ones,
+    /// All this number.
+    Constant(f64),
     /// Normal with deviation √(2 / fan-out), for convolutions before ReLU (He et al. 2015, arXiv 1502.01852).
     KaimingNormalFanOut,
     /// Normal with the given deviation.

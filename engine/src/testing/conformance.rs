@@ -51,7 +51,7 @@ fn check_initial(graph: &Graph) -> Checked {
         if digests[0] != digests[1] {
             return Err(breaks(name, "differs between two initialisations with one seed"));
         }
-        if !matches!(spec.init, Init::Zeros | Init::Ones) && digests[0] == digests[2] {
+        if !matches!(spec.init, Init::Zeros | Init::Ones | Init::Constant(_)) && digests[0] == digests[2] {
             return Err(breaks(name, "is the same for two seeds"));
         }
     }
