@@ -17,13 +17,14 @@ pub fn conv_norm(b: &mut GraphBuilder, names: [&str; 2], x: Value, conv: Conv2d)
     b.batch_norm(names[1], y, BATCH_NORM_EPSILON)
 }
 
-/// A 3 × 3 convolution of each channel, padded by 1, whose initial weights reckon with the fan-out within a channel: the kernel's size.
-pub fn depthwise(b: &mut GraphBuilder, name: &str, x: Value, stride: usize) -> Value {
+/// A square convolution of each channel, padded so that the size stays (for odd kernels and stride 1), whose initial weights reckon
+/// with the fan-out within a channel: the kernel's size.
+pub fn depthwise(b: &mut GraphBuilder, name: &str, x: Value, kernel: usize, stride: usize) -> Value {
     let channels = b.channels(x);
-    let init = Init::Normal((2.0 / 9.0_f64).sqrt());
+    let init = Init::Normal((2.0 / (kernel * kernel) as f64).sqrt());
     // Declared first, the weight keeps this initial value.
-    b.parameter(&format!("{name}.weight"), &[channels, 1, 3, 3], Kind::Weight, init);
-    b.conv2d(name, x, Conv2d::same(channels, 3).stride(stride).groups(channels))
+    b.parameter(&format!("{name}.weight"), &[channels, 1, kernel, kernel], Kind::Weight, init);
+    b.conv2d(name, x, Conv2d::same(channels, kernel).stride(stride).groups(channels))
 }
 
 /// `shortcut + branch`, where training drops the whole branch of a sample with the given probability

@@ -133,6 +133,7 @@ mod tests {
         let cases = [
             (Init::KaimingNormalFanOut, vec![64, 32, 3, 3], (2.0f64 / (64.0 * 9.0)).sqrt()),
             (Init::KaimingNormalFanOut, vec![64, 1, 3, 3], (2.0f64 / (64.0 * 9.0)).sqrt()),
+            (Init::Constant(1e-6), vec![100], 1e-6),
             (Init::Normal(0.02), vec![100, 200], 0.02),
             (Init::UniformFanIn, vec![100, 300], (1.0 / 300f64 / 3.0).sqrt()),
         ];

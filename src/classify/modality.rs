@@ -208,6 +208,8 @@ pub struct Defaults {
     pub warmup: f64,
     /// The factor of the learning rate from a stage to the one before it; `None`: such that the first stage has a hundredth.
     pub layer_decay: Option<f64>,
+    /// The decay of weights, as a share of the learning rate.
+    pub weight_decay: f64,
     /// Gradients are scaled down to this norm.
     pub clip: Option<f64>,
     /// How a linear head starts.

@@ -175,7 +175,7 @@ fn training<M: Modality>(
     };
     let learning_rate =
         *settings.learning_rate.get_or_insert_with(|| rounded(rate * (batch * accumulate) as f64 / 32.0));
-    let weight_decay = *settings.weight_decay.get_or_insert(0.01);
+    let weight_decay = *settings.weight_decay.get_or_insert(defaults.weight_decay);
     let schedule = *settings.schedule.get_or_insert(defaults.schedule);
     if schedule == Schedule::OneCycle && settings.warmup.is_some() {
         return Err(Error::usage(
@@ -317,7 +317,8 @@ mod tests {
     fn resolve(text: &str) -> Result<(Preset, Settings), Error> {
         let mut settings = Settings::from_toml(text, "test")?;
         let (mode, _) = mode_and_head(&settings)?;
-        let defaults = crate::image::defaults(mode, FineTuning { learning_rate: 1.25e-4, layer_decay: None });
+        let family = FineTuning { learning_rate: 1.25e-4, layer_decay: None, weight_decay: 0.02 };
+        let defaults = crate::image::defaults(mode, family);
         Ok((Preset::resolve::<crate::image::Photographs>(&mut settings, &graph(), defaults)?, settings))
     }
 
@@ -343,6 +344,7 @@ mod tests {
         let (preset, settings) = resolve("mode = \"full\"").unwrap();
         let recipe = preset.recipe().unwrap();
         assert_eq!((recipe.batch, recipe.phases[0].learning_rate), (32, 1.25e-4));
+        assert_eq!(recipe.weight_decay, 0.02);
         // Six stages with parameters: the first has a hundredth of the head's rate.
         assert!((recipe.layer_decay.powi(5) - 0.01).abs() < 1e-4);
         assert_eq!(settings.head, Some(Head::Linear));

@@ -250,6 +250,7 @@ pub(crate) fn defaults(mode: ModeName, family: FineTuning) -> Defaults {
         schedule: Schedule::OneCycle,
         warmup: 0.0,
         layer_decay: family.layer_decay,
+        weight_decay: family.weight_decay,
         clip: None,
         head_init: HeadInit::Probe,
         augment,

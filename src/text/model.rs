@@ -215,6 +215,7 @@ pub(crate) fn defaults(mode: ModeName) -> Defaults {
         schedule: Schedule::Linear,
         warmup: 0.1,
         layer_decay: Some(1.0),
+        weight_decay: 0.01,
         clip: Some(1.0),
         augment: Level::None,
         head_init: HeadInit::Random,

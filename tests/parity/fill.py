@@ -45,7 +45,7 @@ def tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
     if kind == "weight" and len(shape) >= 2:
         gain = 1.0 if len(shape) == 2 else 2.0
         values *= math.sqrt(3.0 * gain / math.prod(shape[1:]))
-    elif kind == "weight" and len(shape) == 1:
+    elif kind in ("weight", "gamma") and len(shape) == 1:
         values = 0.75 + 0.25 * values
     elif kind == "gamma":
         values = 0.75 + 0.25 * values

@@ -22,7 +22,18 @@ FILE = Path(__file__).parent / "expected" / "parameters.json"
 CLASSES = 10
 
 # Networks whose published weights have names of torchvision's own.
-TORCHVISION = ["vgg11", "vgg16", "vgg16_bn", "mobilenet_v2", "vit_b_16"]
+TORCHVISION = [
+    "vgg11",
+    "vgg16",
+    "vgg16_bn",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "efficientnet_b0",
+    "efficientnet_b1",
+    "convnext_tiny",
+    "vit_b_16",
+]
 
 
 def tensors(network: dict) -> dict:

@@ -33,10 +33,14 @@ KEPT = [
     "mobilenetv2_100",
     "mobilenetv2_050",
     "mobilenetv1_100h",
+    "mobilenetv3_small_050",
+    "efficientnet_b0",
     "inception_v3",
     "legacy_xception",
     "deit_tiny_patch16_224",
     "vit_small_patch14_dinov2",
+    "convnext_atto",
+    "convnext_tiny",
 ]
 
 
@@ -53,8 +57,10 @@ def stages(name: str, model: torch.nn.Module) -> list[str]:
         return ["act2", *[f"block{number}" for number in range(1, 13)], "act4"]
     if name.startswith(("vit", "deit")):
         return ["norm_pre", *[f"blocks.{index}" for index in range(len(model.blocks) - 1)], "norm"]
-    # MobileNets and their kin.
-    last = ["bn2"] if isinstance(getattr(model, "conv_head", None), torch.nn.Conv2d) else []
+    if name.startswith("convnext"):
+        return ["stem", *[f"stages.{index}" for index in range(4)]]
+    # MobileNets and their kin; MobileNetV3's `conv_head` reads the pooled map.
+    last = ["bn2"] if isinstance(getattr(model, "bn2", None), torch.nn.Module) else []
     return ["bn1", *[f"blocks.{index}" for index in range(len(model.blocks))], *last]
 
 
@@ -73,11 +79,21 @@ MODEL_ARGS = {
     "deit": {"img_size": 64},
     "vit_small_patch14_dinov2": {"img_size": 56},
     "vit_base_patch14_dinov2": {"img_size": 56},
+    "convnext_tiny": {"depths": [1, 1, 2, 1], "dims": [24, 48, 96, 192]},
 }
 
 # Norms' weights times this. Without shortcuts the filled norms make numbers smaller with each layer; after depthwise and 1 × 1
-# convolutions in a row, both filled as if a ReLU stood before them, numbers grow.
-NORM_GAIN = {"inception_v3": 1.375, "mobilenetv1": 1.375, "legacy_xception": 0.75}
+# convolutions in a row, both filled as if a ReLU stood before them, numbers grow. Squeezing halves them.
+NORM_GAIN = {
+    "inception_v3": 1.375,
+    "mobilenetv1": 1.375,
+    "mobilenetv3_small": 1.375,
+    "mobilenetv3_large": 1.25,
+    "efficientnet": 1.4375,
+    "efficientnet_b0": 1.5,
+    "efficientnet_b3": 1.375,
+    "legacy_xception": 0.75,
+}
 
 # Sides of the input pictures in pixels.
 SIZE = 64
@@ -101,7 +117,7 @@ def filled(name: str) -> torch.nn.Module:
     for key, value in state.items():
         if not key.endswith("num_batches_tracked"):
             filling = fill.tensor(key, tuple(value.shape))
-            is_norm = key.endswith(".weight") and value.ndim == 1
+            is_norm = key.endswith((".weight", ".gamma")) and value.ndim == 1
             value.copy_(torch.from_numpy(filling * np.float32(of(name, NORM_GAIN, 1.0)) if is_norm else filling))
     return model.eval()
 

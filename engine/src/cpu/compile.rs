@@ -147,6 +147,9 @@ impl Compiler<'_> {
             }
             (Op::MaxPool(window), Some(x)) => Box::new(Pool::new(x, output, PoolKind::Max(*window))),
             (Op::AveragePool(pool), Some(x)) => Box::new(Pool::new(x, output, PoolKind::Average(*pool))),
+            (Op::Reduce { reduction: Reduction::Mean, axes }, Some(x)) if self.is_global(axes, x) => {
+                Box::new(Pool::new(x, output, PoolKind::Global))
+            }
             (Op::GlobalAveragePool, Some(x)) => Box::new(Pool::new(x, output, PoolKind::Global)),
             (Op::AdaptiveAveragePool(_), Some(x)) => Box::new(Pool::new(x, output, PoolKind::Adaptive)),
             (Op::Dropout { rate }, Some(x)) => Box::new(self.drop(node, x, output, *rate, Scope::Element)),
@@ -432,6 +435,11 @@ impl Compiler<'_> {
             && x.len() > 2
             && (x[0], x.last()) == (gate[0], gate.last())
             && gate[1..gate.len() - 1].iter().all(|&size| size == 1)
+    }
+
+    /// Whether axes are all those of a value between the first and the last.
+    fn is_global(&self, axes: &[usize], x: Value) -> bool {
+        axes.iter().copied().eq(1..self.shapes[x.index()].len().saturating_sub(1)) && !axes.is_empty()
     }
 
     fn drop(&self, node: &Node, x: Value, output: Value, rate: f64, scope: Scope) -> Drop {

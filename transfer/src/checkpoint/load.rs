@@ -107,7 +107,9 @@ pub fn load_into(target: &Target<'_>, checkpoint: &Checkpoint) -> Result<Loaded,
         let wanted = *fits && (*need != Need::Head || head_fits) && *need != Need::NewHead;
         match source {
             Some((tensor, _)) if wanted => {
-                values.push((name.clone(), checkpoint.f32(tensor)?));
+                let mut numbers = checkpoint.f32(tensor)?;
+                rules.shift(tensor, &mut numbers);
+                values.push((name.clone(), numbers));
                 report.loaded += 1;
                 report.renamed += usize::from(name != tensor);
             }
@@ -326,6 +328,19 @@ mod tests {
         let Loaded { values, report } = load(&tensors, &BODY, &rules).unwrap();
         assert_eq!((report.loaded, report.renamed), (3, 3));
         assert_eq!(values[0], ("conv.weight".to_owned(), vec![0.0, 1.0]));
+    }
+
+    #[test]
+    fn numbers_are_shifted_by_the_checkpoints_names() {
+        let rules = [Rule::Prefix { from: "net.", to: "" }, Rule::Shift { from: r"^net\..*mean$", by: 0.5 }];
+        let named = |prefix: &str| BODY.map(|(name, shape, _)| (format!("{prefix}{name}"), shape));
+        for (prefix, shifted) in [("net.", [2.5, 3.5]), ("", [2.0, 3.0])] {
+            let tensors = named(prefix);
+            let tensors: Vec<(&str, &[usize])> =
+                tensors.iter().map(|(name, shape)| (name.as_str(), *shape)).collect();
+            let values = load(&tensors, &BODY, &rules).unwrap().values;
+            assert_eq!((&values[1].1, &values[2].1), (&vec![1.0, 2.0], &shifted.to_vec()));
+        }
     }
 
     #[test]

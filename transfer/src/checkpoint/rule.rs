@@ -8,7 +8,7 @@ use super::load_error::LoadError;
 
 /// One difference between a checkpoint's names and a model's. Architectures list them for each dialect that they read
 /// (torchvision, timm, transformers); rules are applied in order, each to what the one before it left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rule {
     /// Names that begin with `from` begin with `to` instead.
     Prefix {
@@ -30,6 +30,14 @@ pub enum Rule {
         /// Regular expression over the model's name.
         name: &'static str,
     },
+    /// Numbers of tensors whose own name, before any rule, matches are loaded greater by a constant: variances that were trained under a
+    /// greater epsilon.
+    Shift {
+        /// Regular expression over the checkpoint's name.
+        from: &'static str,
+        /// What is added.
+        by: f32,
+    },
 }
 
 /// Rules, ready for use.
@@ -37,6 +45,7 @@ pub enum Rule {
 pub(super) struct Rules {
     renames: Vec<Rename>,
     reshapes: Vec<Regex>,
+    shifts: Vec<(Regex, f32)>,
 }
 
 #[derive(Debug)]
@@ -50,7 +59,7 @@ impl Rules {
         let regex = |pattern: &'static str| {
             Regex::new(pattern).map_err(|error| LoadError::Rule { pattern, message: error.to_string() })
         };
-        let mut compiled = Self { renames: Vec::new(), reshapes: Vec::new() };
+        let mut compiled = Self { renames: Vec::new(), reshapes: Vec::new(), shifts: Vec::new() };
         for rule in rules {
             match *rule {
                 Rule::Prefix { from, to } => compiled.renames.push(Rename::Prefix { from, to }),
@@ -58,6 +67,7 @@ impl Rules {
                     compiled.renames.push(Rename::Pattern { from: regex(from)?, to })
                 }
                 Rule::Reshape { name } => compiled.reshapes.push(regex(name)?),
+                Rule::Shift { from, by } => compiled.shifts.push((regex(from)?, by)),
             }
         }
         Ok(compiled)
@@ -75,6 +85,13 @@ impl Rules {
             }
             Rename::Pattern { .. } => name,
         })
+    }
+
+    /// Changes the numbers of the checkpoint's tensor `name` as rules ask for it.
+    pub(super) fn shift(&self, name: &str, values: &mut [f32]) {
+        for (_, by) in self.shifts.iter().filter(|(pattern, _)| pattern.is_match(name)) {
+            values.iter_mut().for_each(|value| *value += by);
+        }
     }
 
     /// Whether the model's parameter `name` may have another shape in the checkpoint.

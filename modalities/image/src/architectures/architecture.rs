@@ -86,9 +86,12 @@ pub struct FineTuning {
     pub learning_rate: f64,
     /// The factor of the learning rate from a stage to the one before it; `None`: such that the first stage has a hundredth.
     pub layer_decay: Option<f64>,
+    /// The decay of weights, as a share of the learning rate.
+    pub weight_decay: f64,
 }
 
 impl FineTuning {
     /// Of convolutional networks with batch-norm: 10⁻³ for 256 samples, as fastai has it.
-    pub(super) const CONVOLUTIONAL: Self = Self { learning_rate: 1.25e-4, layer_decay: None };
+    pub(super) const CONVOLUTIONAL: Self =
+        Self { learning_rate: 1.25e-4, layer_decay: None, weight_decay: 0.01 };
 }

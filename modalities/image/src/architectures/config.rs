@@ -313,7 +313,7 @@ mod tests {
             (with(r#"{"num_classes": 3}"#, ""), "`model_args.num_classes` is 3; expected 2"),
             (with(r#"{"output_stride": 8}"#, ""), "unknown field `output_stride`"),
             (with("{}", r#", "label_names": ["one"]"#), "1 label names for 2 classes"),
-            (with("{}", "").replace("resnet18", "efficientnet_b0"), "unknown architecture"),
+            (with("{}", "").replace("resnet18", "swin_tiny"), "unknown architecture"),
         ] {
             let error = Config::from_json(&text)
                 .and_then(|config| config.labels().and_then(|_| config.network()))

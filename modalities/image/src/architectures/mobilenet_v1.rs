@@ -74,7 +74,7 @@ fn build(shape: &Shape, settings: &Settings) -> Result<Graph, ArchitectureError>
 /// A convolution of each channel, then one of each pixel, both normalised and activated.
 fn separable(b: &mut GraphBuilder, name: &str, x: Value, channels: usize, stride: usize) -> Value {
     let of = |part: &str| format!("{name}.{part}");
-    let x = depthwise(b, &of("conv_dw"), x, stride);
+    let x = depthwise(b, &of("conv_dw"), x, 3, stride);
     let x = b.batch_norm(&of("bn1"), x, BATCH_NORM_EPSILON);
     let x = b.activation(&of("bn1.act"), x, Activation::Relu6);
     unit(b, [&of("conv_pw"), &of("bn2")], x, Conv2d::same(channels, 1))

@@ -2,12 +2,13 @@
 //!
 //! Stages: `stem`, `blocks.0` … `blocks.6`, `conv_head`, `pool`, `head`. Names and the rounding of widths are timm's.
 
-use tk_engine::blocks::{BATCH_NORM_EPSILON, classify, conv_norm, depthwise, residual};
-use tk_engine::graph::{Activation, Conv2d};
-use tk_engine::{Graph, GraphBuilder, Value};
+use tk_engine::blocks::classify;
+use tk_engine::graph::Activation;
+use tk_engine::{Graph, GraphBuilder};
 use tk_transfer::checkpoint::Rule;
 
 use super::architecture::Builder;
+use super::mobile::{Row, conv_head, round_to_eight, stem, trunk};
 use super::{Architecture, ArchitectureError, Body, Family, FineTuning, Settings};
 
 /// Inverted residuals.
@@ -72,7 +73,7 @@ impl Shape {
     /// Blocks of each stage.
     fn counts(&self) -> Vec<usize> {
         let last = STAGES.len() - 1;
-        let scaled = |(stage, published): (usize, &Stage)| match self.ends {
+        let scaled = |(stage, published): (usize, &Row)| match self.ends {
             Ends::Fixed if stage == 0 || stage == last => published.count,
             _ => (published.count as f64 * self.depth).ceil() as usize,
         };
@@ -80,105 +81,39 @@ impl Shape {
     }
 }
 
-/// A row of the paper's table 2.
-struct Stage {
-    expansion: usize,
-    channels: usize,
-    count: usize,
-    stride: usize,
-}
-
-const STAGES: [Stage; 7] = [
-    Stage { expansion: 1, channels: 16, count: 1, stride: 1 },
-    Stage { expansion: 6, channels: 24, count: 2, stride: 2 },
-    Stage { expansion: 6, channels: 32, count: 3, stride: 2 },
-    Stage { expansion: 6, channels: 64, count: 4, stride: 2 },
-    Stage { expansion: 6, channels: 96, count: 3, stride: 1 },
-    Stage { expansion: 6, channels: 160, count: 3, stride: 2 },
-    Stage { expansion: 6, channels: 320, count: 1, stride: 1 },
+/// The paper's table 2.
+const STAGES: [Row; 7] = [
+    row(1, 1.0, 16, 1),
+    row(2, 6.0, 24, 2),
+    row(3, 6.0, 32, 2),
+    row(4, 6.0, 64, 2),
+    row(3, 6.0, 96, 1),
+    row(3, 6.0, 160, 2),
+    row(1, 6.0, 320, 1),
 ];
+
+const fn row(count: usize, expansion: f64, channels: usize, stride: usize) -> Row {
+    Row { count, expansion, channels, stride, activation: Activation::Relu6, ..Row::PLAIN }
+}
 
 const STEM: usize = 32;
 const FEATURES: usize = 1280;
 
-/// The nearest multiple of 8, at least 8, and the next one when that would lose more than a tenth.
-fn round_to_eight(width: f64) -> usize {
-    let rounded = (((width + 4.0) / 8.0).floor() * 8.0).max(8.0);
-    let rounded = if rounded < 0.9 * width { rounded + 8.0 } else { rounded };
-    rounded as usize
-}
-
 fn build(shape: &Shape, settings: &Settings) -> Result<Graph, ArchitectureError> {
     settings.model_args.only(shape.name, &[])?;
-    let (stem, features) = match shape.ends {
+    let (first, features) = match shape.ends {
         Ends::Scaled => (shape.channels(STEM), shape.channels(FEATURES).max(FEATURES)),
         Ends::Fixed => (STEM, FEATURES),
     };
+    let scaled =
+        |(row, count): (&Row, usize)| vec![Row { count, channels: shape.channels(row.channels), ..*row }];
+    let stages: Vec<Vec<Row>> = STAGES.iter().zip(shape.counts()).map(scaled).collect();
 
     let mut b = GraphBuilder::new();
-    b.begin_stage("stem");
-    let pixels = b.input("pixels", 4, Some(3));
-    let x = conv_norm(&mut b, ["conv_stem", "bn1"], pixels, Conv2d::same(stem, 3).stride(2));
-    let mut x = b.activation("bn1.act", x, Activation::Relu6);
-    b.end_stage(x);
-
-    let counts = shape.counts();
-    let blocks: usize = counts.iter().sum();
-    let mut built = 0;
-    for (stage, (published, &count)) in STAGES.iter().zip(&counts).enumerate() {
-        b.begin_stage(&format!("blocks.{stage}"));
-        for index in 0..count {
-            let block = Block {
-                expansion: published.expansion,
-                channels: shape.channels(published.channels),
-                stride: if index == 0 { published.stride } else { 1 },
-                drop_path: settings.drop_path * built as f64 / blocks as f64,
-            };
-            x = block.build(&mut b, &format!("blocks.{stage}.{index}"), x);
-            built += 1;
-        }
-        b.end_stage(x);
-    }
-
-    b.begin_stage("conv_head");
-    let x = conv_norm(&mut b, ["conv_head", "bn2"], x, Conv2d::same(features, 1));
-    let x = b.activation("bn2.act", x, Activation::Relu6);
-    b.end_stage(x);
+    let x = stem(&mut b, first, Activation::Relu6);
+    let x = trunk(&mut b, x, &stages, settings.drop_path);
+    let x = conv_head(&mut b, x, features, Activation::Relu6);
     Ok(classify(b, x, "classifier", settings.classes, settings.drop_rate)?)
-}
-
-/// Widen by a 1×1 convolution (unless the expansion is 1), filter each channel, narrow by a 1×1 convolution without activation.
-struct Block {
-    expansion: usize,
-    channels: usize,
-    stride: usize,
-    drop_path: f64,
-}
-
-impl Block {
-    fn build(&self, b: &mut GraphBuilder, name: &str, x: Value) -> Value {
-        let of = |part: &str| format!("{name}.{part}");
-        let incoming = b.channels(x);
-        // timm names the narrowing convolution of an unexpanded block as it names the widening one of others.
-        let (narrow, norms) = match self.expansion {
-            1 => ("conv_pw", ["", "bn1", "bn2"]),
-            _ => ("conv_pwl", ["bn1", "bn2", "bn3"]),
-        };
-        let mut y = x;
-        if self.expansion > 1 {
-            let wide = round_to_eight((incoming * self.expansion) as f64);
-            y = conv_norm(b, [&of("conv_pw"), &of(norms[0])], y, Conv2d::same(wide, 1));
-            y = b.activation(&of(&format!("{}.act", norms[0])), y, Activation::Relu6);
-        }
-        y = depthwise(b, &of("conv_dw"), y, self.stride);
-        y = b.batch_norm(&of(norms[1]), y, BATCH_NORM_EPSILON);
-        y = b.activation(&of(&format!("{}.act", norms[1])), y, Activation::Relu6);
-        y = conv_norm(b, [&of(narrow), &of(norms[2])], y, Conv2d::same(self.channels, 1));
-        match self.stride == 1 && incoming == self.channels {
-            true => residual(b, name, y, x, self.drop_path),
-            false => y,
-        }
-    }
 }
 
 /// torchvision numbers the blocks through and the parts of each block by position.
@@ -222,24 +157,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::super::find;
     use super::*;
-
-    #[test]
-    fn widths_are_rounded_as_published() {
-        // width, rounded (timm's make_divisible)
-        for (width, rounded) in [
-            (5.6, 8),
-            (8.4, 8),
-            (11.2, 16),
-            (12.0, 16),
-            (16.8, 16),
-            (22.4, 24),
-            (33.6, 32),
-            (56.0, 56),
-            (448.0, 448),
-        ] {
-            assert_eq!(round_to_eight(width), rounded, "{width}");
-        }
-    }
 
     #[test]
     fn depths_are_scaled_between_the_ends() {

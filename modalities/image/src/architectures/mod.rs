@@ -9,9 +9,14 @@ mod architecture;
 mod error;
 mod settings;
 
+mod mobile;
+
+mod convnext;
+mod efficientnet;
 mod inception_v3;
 mod mobilenet_v1;
 mod mobilenet_v2;
+mod mobilenet_v3;
 mod resnet;
 mod vgg;
 mod vit;
@@ -30,9 +35,12 @@ pub static FAMILIES: &[&Family] = &[
     &vgg::FAMILY,
     &mobilenet_v1::FAMILY,
     &mobilenet_v2::FAMILY,
+    &mobilenet_v3::FAMILY,
+    &efficientnet::FAMILY,
     &inception_v3::FAMILY,
     &xception::FAMILY,
     &vit::FAMILY,
+    &convnext::FAMILY,
 ];
 
 /// Every network, family by family.

@@ -79,6 +79,12 @@ pub struct ModelArgs {
     /// VGG: the width of the first layer of `pre_logits` as a share of 4096.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mlp_ratio: Option<f64>,
+    /// ConvNeXt: the count of blocks in each stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depths: Option<Vec<usize>>,
+    /// ConvNeXt: the channels of each stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dims: Option<Vec<usize>>,
 }
 
 impl ModelArgs {
@@ -96,6 +102,8 @@ impl ModelArgs {
             ("avg_down", self.avg_down.is_some()),
             ("img_size", self.img_size.is_some()),
             ("mlp_ratio", self.mlp_ratio.is_some()),
+            ("depths", self.depths.is_some()),
+            ("dims", self.dims.is_some()),
         ];
         match given.iter().find(|(name, is_given)| *is_given && !known.contains(name)) {
             None => Ok(()),

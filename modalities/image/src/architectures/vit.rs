@@ -16,7 +16,7 @@ use super::{Architecture, ArchitectureError, Body, Family, FineTuning, Settings,
 pub(super) static FAMILY: Family = Family {
     name: "vit",
     body: Body::Tokens,
-    fine_tuning: FineTuning { learning_rate: 1e-4, layer_decay: Some(0.75) },
+    fine_tuning: FineTuning { learning_rate: 1e-4, layer_decay: Some(0.75), weight_decay: 0.05 },
     networks: &NETWORKS,
 };
 

@@ -99,6 +99,6 @@ impl Block {
 
 /// A convolution of each channel, then one of each pixel.
 fn separable(b: &mut GraphBuilder, name: &str, x: Value, channels: usize) -> Value {
-    let x = depthwise(b, &format!("{name}.conv1"), x, 1);
+    let x = depthwise(b, &format!("{name}.conv1"), x, 3, 1);
     b.conv2d(&format!("{name}.pointwise"), x, Conv2d::same(channels, 1))
 }
