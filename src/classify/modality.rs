@@ -9,6 +9,7 @@ use tk_transfer::checkpoint::LoadReport;
 use tk_transfer::classification::HeadForm;
 use tk_transfer::data::Labelled;
 use tk_transfer::fit::{Schedule, Source};
+use tk_transfer::low_rank::LowRank;
 
 use super::division::Part;
 use super::{Error, Head, HeadInit, ModeName, Settings};
@@ -143,6 +144,11 @@ pub trait Network: Clone + Sync {
     /// When values are missing.
     fn finished(self) -> Result<Self, Error> {
         Ok(self)
+    }
+
+    /// The low-rank pairs that it trains with, in lora mode.
+    fn low_rank(&self) -> Option<&LowRank> {
+        None
     }
 
     /// The prefix of the head's parameters, such as `fc`.

@@ -18,7 +18,7 @@ pub enum ModeName {
     Partial,
     /// Every stage trains, earlier ones more slowly.
     Full,
-    /// The backbone is frozen but for low-rank pairs beside its linear layers (arXiv 2106.09685).
+    /// The backbone is frozen but for low-rank pairs beside its layers (arXiv 2106.09685).
     Lora,
 }
 

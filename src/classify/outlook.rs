@@ -7,6 +7,7 @@ use tk_engine::cpu::Plan;
 use tk_engine::graph::Op;
 use tk_engine::{Graph, Inference};
 use tk_transfer::data::Labelled;
+use tk_transfer::low_rank::LowRank;
 use tk_transfer::prefix::PrecisionChoice;
 
 use super::division::{Choice, Part, Parts};
@@ -138,11 +139,25 @@ fn plan_line<M: Modality>(prepared: &Prepared<M>, total: usize, trained: usize, 
             let rate = recipe.phases.first().map_or(0.0, |phase| phase.learning_rate);
             let batch = recipe.batch * recipe.accumulate;
             let names = names.join(", ");
+            let pairs = prepared
+                .model
+                .low_rank()
+                .map_or_else(String::new, |pairs| format!("; {}", pairs_line(pairs)));
             format!(
-                "frozen {frozen:.0} %, trains {names}; {epochs} epochs, batch {batch}, lr {rate}; {about}"
+                "frozen {frozen:.0} %, trains {names}{pairs}; {epochs} epochs, batch {batch}, lr {rate}; {about}"
             )
         }
     }
+}
+
+/// Where low-rank pairs stand, and which layers cannot have one.
+pub(crate) fn pairs_line(pairs: &LowRank) -> String {
+    let mut line = format!("low-rank pairs of rank {} beside {} layers", pairs.rank(), pairs.layers().len());
+    if let Some(first) = pairs.without().first() {
+        let count = pairs.without().len();
+        line.push_str(&format!(", none beside {count} in groups or dilated, such as {first}"));
+    }
+    line
 }
 
 /// Seconds as people say them.

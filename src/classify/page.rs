@@ -9,7 +9,7 @@ use super::division::{Part, Parts};
 use super::evaluate::Scored;
 use super::fit::Prepared;
 use super::modality::{Modality, Network};
-use super::outlook::data_line;
+use super::outlook::{data_line, pairs_line};
 use super::run::{Gathered, Summary};
 use super::{Error, ModeName};
 use crate::report::{
@@ -234,7 +234,10 @@ fn model_part<M: Modality>(told: &Told<'_, M>) -> ModelPart {
     ModelPart {
         name: model.name().to_owned(),
         architecture: model.architecture().to_owned(),
-        remark: model.remark().filter(|_| prepared.preset.mode == ModeName::Features).map(str::to_owned),
+        remark: match model.low_rank() {
+            Some(pairs) => Some(pairs_line(pairs)),
+            None => model.remark().filter(|_| prepared.preset.mode == ModeName::Features).map(str::to_owned),
+        },
         parameters: ParameterCount { total, trained, frozen: total - trained },
         load: model.report().cloned(),
         stages: model.graph().stages().iter().enumerate().map(stage).collect(),

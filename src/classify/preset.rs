@@ -74,6 +74,12 @@ pub(crate) fn mode_and_head(settings: &Settings) -> Result<(ModeName, Head), Err
             "leave --head out, or say --mode features",
         ));
     }
+    if mode == ModeName::Lora && head == Head::Mlp {
+        return Err(Error::usage_with(
+            "lora mode trains a linear head, the only one that an adapter can hold",
+            "leave --head out, or say --mode partial",
+        ));
+    }
     Ok((mode, head))
 }
 
@@ -162,12 +168,19 @@ fn training<M: Modality>(
     let batch_norm = match M::FOREIGN.contains(&"batch-norm") {
         true => BatchNorm::Frozen,
         false => {
-            *settings.batch_norm.get_or_insert(match batch >= LEAST_BATCH_FOR_STATISTICS && !is_last_only {
+            let has_statistics =
+                batch >= LEAST_BATCH_FOR_STATISTICS && !is_last_only && mode != ModeName::Lora;
+            *settings.batch_norm.get_or_insert(match has_statistics {
                 true => BatchNorm::Train,
                 false => BatchNorm::Frozen,
             })
         }
     };
+    if mode == ModeName::Lora && batch_norm == BatchNorm::Train {
+        return Err(Error::usage(
+            "lora mode leaves running statistics as they are, since an adapter holds none; say --batch-norm frozen",
+        ));
+    }
     let optimizer = *settings.optimizer.get_or_insert(OptimizerChoice::AdamW);
     let rate = match optimizer {
         OptimizerChoice::AdamW => defaults.learning_rate,
@@ -331,6 +344,7 @@ mod tests {
             "mode = \"full\"\nfreeze = \"stem\"",
             "mode = \"features\"\nhead = \"linear\"",
             "unfreeze = \"last:2\"\nbatch = 8",
+            "mode = \"lora\"",
         ] {
             let (_, once) = resolve(text).unwrap();
             let (_, twice) = resolve(&once.to_toml().unwrap()).unwrap();
@@ -364,6 +378,8 @@ mod tests {
             ("mode = \"full\"\nepochs = 0", "`epochs` is 0"),
             ("mode = \"full\"\nlr = -1.0", "`lr` is -1"),
             ("unfreeze = \"last:x\"", "is not a selection"),
+            ("mode = \"lora\"\nhead = \"mlp\"", "lora mode trains a linear head"),
+            ("mode = \"lora\"\nbatch-norm = \"train\"", "leaves running statistics"),
         ] {
             let error = resolve(text).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");

@@ -15,6 +15,12 @@ use super::{Error, Head, HeadInit, ModeName};
 /// The version of `run.toml`; others are refused.
 const FORMAT: u32 = 1;
 
+/// The rank of low-rank pairs when nothing is said.
+const RANK: usize = 8;
+
+/// What they are scaled by, times the rank, when nothing is said.
+const ALPHA: f64 = 16.0;
+
 /// Settings; what is `None`, the preset decides. Unknown keys are errors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -166,6 +172,19 @@ impl Settings {
         match foreign.iter().find(|key| table.contains_key(**key)) {
             Some(key) => Err(Error::usage(format!("`{key}` is no setting of {task}"))),
             None => Ok(()),
+        }
+    }
+
+    /// Rank and scale of low-rank pairs, written down where they were not said.
+    ///
+    /// # Errors
+    /// When they are out of range.
+    pub(crate) fn low_rank(&mut self) -> Result<(usize, f64), Error> {
+        let rank = *self.lora_rank.get_or_insert(RANK);
+        let alpha = *self.lora_alpha.get_or_insert(ALPHA);
+        match rank > 0 && alpha.is_finite() && alpha > 0.0 {
+            true => Ok((rank, alpha)),
+            false => Err(Error::usage("`lora-rank` is at least 1, and `lora-alpha` above 0")),
         }
     }
 

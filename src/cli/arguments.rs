@@ -73,12 +73,6 @@ pub struct TextClassify {
     /// How tokens become a text's features in features mode; what the model's folder says, else mean
     #[arg(long, value_parser = ["mean", "cls"])]
     pub pooling: Option<String>,
-    /// Rank of the low-rank pairs in lora mode
-    #[arg(long, value_name = "N")]
-    pub lora_rank: Option<i64>,
-    /// Low-rank pairs are scaled by this over their rank
-    #[arg(long, value_name = "X")]
-    pub lora_alpha: Option<f64>,
     #[command(flatten)]
     pub train: Train,
 }
@@ -117,6 +111,12 @@ pub struct Train {
     /// What stays frozen: a stage, 30%, or re:PATTERN (implies partial)
     #[arg(long, value_name = "SPEC")]
     pub freeze: Option<String>,
+    /// Rank of the low-rank pairs in lora mode
+    #[arg(long, value_name = "N")]
+    pub lora_rank: Option<i64>,
+    /// Low-rank pairs are scaled by this over their rank
+    #[arg(long, value_name = "X")]
+    pub lora_alpha: Option<f64>,
     /// Passes over the data
     #[arg(long)]
     pub epochs: Option<i64>,

@@ -206,6 +206,7 @@ fn flags(arguments: &Train) -> Table {
         ("max-bad", &arguments.max_bad),
     ];
     let integers = [
+        ("lora-rank", arguments.lora_rank),
         ("epochs", arguments.epochs),
         ("batch", arguments.batch),
         ("accumulate", arguments.accumulate),
@@ -213,6 +214,7 @@ fn flags(arguments: &Train) -> Table {
         ("seed", arguments.seed),
     ];
     let numbers = [
+        ("lora-alpha", arguments.lora_alpha),
         ("lr", arguments.lr),
         ("weight-decay", arguments.weight_decay),
         ("warmup", arguments.warmup),
