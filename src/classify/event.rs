@@ -64,6 +64,10 @@ pub enum Event {
     Phase {
         /// Its number, from 0.
         number: usize,
+        /// How many phases there are.
+        phases: usize,
+        /// The stages that train.
+        stages: Vec<String>,
         /// Epochs.
         epochs: usize,
         /// Updates in each.
@@ -75,7 +79,7 @@ pub enum Event {
     Step {
         /// The epoch, from 1.
         epoch: usize,
-        /// Epochs in this phase.
+        /// The epoch with which the phase ends.
         epochs: usize,
         /// The update within the epoch, from 1.
         step: usize,
@@ -124,10 +128,26 @@ impl Translator {
             Progress::Probe { samples } => Event::Probe { samples: *samples },
             // It comes as progress of its own.
             Progress::Fit(fit::Event::Precision(_)) => return None,
-            Progress::Fit(fit::Event::Phase { number, steps, epochs, fallbacks, .. }) => {
+            Progress::Fit(fit::Event::Phase {
+                number,
+                phases,
+                stages,
+                steps,
+                epochs,
+                last_epoch,
+                fallbacks,
+                ..
+            }) => {
                 self.steps.set(*steps);
-                self.epochs.set(*epochs);
-                Event::Phase { number: *number, epochs: *epochs, steps: *steps, fallbacks: *fallbacks }
+                self.epochs.set(*last_epoch);
+                Event::Phase {
+                    number: *number,
+                    phases: *phases,
+                    stages: stages.to_vec(),
+                    epochs: *epochs,
+                    steps: *steps,
+                    fallbacks: *fallbacks,
+                }
             }
             Progress::Fit(fit::Event::Step { epoch, step, loss, samples }) => Event::Step {
                 epoch: *epoch,

@@ -10,6 +10,7 @@ mod mode;
 mod settings;
 
 mod division;
+mod gradual;
 mod preset;
 mod shelf;
 

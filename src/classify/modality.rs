@@ -202,7 +202,7 @@ pub struct Look<'a, M: Modality> {
 /// How a family is fine-tuned when nothing is said.
 #[derive(Clone, Copy, Debug)]
 pub struct Defaults {
-    /// Passes over the data.
+    /// Passes over the data; in gradual mode those of each phase.
     pub epochs: usize,
     /// Samples in a batch.
     pub batch: usize,

@@ -18,6 +18,8 @@ pub enum ModeName {
     Partial,
     /// Every stage trains, earlier ones more slowly.
     Full,
+    /// First the head trains, then with each phase one stage more, from the last to the first (ULMFiT, arXiv 1801.06146).
+    Gradual,
     /// The backbone is frozen but for low-rank pairs beside its layers (arXiv 2106.09685).
     Lora,
 }
@@ -29,6 +31,7 @@ impl ModeName {
             Self::Features => "features",
             Self::Partial => "partial",
             Self::Full => "full",
+            Self::Gradual => "gradual",
             Self::Lora => "lora",
         }
     }
@@ -91,6 +94,11 @@ impl Mode {
     /// Everything trains.
     pub fn full() -> Self {
         Self::new(ModeName::Full)
+    }
+
+    /// The head trains first, then with each phase one stage more.
+    pub fn gradual() -> Self {
+        Self::new(ModeName::Gradual)
     }
 
     /// Low-rank pairs of this rank train.

@@ -5,6 +5,7 @@ use tk_image::data::Level;
 use tk_transfer::fit::{OptimizerChoice, Phase, Recipe, Schedule};
 use tk_transfer::freeze::{BatchNorm, Freeze};
 
+use super::gradual::{divided, unfreezing};
 use super::modality::{Defaults, Modality};
 use super::{Error, Head, HeadInit, ModeName, Settings};
 
@@ -131,9 +132,9 @@ impl Preset {
         }
     }
 
-    /// What is frozen.
+    /// What is frozen in the end, in the last phase.
     pub fn freeze(&self) -> (Freeze, BatchNorm) {
-        match self.recipe().and_then(|recipe| recipe.phases.first()) {
+        match self.recipe().and_then(|recipe| recipe.phases.last()) {
             Some(phase) => (phase.freeze.clone(), phase.batch_norm),
             None => (Freeze::Backbone, BatchNorm::Frozen),
         }
@@ -158,7 +159,12 @@ fn training<M: Modality>(
         ));
     }
     let freeze = freeze(settings, mode)?;
-    let epochs = *settings.epochs.get_or_insert(defaults.epochs);
+    let is_cached = mode == ModeName::Gradual || !matches!(freeze, Freeze::Nothing);
+    let steps = match mode {
+        ModeName::Gradual => unfreezing(graph, settings.model.as_deref().unwrap_or_default(), &freeze)?,
+        _ => vec![freeze],
+    };
+    let epochs = *settings.epochs.get_or_insert(steps.len() * defaults.epochs);
     let batch = *settings.batch.get_or_insert(defaults.batch);
     let accumulate = *settings.accumulate.get_or_insert(1);
     for (key, count) in [("epochs", epochs), ("batch", batch), ("accumulate", accumulate)] {
@@ -208,7 +214,6 @@ fn training<M: Modality>(
         true => Level::None,
         false => *settings.augment.get_or_insert(defaults.augment),
     };
-    let is_cached = !matches!(freeze, Freeze::Nothing);
     let views = match (augment, is_cached) {
         (Level::None, _) => {
             if settings.views.is_some_and(|views| views != 1) {
@@ -237,9 +242,12 @@ fn training<M: Modality>(
             return Err(Error::usage(format!("`{key}` is {value}, which is out of range")));
         }
     }
-    let phase = Phase { freeze, batch_norm, epochs, learning_rate, schedule, warmup };
+    let phases = divided(epochs, steps)?
+        .into_iter()
+        .map(|(freeze, epochs)| Phase { freeze, batch_norm, epochs, learning_rate, schedule, warmup })
+        .collect();
     let recipe = Recipe {
-        phases: vec![phase],
+        phases,
         batch,
         accumulate,
         optimizer,
@@ -270,7 +278,8 @@ fn freeze(settings: &mut Settings, mode: ModeName) -> Result<Freeze, Error> {
             "lora mode trains low-rank pairs and the head, so --freeze and --unfreeze have no effect",
             "say --mode partial",
         )),
-        (ModeName::Full, None, None) => Ok(Freeze::Nothing),
+        (ModeName::Full | ModeName::Gradual, None, None) => Ok(Freeze::Nothing),
+        (ModeName::Gradual, Some(selection), None) => Ok(Freeze::AllBut(selection.parse()?)),
         (ModeName::Full, Some(_), None) => Err(Error::usage_with(
             "in full mode everything trains, so --unfreeze has no effect",
             "say --mode partial",
@@ -345,6 +354,7 @@ mod tests {
             "mode = \"features\"\nhead = \"linear\"",
             "unfreeze = \"last:2\"\nbatch = 8",
             "mode = \"lora\"",
+            "mode = \"gradual\"\nunfreeze = \"last:2\"",
         ] {
             let (_, once) = resolve(text).unwrap();
             let (_, twice) = resolve(&once.to_toml().unwrap()).unwrap();

@@ -97,7 +97,7 @@ pub struct Train {
     #[arg(short, long)]
     pub model: Option<String>,
     /// How much is adapted; features if nothing is said
-    #[arg(long, value_parser = ["features", "partial", "full", "lora"])]
+    #[arg(long, value_parser = ["features", "partial", "full", "gradual", "lora"])]
     pub mode: Option<String>,
     /// The head; logreg in features mode, else linear
     #[arg(long, value_parser = ["logreg", "mlp", "linear"])]
@@ -105,7 +105,8 @@ pub struct Train {
     /// How a trained head starts
     #[arg(long, value_parser = ["probe", "random"])]
     pub head_init: Option<String>,
-    /// What trains besides the head: a stage, last:2, or re:PATTERN (implies partial; default last:1)
+    /// What trains besides the head: a stage, last:2, or re:PATTERN (implies partial; default last:1; in gradual mode what trains in the end, by
+    /// default everything)
     #[arg(long, value_name = "SPEC", conflicts_with = "freeze")]
     pub unfreeze: Option<String>,
     /// What stays frozen: a stage, 30%, or re:PATTERN (implies partial)

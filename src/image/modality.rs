@@ -257,6 +257,7 @@ pub(crate) fn defaults(mode: ModeName, family: FineTuning) -> Defaults {
         ModeName::Features => (30, Level::None),
         ModeName::Partial => (12, Level::Light),
         ModeName::Full | ModeName::Lora => (15, Level::Standard),
+        ModeName::Gradual => (2, Level::Standard),
     };
     let (learning_rate, layer_decay) = match mode {
         ModeName::Lora => (LOW_RANK_RATE, Some(1.0)),

@@ -173,6 +173,7 @@ pub(crate) fn defaults(mode: ModeName) -> Defaults {
         ModeName::Features => (30, 1e-3),
         ModeName::Partial => (3, 1e-4),
         ModeName::Full => (3, 5e-5),
+        ModeName::Gradual => (1, 1e-4),
         ModeName::Lora => (3, 1e-3),
     };
     Defaults {

@@ -17,7 +17,7 @@ fn low_rank_pairs_on_photographs_leave_a_plain_model_and_an_adapter() {
     let place = Place::new();
     place.draw_few("d", 20);
     let said = train(&place, "R", &["--mode", "lora", "--lora-rank", "2", "--epochs", "2"]);
-    assert!(said.contains("low-rank pairs of rank 2 beside 20 layers;"), "{said}");
+    assert!(said.contains("low-rank pairs of rank 2 beside 21 layers;"), "{said}");
     let weights = Checkpoint::open(place.path("R/model.safetensors")).unwrap();
     assert!(weights.names().all(|name| !name.contains("lora")));
     let adapter = Checkpoint::open(place.path("R/adapter/adapter_model.safetensors")).unwrap();
@@ -29,7 +29,7 @@ fn low_rank_pairs_on_photographs_leave_a_plain_model_and_an_adapter() {
     let config = json(&place.path("R/adapter/adapter_config.json"));
     assert_eq!((&config["base_model_name_or_path"], &config["r"]), (&"small".into(), &2.into()));
     assert_eq!(config["modules_to_save"], serde_json::json!(["fc"]));
-    assert_eq!(config["target_modules"].as_array().unwrap().len(), 20);
+    assert_eq!(config["target_modules"].as_array().unwrap().len(), 21);
     let numbers = &json(&place.path("R/summary.json"))["parameters"];
     assert!(10 * numbers["trained"].as_u64().unwrap() < numbers["total"].as_u64().unwrap(), "{numbers}");
     assert_eq!(place.ok(&["predict", "R", "d/stars"]).out.lines().count(), 20);

@@ -65,12 +65,18 @@ pub enum Event<'a> {
     Phase {
         /// Its number, from 0.
         number: usize,
+        /// How many phases there are.
+        phases: usize,
         /// What is frozen in it.
         plan: &'a FreezePlan,
+        /// The stages that train.
+        stages: &'a [String],
         /// Updates in each epoch.
         steps: usize,
         /// Epochs.
         epochs: usize,
+        /// Its last epoch, counted through all phases.
+        last_epoch: usize,
         /// Nodes that run without a kernel.
         fallbacks: usize,
     },
@@ -213,11 +219,14 @@ struct PhaseRun<'a> {
     tape: Tape,
     groups: Groups,
     trained: Vec<String>,
+    /// The stages that they are of.
+    stages: Vec<String>,
     /// Trained parameters and running statistics that move.
     moving: Vec<String>,
     audit: Audit,
     average: Option<MovingAverage>,
     state: State,
+    /// Epochs of earlier phases.
     epochs_before: usize,
 }
 
@@ -261,17 +270,23 @@ impl<'a> PhaseRun<'a> {
         };
         let trained = named(&|index| spec.groups[index].is_some());
         let stages = graph.parameter_stages();
-        let still = |index: usize| {
-            !graph.parameters()[index].kind.is_trainable() && !spec.batch_statistics[stages[index]]
-        };
         let moving = named(&|index| {
-            spec.groups[index].is_some() || (!graph.parameters()[index].kind.is_trainable() && !still(index))
+            let is_statistic = !graph.parameters()[index].kind.is_trainable();
+            spec.groups[index].is_some() || (is_statistic && spec.batch_statistics[stages[index]])
         });
+        let stages: Vec<String> = plan
+            .trained_stages(run.graph)
+            .into_iter()
+            .map(|stage| run.graph.stages()[stage].name.clone())
+            .collect();
         let audit = match state.position.audit.take().filter(|_| resumed) {
             Some(audit) => audit,
             None => {
-                let mut audit = Audit::begin(&graph, parameters, &trained, Vec::new())?;
-                audit.watch(parameters, named(&still).into_iter())?;
+                // Of the whole graph: the masters of the prefix are frozen too.
+                let mut audit = Audit::begin(run.graph, parameters, &trained, Vec::new())?;
+                let specs = run.graph.parameters().iter();
+                let still = specs.filter(|spec| !spec.kind.is_trainable() && !moving.contains(&spec.name));
+                audit.watch(parameters, still.map(|spec| spec.name.clone()))?;
                 audit
             }
         };
@@ -281,13 +296,16 @@ impl<'a> PhaseRun<'a> {
         let average = recipe
             .moving_average
             .map(|decay| MovingAverage::resumed(decay, std::mem::take(&mut state.average)));
-        let epochs_before = recipe.phases[..state.position.phase].iter().map(|phase| phase.epochs).sum();
+        let epochs_before = state.position.records.len() - state.position.epoch;
         let steps = steps_of(&run.training.epoch(recipe.seed, 0), recipe);
         (signals.observe)(&Event::Phase {
             number: state.position.phase,
+            phases: recipe.phases.len(),
             plan: &plan,
+            stages: &stages,
             steps,
             epochs: phase.epochs,
+            last_epoch: epochs_before + phase.epochs,
             fallbacks: tape.fallbacks().len(),
         });
         Ok(Self {
@@ -300,6 +318,7 @@ impl<'a> PhaseRun<'a> {
             tape,
             groups,
             trained,
+            stages,
             moving,
             audit,
             average,
@@ -483,7 +502,10 @@ impl<'a> PhaseRun<'a> {
     fn finish(self, fitted: &mut Fitted) -> Result<State, FitError> {
         let mut state = self.state;
         let after = self.tape.parameters()?;
-        let mut report = self.audit.end(&after, self.trained)?;
+        let mut whole = fitted.parameters.clone();
+        after.iter().for_each(|(name, tensor)| whole.set(name, tensor.clone()));
+        let mut report = self.audit.end(&whole, self.trained)?;
+        report.stages = self.stages;
         if let Some(prefix) = &self.prefix {
             report.prefix = prefix.audit()?;
             let (hits, misses) = prefix.counts();
