@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use serde::Serialize;
 use tk_transfer::adapt::Progress;
-use tk_transfer::fit::{self, Record};
+use tk_transfer::fit::{self, Best, Record};
 
 /// Something that happened. Read-only; as JSON each is an object with its name under `event`.
 #[derive(Clone, Debug, Serialize)]
@@ -92,6 +92,14 @@ pub enum Event {
     },
     /// An epoch ended.
     Epoch(Record),
+    /// A phase in which epochs were compared ended.
+    Best {
+        /// The best epoch so far.
+        #[serde(flatten)]
+        best: Best,
+        /// How many epochs without a better one ended the phase early, if that did.
+        patience: Option<usize>,
+    },
     /// The run went on from where it had been stopped.
     Resumed {
         /// Updates that were already made.
@@ -158,6 +166,9 @@ impl Translator {
                 samples: *samples,
             },
             Progress::Fit(fit::Event::Epoch(records)) => Event::Epoch(records.last()?.clone()),
+            Progress::Fit(fit::Event::Best { best, patience }) => {
+                Event::Best { best: (*best).clone(), patience: *patience }
+            }
             Progress::Fit(fit::Event::Resumed { updates }) => Event::Resumed { updates: *updates },
         })
     }

@@ -75,6 +75,8 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "clip",
             "label-smoothing",
             "moving-average",
+            "patience",
+            "monitor",
             "seed",
         ],
     ),
@@ -125,6 +127,15 @@ fn remarks<M: Modality>(told: &Told<'_, M>) -> Vec<String> {
     let mut remarks: Vec<String> = leaks.map(|line| format!("{line}: the score flatters.")).collect();
     if told.scored.is_some_and(|scored| scored.samples() < 100) {
         remarks.push("Fewer than 100 samples were scored: the interval says how little that is.".into());
+    }
+    if let Some(best) = &told.outcome.best {
+        let (epoch, metric) = (best.epoch, &best.metric);
+        let chosen =
+            format!("The weights are those of epoch {epoch}, the best by {metric} on the validation samples");
+        remarks.push(match told.tested {
+            Some(_) => format!("{chosen}; the test samples chose nothing."),
+            None => format!("{chosen}, so their score flatters a little."),
+        });
     }
     remarks
 }

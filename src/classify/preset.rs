@@ -7,10 +7,10 @@ use tk_transfer::freeze::{BatchNorm, Freeze};
 
 use super::gradual::{divided, unfreezing};
 use super::modality::{Defaults, Modality};
-use super::{Error, Head, HeadInit, ModeName, Settings};
+use super::{Error, Head, HeadInit, Metric, ModeName, Settings};
 
 /// Settings that only training by gradient descent looks at.
-const TRAINING: [&str; 18] = [
+const TRAINING: [&str; 20] = [
     "head-init",
     "unfreeze",
     "freeze",
@@ -25,6 +25,8 @@ const TRAINING: [&str; 18] = [
     "clip",
     "label-smoothing",
     "moving-average",
+    "patience",
+    "monitor",
     "batch",
     "accumulate",
     "augment",
@@ -167,8 +169,14 @@ fn training<M: Modality>(
     let epochs = *settings.epochs.get_or_insert(steps.len() * defaults.epochs);
     let batch = *settings.batch.get_or_insert(defaults.batch);
     let accumulate = *settings.accumulate.get_or_insert(1);
-    for (key, count) in [("epochs", epochs), ("batch", batch), ("accumulate", accumulate)] {
+    let patience = settings.patience.unwrap_or(1);
+    for (key, count) in
+        [("epochs", epochs), ("batch", batch), ("accumulate", accumulate), ("patience", patience)]
+    {
         at_least_one(key, count)?;
+    }
+    if settings.patience.is_some() {
+        settings.monitor.get_or_insert(Metric::Accuracy);
     }
     // What the task does not have stays unsaid, here and below.
     let batch_norm = match M::FOREIGN.contains(&"batch-norm") {
@@ -255,6 +263,7 @@ fn training<M: Modality>(
         layer_decay,
         clip: settings.clip,
         moving_average: settings.moving_average,
+        monitor: settings.monitor.map(|metric| metric.monitor(settings.patience)),
         views: (views > 0).then_some(views),
         seed: settings.seed.unwrap_or(0),
     };
@@ -354,6 +363,7 @@ mod tests {
             "mode = \"features\"\nhead = \"linear\"",
             "unfreeze = \"last:2\"\nbatch = 8",
             "mode = \"lora\"",
+            "mode = \"full\"\npatience = 3",
             "mode = \"gradual\"\nunfreeze = \"last:2\"",
         ] {
             let (_, once) = resolve(text).unwrap();
@@ -386,6 +396,8 @@ mod tests {
             ("hidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nhidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nepochs = 0", "`epochs` is 0"),
+            ("mode = \"full\"\npatience = 0", "`patience` is 0"),
+            ("patience = 3", "`patience` has no effect in features mode"),
             ("mode = \"full\"\nlr = -1.0", "`lr` is -1"),
             ("unfreeze = \"last:x\"", "is not a selection"),
             ("mode = \"lora\"\nhead = \"mlp\"", "lora mode trains a linear head"),

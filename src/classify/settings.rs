@@ -10,7 +10,7 @@ use tk_transfer::fit::{OptimizerChoice, Schedule};
 use tk_transfer::freeze::BatchNorm;
 use tk_transfer::prefix::PrecisionChoice;
 
-use super::{Error, Head, HeadInit, ModeName};
+use super::{Error, Head, HeadInit, Metric, ModeName};
 
 /// The version of `run.toml`; others are refused.
 const FORMAT: u32 = 1;
@@ -66,6 +66,10 @@ pub struct Settings {
     pub label_smoothing: Option<f64>,
     /// The decay of a moving average of the weights, which then is the result.
     pub moving_average: Option<f64>,
+    /// Training ends after so many epochs without a better one.
+    pub patience: Option<usize>,
+    /// The score that says which epoch is the best, whose weights then are the result.
+    pub monitor: Option<Metric>,
     /// Samples in a batch.
     pub batch: Option<usize>,
     /// Batches whose gradients are added up before an update.

@@ -135,6 +135,15 @@ pub struct Train {
     /// Factor of the learning rate from a stage to the one before it
     #[arg(long)]
     pub layer_decay: Option<f64>,
+    /// Stop after so many epochs without a better one on the validation samples; the best epoch is the result
+    #[arg(long, value_name = "EPOCHS")]
+    pub patience: Option<i64>,
+    /// The score that says which epoch is the best, and so the result; accuracy with --patience, else the last epoch is the result
+    #[arg(long, value_parser = ["accuracy", "macro_f1", "loss"])]
+    pub monitor: Option<String>,
+    /// The result is a moving average of the weights, of this decay; 0.99 if none is said
+    #[arg(long, value_name = "DECAY", num_args = 0..=1, default_missing_value = "0.99")]
+    pub ema: Option<f64>,
     /// Samples in a batch
     #[arg(long)]
     pub batch: Option<i64>,

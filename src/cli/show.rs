@@ -80,6 +80,14 @@ impl Show {
                     &format!("{} loss {:.4}{scores}  {:.1} s", record.epoch, record.loss, record.seconds),
                 );
             }
+            Event::Best { best, patience } => {
+                let stopped =
+                    patience.map_or_else(String::new, |epochs| format!("; none of {epochs} more was better"));
+                self.line(
+                    "best",
+                    &format!("epoch {}, {} {:.3}{stopped}", best.epoch, best.metric, best.value),
+                );
+            }
             Event::Remark { text } => self.line("inputs", text),
             Event::Resumed { updates } => self.line("resumed", &format!("after {updates} updates")),
             Event::SetAside { file, reason } => self.line("aside", &format!("{file}: {reason}")),

@@ -200,6 +200,7 @@ fn flags(arguments: &Train) -> Table {
         ("unfreeze", &arguments.unfreeze),
         ("freeze", &arguments.freeze),
         ("schedule", &arguments.schedule),
+        ("monitor", &arguments.monitor),
         ("precision", &arguments.precision),
         ("val", &arguments.val),
         ("test", &arguments.test),
@@ -208,6 +209,7 @@ fn flags(arguments: &Train) -> Table {
     let integers = [
         ("lora-rank", arguments.lora_rank),
         ("epochs", arguments.epochs),
+        ("patience", arguments.patience),
         ("batch", arguments.batch),
         ("accumulate", arguments.accumulate),
         ("limit", arguments.limit),
@@ -219,6 +221,7 @@ fn flags(arguments: &Train) -> Table {
         ("weight-decay", arguments.weight_decay),
         ("warmup", arguments.warmup),
         ("layer-decay", arguments.layer_decay),
+        ("moving-average", arguments.ema),
     ];
     let mut table = said(&texts, &integers);
     table.extend(

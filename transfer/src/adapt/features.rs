@@ -177,6 +177,7 @@ pub fn adapt_by_probe(
         choice: fitted.choice,
         evaluation,
         records: Vec::new(),
+        best: None,
         audits: vec![report],
         cache,
         precisions: precision.into_iter().collect(),
