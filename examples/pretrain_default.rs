@@ -98,6 +98,7 @@ fn main() -> Result<()> {
         layer_decay: 1.0,
         clip: None,
         moving_average: Some(0.998),
+        monitor: None,
         views: None,
         seed: SEED,
     };

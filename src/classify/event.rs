@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use serde::Serialize;
 use tk_transfer::adapt::Progress;
-use tk_transfer::fit::{self, Record};
+use tk_transfer::fit::{self, Best, Record};
 
 /// Something that happened. Read-only; as JSON each is an object with its name under `event`.
 #[derive(Clone, Debug, Serialize)]
@@ -64,6 +64,10 @@ pub enum Event {
     Phase {
         /// Its number, from 0.
         number: usize,
+        /// How many phases there are.
+        phases: usize,
+        /// The stages that train.
+        stages: Vec<String>,
         /// Epochs.
         epochs: usize,
         /// Updates in each.
@@ -75,7 +79,7 @@ pub enum Event {
     Step {
         /// The epoch, from 1.
         epoch: usize,
-        /// Epochs in this phase.
+        /// The epoch with which the phase ends.
         epochs: usize,
         /// The update within the epoch, from 1.
         step: usize,
@@ -88,6 +92,14 @@ pub enum Event {
     },
     /// An epoch ended.
     Epoch(Record),
+    /// A phase in which epochs were compared ended.
+    Best {
+        /// The best epoch so far.
+        #[serde(flatten)]
+        best: Best,
+        /// How many epochs without a better one ended the phase early, if that did.
+        patience: Option<usize>,
+    },
     /// The run went on from where it had been stopped.
     Resumed {
         /// Updates that were already made.
@@ -124,10 +136,26 @@ impl Translator {
             Progress::Probe { samples } => Event::Probe { samples: *samples },
             // It comes as progress of its own.
             Progress::Fit(fit::Event::Precision(_)) => return None,
-            Progress::Fit(fit::Event::Phase { number, steps, epochs, fallbacks, .. }) => {
+            Progress::Fit(fit::Event::Phase {
+                number,
+                phases,
+                stages,
+                steps,
+                epochs,
+                last_epoch,
+                fallbacks,
+                ..
+            }) => {
                 self.steps.set(*steps);
-                self.epochs.set(*epochs);
-                Event::Phase { number: *number, epochs: *epochs, steps: *steps, fallbacks: *fallbacks }
+                self.epochs.set(*last_epoch);
+                Event::Phase {
+                    number: *number,
+                    phases: *phases,
+                    stages: stages.to_vec(),
+                    epochs: *epochs,
+                    steps: *steps,
+                    fallbacks: *fallbacks,
+                }
             }
             Progress::Fit(fit::Event::Step { epoch, step, loss, samples }) => Event::Step {
                 epoch: *epoch,
@@ -138,6 +166,9 @@ impl Translator {
                 samples: *samples,
             },
             Progress::Fit(fit::Event::Epoch(records)) => Event::Epoch(records.last()?.clone()),
+            Progress::Fit(fit::Event::Best { best, patience }) => {
+                Event::Best { best: (*best).clone(), patience: *patience }
+            }
             Progress::Fit(fit::Event::Resumed { updates }) => Event::Resumed { updates: *updates },
         })
     }

@@ -76,6 +76,13 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     // Before the division, which opens other tables alike.
     data.columns().into_iter().for_each(|columns| settings.record_columns(columns));
     let division = Division::new(&settings, data, mode, matches!(preset.method, Method::Probe))?;
+    let is_held = matches!(division.validation, Choice::Data | Choice::Share(_) | Choice::Folder(_));
+    if !is_held && preset.recipe().is_some_and(|recipe| recipe.monitor.is_some()) {
+        return Err(Error::usage_with(
+            "`patience` and `monitor` compare epochs on validation samples, and there are none",
+            "say --val 20%, or leave them out",
+        ));
+    }
     division.record(&mut settings);
     for path in [&mut settings.val, &mut settings.test].into_iter().flatten() {
         if Path::new(path.as_str()).exists() && path != "data" && path != "none" {

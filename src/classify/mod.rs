@@ -10,6 +10,7 @@ mod mode;
 mod settings;
 
 mod division;
+mod gradual;
 mod preset;
 mod shelf;
 
@@ -31,7 +32,7 @@ pub use event::Event;
 pub use guess::Guess;
 pub use job::{Classify, Outlook};
 pub use modality::{Defaults, Loading, Look, Modality, Network};
-pub use mode::{Head, HeadInit, Mode, ModeName};
+pub use mode::{Head, HeadInit, Metric, Mode, ModeName};
 pub use run::{PrecisionLine, Run, Summary};
 pub use settings::{Provenance, Settings};
 pub use tk_transfer::prefix::PrecisionChoice;

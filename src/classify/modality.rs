@@ -9,6 +9,7 @@ use tk_transfer::checkpoint::LoadReport;
 use tk_transfer::classification::HeadForm;
 use tk_transfer::data::Labelled;
 use tk_transfer::fit::{Schedule, Source};
+use tk_transfer::low_rank::LowRank;
 
 use super::division::Part;
 use super::{Error, Head, HeadInit, ModeName, Settings};
@@ -145,6 +146,11 @@ pub trait Network: Clone + Sync {
         Ok(self)
     }
 
+    /// The low-rank pairs that it trains with, in lora mode.
+    fn low_rank(&self) -> Option<&LowRank> {
+        None
+    }
+
     /// The prefix of the head's parameters, such as `fc`.
     fn head(&self) -> &str;
 
@@ -196,7 +202,7 @@ pub struct Look<'a, M: Modality> {
 /// How a family is fine-tuned when nothing is said.
 #[derive(Clone, Copy, Debug)]
 pub struct Defaults {
-    /// Passes over the data.
+    /// Passes over the data; in gradual mode those of each phase.
     pub epochs: usize,
     /// Samples in a batch.
     pub batch: usize,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tk_image::data::Level;
-use tk_transfer::fit::Schedule;
+use tk_transfer::fit::{Goal, Monitor, Schedule};
 use tk_transfer::freeze::BatchNorm;
 
 use super::Settings;
@@ -18,7 +18,9 @@ pub enum ModeName {
     Partial,
     /// Every stage trains, earlier ones more slowly.
     Full,
-    /// The backbone is frozen but for low-rank pairs beside its linear layers (arXiv 2106.09685).
+    /// First the head trains, then with each phase one stage more, from the last to the first (ULMFiT, arXiv 1801.06146).
+    Gradual,
+    /// The backbone is frozen but for low-rank pairs beside its layers (arXiv 2106.09685).
     Lora,
 }
 
@@ -29,6 +31,7 @@ impl ModeName {
             Self::Features => "features",
             Self::Partial => "partial",
             Self::Full => "full",
+            Self::Gradual => "gradual",
             Self::Lora => "lora",
         }
     }
@@ -67,6 +70,30 @@ pub enum HeadInit {
     Random,
 }
 
+/// A score on validation samples by which epochs are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// The share of right answers.
+    Accuracy,
+    /// The mean of the classes' F1.
+    MacroF1,
+    /// The cross-entropy, of which less is better.
+    Loss,
+}
+
+impl Metric {
+    /// How epochs are compared by it.
+    pub(super) fn monitor(self, patience: Option<usize>) -> Monitor {
+        let (metric, goal) = match self {
+            Self::Accuracy => ("accuracy", Goal::Highest),
+            Self::MacroF1 => ("macro_f1", Goal::Highest),
+            Self::Loss => ("loss", Goal::Lowest),
+        };
+        Monitor { metric: metric.to_owned(), goal, patience }
+    }
+}
+
 /// A mode with its options; what is not said, the preset decides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mode {
@@ -91,6 +118,11 @@ impl Mode {
     /// Everything trains.
     pub fn full() -> Self {
         Self::new(ModeName::Full)
+    }
+
+    /// The head trains first, then with each phase one stage more.
+    pub fn gradual() -> Self {
+        Self::new(ModeName::Gradual)
     }
 
     /// Low-rank pairs of this rank train.
@@ -151,6 +183,24 @@ impl Mode {
     /// What batch-norm does in stages that train.
     pub fn batch_norm(mut self, batch_norm: BatchNorm) -> Self {
         self.settings.batch_norm = Some(batch_norm);
+        self
+    }
+
+    /// Training ends after so many epochs whose accuracy on validation samples is not better than the best one's, which is the result.
+    pub fn patience(mut self, epochs: usize) -> Self {
+        self.settings.patience = Some(epochs);
+        self
+    }
+
+    /// The score that says which epoch is the best, whose weights then are the result.
+    pub fn monitor(mut self, metric: Metric) -> Self {
+        self.settings.monitor = Some(metric);
+        self
+    }
+
+    /// The decay of a moving average of the weights, which then is the result.
+    pub fn moving_average(mut self, decay: f64) -> Self {
+        self.settings.moving_average = Some(decay);
         self
     }
 

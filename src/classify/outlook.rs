@@ -7,6 +7,8 @@ use tk_engine::cpu::Plan;
 use tk_engine::graph::Op;
 use tk_engine::{Graph, Inference};
 use tk_transfer::data::Labelled;
+use tk_transfer::fit::Phase;
+use tk_transfer::low_rank::LowRank;
 use tk_transfer::prefix::PrecisionChoice;
 
 use super::division::{Choice, Part, Parts};
@@ -56,15 +58,19 @@ pub(crate) fn look<M: Modality>(
     let train = parts.training.positions.len();
     let count = |part: &Option<Part<'_, M::Dataset>>| part.as_ref().map_or(0, |part| part.positions.len());
     let (validation, test) = (count(&parts.validation), count(&parts.test));
-    let live = live_share(graph, &shapes, &plan.live);
     let once = (train + validation + test) as f64 / rate;
     let (seconds, batch) = match prepared.preset.recipe() {
         None => (once, 4),
         Some(recipe) => {
-            let epochs: usize = recipe.phases.iter().map(|phase| phase.epochs).sum();
-            let views = recipe.views.map_or(epochs, |views| epochs.min(views as usize));
-            let frozen = views as f64 * train as f64 * (1.0 - live) / rate;
-            (once + frozen + (epochs * train) as f64 * live * STEP_COST / rate, recipe.batch)
+            let mut seconds = once;
+            for Phase { freeze, batch_norm, epochs, .. } in &recipe.phases {
+                let live = freeze.resolve(graph, model.name(), *batch_norm)?.live;
+                let live = live_share(graph, &shapes, &live);
+                let views = recipe.views.map_or(*epochs, |views| (*epochs).min(views as usize));
+                seconds += views as f64 * train as f64 * (1.0 - live) / rate;
+                seconds += (epochs * train) as f64 * live * STEP_COST / rate;
+            }
+            (seconds, recipe.batch)
         }
     };
     let activations: usize = graph
@@ -134,15 +140,37 @@ fn plan_line<M: Modality>(prepared: &Prepared<M>, total: usize, trained: usize, 
             let epochs: usize = recipe.phases.iter().map(|phase| phase.epochs).sum();
             let live =
                 prepared.model.graph().stages().iter().zip(&prepared.plan.live).filter(|(_, live)| **live);
-            let names: Vec<&str> = live.map(|(stage, _)| stage.name.as_str()).collect();
+            let mut names: Vec<&str> = live.map(|(stage, _)| stage.name.as_str()).collect();
+            let phases = match recipe.phases.len() {
+                1 => String::new(),
+                // From the head down, as they begin to train.
+                count => {
+                    names.reverse();
+                    format!(" in {count} phases")
+                }
+            };
             let rate = recipe.phases.first().map_or(0.0, |phase| phase.learning_rate);
             let batch = recipe.batch * recipe.accumulate;
             let names = names.join(", ");
+            let pairs = prepared
+                .model
+                .low_rank()
+                .map_or_else(String::new, |pairs| format!("; {}", pairs_line(pairs)));
             format!(
-                "frozen {frozen:.0} %, trains {names}; {epochs} epochs, batch {batch}, lr {rate}; {about}"
+                "frozen {frozen:.0} %, trains {names}{pairs}; {epochs} epochs{phases}, batch {batch}, lr {rate}; {about}"
             )
         }
     }
+}
+
+/// Where low-rank pairs stand, and which layers cannot have one.
+pub(crate) fn pairs_line(pairs: &LowRank) -> String {
+    let mut line = format!("low-rank pairs of rank {} beside {} layers", pairs.rank(), pairs.layers().len());
+    if let Some(first) = pairs.without().first() {
+        let count = pairs.without().len();
+        line.push_str(&format!(", none beside {count} in groups or dilated, such as {first}"));
+    }
+    line
 }
 
 /// Seconds as people say them.

@@ -9,7 +9,7 @@ use super::division::{Part, Parts};
 use super::evaluate::Scored;
 use super::fit::Prepared;
 use super::modality::{Modality, Network};
-use super::outlook::data_line;
+use super::outlook::{data_line, pairs_line};
 use super::run::{Gathered, Summary};
 use super::{Error, ModeName};
 use crate::report::{
@@ -75,6 +75,8 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "clip",
             "label-smoothing",
             "moving-average",
+            "patience",
+            "monitor",
             "seed",
         ],
     ),
@@ -125,6 +127,15 @@ fn remarks<M: Modality>(told: &Told<'_, M>) -> Vec<String> {
     let mut remarks: Vec<String> = leaks.map(|line| format!("{line}: the score flatters.")).collect();
     if told.scored.is_some_and(|scored| scored.samples() < 100) {
         remarks.push("Fewer than 100 samples were scored: the interval says how little that is.".into());
+    }
+    if let Some(best) = &told.outcome.best {
+        let (epoch, metric) = (best.epoch, &best.metric);
+        let chosen =
+            format!("The weights are those of epoch {epoch}, the best by {metric} on the validation samples");
+        remarks.push(match told.tested {
+            Some(_) => format!("{chosen}; the test samples chose nothing."),
+            None => format!("{chosen}, so their score flatters a little."),
+        });
     }
     remarks
 }
@@ -234,7 +245,10 @@ fn model_part<M: Modality>(told: &Told<'_, M>) -> ModelPart {
     ModelPart {
         name: model.name().to_owned(),
         architecture: model.architecture().to_owned(),
-        remark: model.remark().filter(|_| prepared.preset.mode == ModeName::Features).map(str::to_owned),
+        remark: match model.low_rank() {
+            Some(pairs) => Some(pairs_line(pairs)),
+            None => model.remark().filter(|_| prepared.preset.mode == ModeName::Features).map(str::to_owned),
+        },
         parameters: ParameterCount { total, trained, frozen: total - trained },
         load: model.report().cloned(),
         stages: model.graph().stages().iter().enumerate().map(stage).collect(),

@@ -5,11 +5,12 @@ use tk_image::data::Level;
 use tk_transfer::fit::{OptimizerChoice, Phase, Recipe, Schedule};
 use tk_transfer::freeze::{BatchNorm, Freeze};
 
+use super::gradual::{divided, unfreezing};
 use super::modality::{Defaults, Modality};
-use super::{Error, Head, HeadInit, ModeName, Settings};
+use super::{Error, Head, HeadInit, Metric, ModeName, Settings};
 
 /// Settings that only training by gradient descent looks at.
-const TRAINING: [&str; 18] = [
+const TRAINING: [&str; 20] = [
     "head-init",
     "unfreeze",
     "freeze",
@@ -24,6 +25,8 @@ const TRAINING: [&str; 18] = [
     "clip",
     "label-smoothing",
     "moving-average",
+    "patience",
+    "monitor",
     "batch",
     "accumulate",
     "augment",
@@ -72,6 +75,12 @@ pub(crate) fn mode_and_head(settings: &Settings) -> Result<(ModeName, Head), Err
                 mode.name()
             ),
             "leave --head out, or say --mode features",
+        ));
+    }
+    if mode == ModeName::Lora && head == Head::Mlp {
+        return Err(Error::usage_with(
+            "lora mode trains a linear head, the only one that an adapter can hold",
+            "leave --head out, or say --mode partial",
         ));
     }
     Ok((mode, head))
@@ -125,9 +134,9 @@ impl Preset {
         }
     }
 
-    /// What is frozen.
+    /// What is frozen in the end, in the last phase.
     pub fn freeze(&self) -> (Freeze, BatchNorm) {
-        match self.recipe().and_then(|recipe| recipe.phases.first()) {
+        match self.recipe().and_then(|recipe| recipe.phases.last()) {
             Some(phase) => (phase.freeze.clone(), phase.batch_norm),
             None => (Freeze::Backbone, BatchNorm::Frozen),
         }
@@ -152,22 +161,40 @@ fn training<M: Modality>(
         ));
     }
     let freeze = freeze(settings, mode)?;
-    let epochs = *settings.epochs.get_or_insert(defaults.epochs);
+    let is_cached = mode == ModeName::Gradual || !matches!(freeze, Freeze::Nothing);
+    let steps = match mode {
+        ModeName::Gradual => unfreezing(graph, settings.model.as_deref().unwrap_or_default(), &freeze)?,
+        _ => vec![freeze],
+    };
+    let epochs = *settings.epochs.get_or_insert(steps.len() * defaults.epochs);
     let batch = *settings.batch.get_or_insert(defaults.batch);
     let accumulate = *settings.accumulate.get_or_insert(1);
-    for (key, count) in [("epochs", epochs), ("batch", batch), ("accumulate", accumulate)] {
+    let patience = settings.patience.unwrap_or(1);
+    for (key, count) in
+        [("epochs", epochs), ("batch", batch), ("accumulate", accumulate), ("patience", patience)]
+    {
         at_least_one(key, count)?;
+    }
+    if settings.patience.is_some() {
+        settings.monitor.get_or_insert(Metric::Accuracy);
     }
     // What the task does not have stays unsaid, here and below.
     let batch_norm = match M::FOREIGN.contains(&"batch-norm") {
         true => BatchNorm::Frozen,
         false => {
-            *settings.batch_norm.get_or_insert(match batch >= LEAST_BATCH_FOR_STATISTICS && !is_last_only {
+            let has_statistics =
+                batch >= LEAST_BATCH_FOR_STATISTICS && !is_last_only && mode != ModeName::Lora;
+            *settings.batch_norm.get_or_insert(match has_statistics {
                 true => BatchNorm::Train,
                 false => BatchNorm::Frozen,
             })
         }
     };
+    if mode == ModeName::Lora && batch_norm == BatchNorm::Train {
+        return Err(Error::usage(
+            "lora mode leaves running statistics as they are, since an adapter holds none; say --batch-norm frozen",
+        ));
+    }
     let optimizer = *settings.optimizer.get_or_insert(OptimizerChoice::AdamW);
     let rate = match optimizer {
         OptimizerChoice::AdamW => defaults.learning_rate,
@@ -195,7 +222,6 @@ fn training<M: Modality>(
         true => Level::None,
         false => *settings.augment.get_or_insert(defaults.augment),
     };
-    let is_cached = !matches!(freeze, Freeze::Nothing);
     let views = match (augment, is_cached) {
         (Level::None, _) => {
             if settings.views.is_some_and(|views| views != 1) {
@@ -224,9 +250,12 @@ fn training<M: Modality>(
             return Err(Error::usage(format!("`{key}` is {value}, which is out of range")));
         }
     }
-    let phase = Phase { freeze, batch_norm, epochs, learning_rate, schedule, warmup };
+    let phases = divided(epochs, steps)?
+        .into_iter()
+        .map(|(freeze, epochs)| Phase { freeze, batch_norm, epochs, learning_rate, schedule, warmup })
+        .collect();
     let recipe = Recipe {
-        phases: vec![phase],
+        phases,
         batch,
         accumulate,
         optimizer,
@@ -234,6 +263,7 @@ fn training<M: Modality>(
         layer_decay,
         clip: settings.clip,
         moving_average: settings.moving_average,
+        monitor: settings.monitor.map(|metric| metric.monitor(settings.patience)),
         views: (views > 0).then_some(views),
         seed: settings.seed.unwrap_or(0),
     };
@@ -257,7 +287,8 @@ fn freeze(settings: &mut Settings, mode: ModeName) -> Result<Freeze, Error> {
             "lora mode trains low-rank pairs and the head, so --freeze and --unfreeze have no effect",
             "say --mode partial",
         )),
-        (ModeName::Full, None, None) => Ok(Freeze::Nothing),
+        (ModeName::Full | ModeName::Gradual, None, None) => Ok(Freeze::Nothing),
+        (ModeName::Gradual, Some(selection), None) => Ok(Freeze::AllBut(selection.parse()?)),
         (ModeName::Full, Some(_), None) => Err(Error::usage_with(
             "in full mode everything trains, so --unfreeze has no effect",
             "say --mode partial",
@@ -332,6 +363,9 @@ mod tests {
             "mode = \"full\"\nfreeze = \"stem\"",
             "mode = \"features\"\nhead = \"linear\"",
             "unfreeze = \"last:2\"\nbatch = 8",
+            "mode = \"lora\"",
+            "mode = \"full\"\npatience = 3",
+            "mode = \"gradual\"\nunfreeze = \"last:2\"",
         ] {
             let (_, once) = resolve(text).unwrap();
             let (_, twice) = resolve(&once.to_toml().unwrap()).unwrap();
@@ -364,8 +398,12 @@ mod tests {
             ("hidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nhidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nepochs = 0", "`epochs` is 0"),
+            ("mode = \"full\"\npatience = 0", "`patience` is 0"),
+            ("patience = 3", "`patience` has no effect in features mode"),
             ("mode = \"full\"\nlr = -1.0", "`lr` is -1"),
             ("unfreeze = \"last:x\"", "is not a selection"),
+            ("mode = \"lora\"\nhead = \"mlp\"", "lora mode trains a linear head"),
+            ("mode = \"lora\"\nbatch-norm = \"train\"", "leaves running statistics"),
         ] {
             let error = resolve(text).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");

@@ -9,7 +9,7 @@ use tk_transfer::adapt::Outcome;
 use tk_transfer::atomic::write_bytes_atomic;
 use tk_transfer::audit::AuditReport;
 use tk_transfer::data::{Labelled, Quarantine};
-use tk_transfer::fit::Record;
+use tk_transfer::fit::{Best, Record};
 use tk_transfer::metrics::Interval;
 use tk_transfer::prefix::PrecisionReport;
 use tk_transfer::probe::Probe;
@@ -68,6 +68,9 @@ pub struct Summary {
     /// What frozen prefixes ran in, where something else than f32 was asked for.
     #[serde(default)]
     pub precision: Vec<PrecisionLine>,
+    /// The epoch whose weights these are, where epochs were compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
     /// The seed.
     pub seed: u64,
     /// The program's version.
@@ -263,6 +266,7 @@ fn summarise<M: Modality>(
             .iter()
             .map(|report| PrecisionLine { line: report.to_string(), report: report.clone() })
             .collect(),
+        best: outcome.best.clone(),
         seed: prepared.seed(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }

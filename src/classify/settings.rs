@@ -10,10 +10,16 @@ use tk_transfer::fit::{OptimizerChoice, Schedule};
 use tk_transfer::freeze::BatchNorm;
 use tk_transfer::prefix::PrecisionChoice;
 
-use super::{Error, Head, HeadInit, ModeName};
+use super::{Error, Head, HeadInit, Metric, ModeName};
 
 /// The version of `run.toml`; others are refused.
 const FORMAT: u32 = 1;
+
+/// The rank of low-rank pairs when nothing is said.
+const RANK: usize = 8;
+
+/// What they are scaled by, times the rank, when nothing is said.
+const ALPHA: f64 = 16.0;
 
 /// Settings; what is `None`, the preset decides. Unknown keys are errors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -60,6 +66,10 @@ pub struct Settings {
     pub label_smoothing: Option<f64>,
     /// The decay of a moving average of the weights, which then is the result.
     pub moving_average: Option<f64>,
+    /// Training ends after so many epochs without a better one.
+    pub patience: Option<usize>,
+    /// The score that says which epoch is the best, whose weights then are the result.
+    pub monitor: Option<Metric>,
     /// Samples in a batch.
     pub batch: Option<usize>,
     /// Batches whose gradients are added up before an update.
@@ -166,6 +176,19 @@ impl Settings {
         match foreign.iter().find(|key| table.contains_key(**key)) {
             Some(key) => Err(Error::usage(format!("`{key}` is no setting of {task}"))),
             None => Ok(()),
+        }
+    }
+
+    /// Rank and scale of low-rank pairs, written down where they were not said.
+    ///
+    /// # Errors
+    /// When they are out of range.
+    pub(crate) fn low_rank(&mut self) -> Result<(usize, f64), Error> {
+        let rank = *self.lora_rank.get_or_insert(RANK);
+        let alpha = *self.lora_alpha.get_or_insert(ALPHA);
+        match rank > 0 && alpha.is_finite() && alpha > 0.0 {
+            true => Ok((rank, alpha)),
+            false => Err(Error::usage("`lora-rank` is at least 1, and `lora-alpha` above 0")),
         }
     }
 

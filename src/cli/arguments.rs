@@ -73,12 +73,6 @@ pub struct TextClassify {
     /// How tokens become a text's features in features mode; what the model's folder says, else mean
     #[arg(long, value_parser = ["mean", "cls"])]
     pub pooling: Option<String>,
-    /// Rank of the low-rank pairs in lora mode
-    #[arg(long, value_name = "N")]
-    pub lora_rank: Option<i64>,
-    /// Low-rank pairs are scaled by this over their rank
-    #[arg(long, value_name = "X")]
-    pub lora_alpha: Option<f64>,
     #[command(flatten)]
     pub train: Train,
 }
@@ -103,7 +97,7 @@ pub struct Train {
     #[arg(short, long)]
     pub model: Option<String>,
     /// How much is adapted; features if nothing is said
-    #[arg(long, value_parser = ["features", "partial", "full", "lora"])]
+    #[arg(long, value_parser = ["features", "partial", "full", "gradual", "lora"])]
     pub mode: Option<String>,
     /// The head; logreg in features mode, else linear
     #[arg(long, value_parser = ["logreg", "mlp", "linear"])]
@@ -111,12 +105,19 @@ pub struct Train {
     /// How a trained head starts
     #[arg(long, value_parser = ["probe", "random"])]
     pub head_init: Option<String>,
-    /// What trains besides the head: a stage, last:2, or re:PATTERN (implies partial; default last:1)
+    /// What trains besides the head: a stage, last:2, or re:PATTERN (implies partial; default last:1; in gradual mode what trains in the end, by
+    /// default everything)
     #[arg(long, value_name = "SPEC", conflicts_with = "freeze")]
     pub unfreeze: Option<String>,
     /// What stays frozen: a stage, 30%, or re:PATTERN (implies partial)
     #[arg(long, value_name = "SPEC")]
     pub freeze: Option<String>,
+    /// Rank of the low-rank pairs in lora mode
+    #[arg(long, value_name = "N")]
+    pub lora_rank: Option<i64>,
+    /// Low-rank pairs are scaled by this over their rank
+    #[arg(long, value_name = "X")]
+    pub lora_alpha: Option<f64>,
     /// Passes over the data
     #[arg(long)]
     pub epochs: Option<i64>,
@@ -134,6 +135,15 @@ pub struct Train {
     /// Factor of the learning rate from a stage to the one before it
     #[arg(long)]
     pub layer_decay: Option<f64>,
+    /// Stop after so many epochs without a better one on the validation samples; the best epoch is the result
+    #[arg(long, value_name = "EPOCHS")]
+    pub patience: Option<i64>,
+    /// The score that says which epoch is the best, and so the result; accuracy with --patience, else the last epoch is the result
+    #[arg(long, value_parser = ["accuracy", "macro_f1", "loss"])]
+    pub monitor: Option<String>,
+    /// The result is a moving average of the weights, of this decay; 0.99 if none is said
+    #[arg(long, value_name = "DECAY", num_args = 0..=1, default_missing_value = "0.99")]
+    pub ema: Option<f64>,
     /// Samples in a batch
     #[arg(long)]
     pub batch: Option<i64>,

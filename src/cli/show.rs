@@ -54,15 +54,15 @@ impl Show {
                     self.progress("probe", 0, 0, &format!("fitted on {samples}"));
                 }
             }
-            Event::Phase { fallbacks, .. } if *fallbacks > 0 => {
-                self.line(
-                    "",
-                    &format!(
-                        "{fallbacks} operations run without a kernel and are slow; `tk bench` names them"
-                    ),
-                );
+            Event::Phase { number, phases, stages, fallbacks, .. } => {
+                if *phases > 1 {
+                    self.line("phase", &format!("{}/{phases} trains {}", number + 1, stages.join(", ")));
+                }
+                if *fallbacks > 0 {
+                    let slow = "operations run without a kernel and are slow; `tk bench` names them";
+                    self.line("", &format!("{fallbacks} {slow}"));
+                }
             }
-            Event::Phase { .. } => {}
             Event::Step { epoch, epochs, step, steps, loss, .. } => {
                 let done = (epoch - 1) * steps + step;
                 self.progress(
@@ -78,6 +78,14 @@ impl Show {
                 self.line(
                     "epoch",
                     &format!("{} loss {:.4}{scores}  {:.1} s", record.epoch, record.loss, record.seconds),
+                );
+            }
+            Event::Best { best, patience } => {
+                let stopped =
+                    patience.map_or_else(String::new, |epochs| format!("; none of {epochs} more was better"));
+                self.line(
+                    "best",
+                    &format!("epoch {}, {} {:.3}{stopped}", best.epoch, best.metric, best.value),
                 );
             }
             Event::Remark { text } => self.line("inputs", text),

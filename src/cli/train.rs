@@ -200,23 +200,28 @@ fn flags(arguments: &Train) -> Table {
         ("unfreeze", &arguments.unfreeze),
         ("freeze", &arguments.freeze),
         ("schedule", &arguments.schedule),
+        ("monitor", &arguments.monitor),
         ("precision", &arguments.precision),
         ("val", &arguments.val),
         ("test", &arguments.test),
         ("max-bad", &arguments.max_bad),
     ];
     let integers = [
+        ("lora-rank", arguments.lora_rank),
         ("epochs", arguments.epochs),
+        ("patience", arguments.patience),
         ("batch", arguments.batch),
         ("accumulate", arguments.accumulate),
         ("limit", arguments.limit),
         ("seed", arguments.seed),
     ];
     let numbers = [
+        ("lora-alpha", arguments.lora_alpha),
         ("lr", arguments.lr),
         ("weight-decay", arguments.weight_decay),
         ("warmup", arguments.warmup),
         ("layer-decay", arguments.layer_decay),
+        ("moving-average", arguments.ema),
     ];
     let mut table = said(&texts, &integers);
     table.extend(

@@ -15,7 +15,7 @@ pub(crate) use modality::defaults;
 pub use model_name::resolve as resolve_model;
 
 pub use crate::classify::{
-    ClassLine, Error, Event, Guess, Head, HeadInit, Kind, Mode, ModeName, Outlook, PrecisionChoice,
+    ClassLine, Error, Event, Guess, Head, HeadInit, Kind, Metric, Mode, ModeName, Outlook, PrecisionChoice,
     Provenance, Scored, Settings, Summary,
 };
 pub use tk_image::architectures::{Architecture, Family, architectures};

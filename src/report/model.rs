@@ -117,7 +117,9 @@ pub(super) fn audit(audits: &[AuditReport]) -> Option<Section> {
         p.lead { "What was called frozen was compared bit by bit with what it had been, and was the same." }
         @for (phase, report) in audits.iter().enumerate() {
             div.audit {
-                @if audits.len() > 1 { h3 { "Phase " (phase + 1) } }
+                @if audits.len() > 1 {
+                    h3 { "Phase " (phase + 1) @if !report.stages.is_empty() { ": " (report.stages.join(", ")) } }
+                }
                 p {
                     strong.good { "✓ " (plural(report.frozen.len(), "tensor")) " unchanged" }
                     @if !report.trained.is_empty() {
@@ -170,12 +172,15 @@ mod tests {
         let report = |frozen: &[&str], trained: &[&str]| AuditReport {
             frozen: frozen.iter().map(|name| ((*name).to_owned(), "0f".repeat(32))).collect(),
             trained: trained.iter().map(|name| (*name).to_owned()).collect(),
+            stages: vec!["stem".into(), "head".into()],
             steps: 1240,
             prefix: None,
         };
         let audits = [report(&["a", "b"], &["c"]), report(&[], &["a", "b", "c"])];
         let text = audit(&audits).map(|section| section.body.into_string()).unwrap_or_default();
-        for expected in ["Phase 2", "2 tensors unchanged", "1 tensor trained, watched over 1,240 steps"] {
+        for expected in
+            ["Phase 2: stem, head", "2 tensors unchanged", "1 tensor trained, watched over 1,240 steps"]
+        {
             assert!(text.contains(expected), "{expected} in {text}");
         }
         assert_eq!((text.matches("<details").count(), text.matches("0f0f").count()), (3, 2 * 16));

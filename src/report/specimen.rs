@@ -73,6 +73,7 @@ pub(super) fn named(name: &str) -> ReportData {
                 .map(|index| (format!("{name}.blocks.{index}.weight"), "3fa9".repeat(16)))
                 .collect(),
             trained: vec![format!("{name}.weight"), format!("{name}.bias")],
+            stages: vec![name.into()],
             steps: 248,
             prefix: Some("c0de".repeat(16)),
         }],

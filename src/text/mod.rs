@@ -15,7 +15,7 @@ pub use model::Encoder;
 pub(crate) use model::defaults;
 
 pub use crate::classify::{
-    Error, Event, Guess, Head, HeadInit, Mode, ModeName, PrecisionChoice, Scored, Settings, Summary,
+    Error, Event, Guess, Head, HeadInit, Metric, Mode, ModeName, PrecisionChoice, Scored, Settings, Summary,
 };
 pub use tk_text::classifier::Text;
 pub use tk_text::data::{Columns, Dataset};

@@ -71,10 +71,11 @@ impl Modality for Texts {
         head: HeadForm,
         machine: &Machine,
     ) -> Result<Classifier, Error> {
-        let Encoder { inner, tokenizer, pairs, .. } = model;
+        let Encoder { inner, tokenizer, adapter, .. } = model;
         let tokenizer = Arc::unwrap_or_clone(tokenizer);
         Ok(Classifier::from_inner(
-            tk_text::classifier::Classifier::new(inner, tokenizer, classes, head, machine)?.with_pairs(pairs),
+            tk_text::classifier::Classifier::new(inner, tokenizer, classes, head, machine)?
+                .with_adapter(adapter),
         ))
     }
 

@@ -3,23 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tk_engine::graph::Op;
 use tk_engine::{Graph, Parameters, Tensor};
 use tk_image::data::Level;
 use tk_text::architectures::{Head as Shape, Pooling};
-use tk_text::classifier::Pairs;
 use tk_text::data::{Layout, Tokenizer, Tokens};
-use tk_text::model::{Folder, Model, Start, merge_low_rank};
+use tk_text::model::{Folder, Model, Start};
 use tk_transfer::checkpoint::LoadReport;
 use tk_transfer::fit::Schedule;
+use tk_transfer::low_rank::{Adapter, LowRank};
 
 use crate::classify::{Defaults, Error, Head, HeadInit, ModeName, Network, Settings};
-
-/// The rank of low-rank pairs when nothing is said.
-const RANK: usize = 8;
-
-/// What they are scaled by, times the rank, when nothing is said.
-const ALPHA: f64 = 16.0;
 
 /// Tokens of the blank texts that speed is measured with.
 const USUAL_TOKENS: usize = 32;
@@ -30,16 +23,7 @@ pub struct Encoder {
     pub(super) inner: Model,
     pub(super) tokenizer: Arc<Tokenizer>,
     low_rank: Option<LowRank>,
-    pub(super) pairs: Option<Pairs>,
-}
-
-/// How the graph was before low-rank pairs were added, and how they are scaled.
-#[derive(Clone)]
-struct LowRank {
-    plain: Graph,
-    layers: Vec<String>,
-    rank: usize,
-    alpha: f64,
+    pub(super) adapter: Option<Adapter>,
 }
 
 impl Encoder {
@@ -96,29 +80,19 @@ impl Encoder {
         tokenizer.set_max_length(most)?;
         tokenizer.check(inner.settings.vocabulary)?;
         settings.max_tokens = Some(most);
-        let encoder = Self { inner, tokenizer: Arc::new(tokenizer), low_rank: None, pairs: None };
+        let encoder = Self { inner, tokenizer: Arc::new(tokenizer), low_rank: None, adapter: None };
         if mode == ModeName::Lora { encoder.with_low_rank(settings) } else { Ok(encoder) }
     }
 
     /// With low-rank pairs beside every linear layer of the encoder.
     fn with_low_rank(mut self, settings: &mut Settings) -> Result<Self, Error> {
-        let rank = *settings.lora_rank.get_or_insert(RANK);
-        let alpha = *settings.lora_alpha.get_or_insert(ALPHA);
-        if rank == 0 || !alpha.is_finite() || alpha <= 0.0 {
-            return Err(Error::usage("`lora-rank` is at least 1, and `lora-alpha` above 0"));
-        }
-        let plain = self.inner.graph.clone();
-        let layers: Vec<String> = plain
-            .nodes()
-            .iter()
-            .filter(|node| node.op == Op::Linear && plain.stages()[node.stage].name.starts_with("layer"))
-            .map(|node| node.name.clone())
-            .collect();
-        let select = |name: &str| layers.iter().any(|layer| layer == name);
-        self.inner.graph = plain.low_rank(select, rank, alpha).map_err(tk_engine::EngineError::from)?;
-        let seed = settings.seed.unwrap_or(0);
-        self.inner.parameters.initialise(&self.inner.graph, seed);
-        self.low_rank = Some(LowRank { plain, layers, rank, alpha });
+        let (rank, alpha) = settings.low_rank()?;
+        let stages: Vec<bool> =
+            self.inner.graph.stages().iter().map(|stage| stage.name.starts_with("layer")).collect();
+        let (low_rank, graph) = LowRank::add(&self.inner.graph, |node| stages[node.stage], rank, alpha)?;
+        self.inner.graph = graph;
+        self.inner.parameters.initialise(&self.inner.graph, settings.seed.unwrap_or(0));
+        self.low_rank = Some(low_rank);
         Ok(self)
     }
 
@@ -180,23 +154,16 @@ impl Network for Encoder {
 
     /// Low-rank pairs are merged into the weights that they stand beside, and kept apart to be written as an adapter.
     fn finished(mut self) -> Result<Self, Error> {
-        let Some(LowRank { plain, layers, rank, alpha }) = self.low_rank.take() else { return Ok(self) };
-        let mut pairs = Parameters::default();
-        for layer in &layers {
-            let [down, up] = ["lora_A", "lora_B"].map(|part| format!("{layer}.{part}.weight"));
-            let tensors =
-                [self.inner.parameters.get(&down)?.clone(), self.inner.parameters.get(&up)?.clone()];
-            let scale = alpha / rank as f64;
-            merge_low_rank(&mut self.inner.parameters, layer, [&tensors[0], &tensors[1]], scale)?;
-            for (name, tensor) in [down, up].into_iter().zip(tensors) {
-                self.inner.parameters.remove(&name);
-                pairs.set(&name, tensor);
-            }
-        }
-        self.inner.graph = plain;
+        let Some(low_rank) = self.low_rank.take() else { return Ok(self) };
         let base = std::path::absolute(&self.inner.folder).unwrap_or_else(|_| self.inner.folder.clone());
-        self.pairs = Some(Pairs { parameters: pairs, rank, alpha, base });
+        let (graph, adapter) = low_rank.merged(&mut self.inner.parameters, base.display().to_string())?;
+        self.inner.graph = graph;
+        self.adapter = Some(adapter);
         Ok(self)
+    }
+
+    fn low_rank(&self) -> Option<&LowRank> {
+        self.low_rank.as_ref()
     }
 }
 
@@ -206,6 +173,7 @@ pub(crate) fn defaults(mode: ModeName) -> Defaults {
         ModeName::Features => (30, 1e-3),
         ModeName::Partial => (3, 1e-4),
         ModeName::Full => (3, 5e-5),
+        ModeName::Gradual => (1, 1e-4),
         ModeName::Lora => (3, 1e-3),
     };
     Defaults {

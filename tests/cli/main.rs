@@ -8,6 +8,7 @@ mod bad_models;
 mod bad_places;
 mod demo;
 mod leaderboard;
+mod modes;
 mod photographs;
 mod precision;
 mod stopping;

@@ -93,6 +93,29 @@ fn a_killed_run_on_texts_goes_on_to_the_same_bytes_and_its_settings_can_be_used_
 }
 
 #[test]
+fn a_gradual_run_that_is_killed_in_any_phase_goes_on_to_the_same_bytes() {
+    let place = Place::new();
+    write_encoder(&place.path("m"));
+    std::fs::write(place.path("r.csv"), reviews(200)).unwrap();
+    let training = |out| {
+        let arguments = ["text-classify", "r.csv", "-m", "m", "--mode", "gradual", "--unfreeze", "last:2"];
+        [&arguments[..], &["--epochs", "30", "--patience", "8", "--batch", "8", "--out", out]].concat()
+    };
+    place.ok(&training("A"));
+    let phase_of = |run: &str| {
+        let metrics = std::fs::read_to_string(place.path(run).join("metrics.jsonl")).unwrap_or_default();
+        metrics.matches("\"phase\":1").count().min(1) + metrics.matches("\"phase\":2").count().min(1)
+    };
+    for (wanted, run) in ["B", "C", "D"].into_iter().enumerate() {
+        let child = begun(&place, run, &[&training(run)[..], &["--checkpoint-every", "0"]].concat());
+        while phase_of(run) < wanted {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        kill_and_resume(&place, child, run, "A");
+    }
+}
+
+#[test]
 fn a_killed_run_in_bytes_is_calibrated_alike_and_goes_on_to_the_same_bytes() {
     let place = Place::new();
     write_encoder(&place.path("m"));

@@ -82,6 +82,9 @@ pub struct AuditReport {
     pub frozen: BTreeMap<String, String>,
     /// Trained parameters.
     pub trained: Vec<String>,
+    /// The stages that they are of.
+    #[serde(default)]
+    pub stages: Vec<String>,
     /// The steps that were watched.
     pub steps: u64,
     /// The digest of the packed weights of the frozen prefix, where there was one.
@@ -175,7 +178,7 @@ impl Audit {
                 );
             }
         }
-        Ok(AuditReport { frozen: self.frozen, trained, steps: self.steps, prefix: None })
+        Ok(AuditReport { frozen: self.frozen, trained, stages: Vec::new(), steps: self.steps, prefix: None })
     }
 }
 

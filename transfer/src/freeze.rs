@@ -39,6 +39,13 @@ pub enum Freeze {
     Only(Selection),
     /// Everything but the selection and the head.
     AllBut(Selection),
+    /// What another freezes, and all stages before the named one.
+    Before {
+        /// The first stage of which something may train.
+        stage: String,
+        /// What is frozen in it and after it.
+        rest: Box<Freeze>,
+    },
 }
 
 /// What batch-norm does in stages that train.
@@ -179,17 +186,7 @@ impl Freeze {
     ) -> Result<FreezePlan, FreezeError> {
         let stages = graph.parameter_stages();
         let head = graph.stages().len().saturating_sub(1);
-        let selected = |selection: &Selection| selection.resolve(graph, model, &stages, head);
-        let frozen: Vec<bool> = match self {
-            Self::Nothing => vec![false; stages.len()],
-            Self::Backbone => stages.iter().map(|&stage| stage != head).collect(),
-            Self::Only(selection) => selected(selection)?,
-            Self::AllBut(selection) => selected(selection)?
-                .iter()
-                .zip(&stages)
-                .map(|(&picked, &stage)| !picked && stage != head)
-                .collect(),
-        };
+        let frozen = self.frozen(graph, model, &stages, head)?;
         let trained: Vec<bool> = graph
             .parameters()
             .iter()
@@ -212,6 +209,39 @@ impl Freeze {
         let first_live = live.iter().position(|&live| live).unwrap_or(head);
         Ok(FreezePlan { trained, live, boundary: first_live.checked_sub(1), batch_norm })
     }
+
+    /// Whether each parameter is frozen.
+    fn frozen(
+        &self,
+        graph: &Graph,
+        model: &str,
+        stages: &[usize],
+        head: usize,
+    ) -> Result<Vec<bool>, FreezeError> {
+        Ok(match self {
+            Self::Nothing => vec![false; stages.len()],
+            Self::Backbone => stages.iter().map(|&stage| stage != head).collect(),
+            Self::Only(selection) => selection.resolve(graph, model, stages, head)?,
+            Self::AllBut(selection) => {
+                let selected = selection.resolve(graph, model, stages, head)?;
+                selected.iter().zip(stages).map(|(&picked, &stage)| !picked && stage != head).collect()
+            }
+            Self::Before { stage, rest } => {
+                let first = stage_of(graph, model, stage)?;
+                let frozen = rest.frozen(graph, model, stages, head)?;
+                frozen.iter().zip(stages).map(|(&frozen, &stage)| frozen || stage < first).collect()
+            }
+        })
+    }
+}
+
+/// The position of a stage by name.
+fn stage_of(graph: &Graph, model: &str, name: &str) -> Result<usize, FreezeError> {
+    graph.stage(name).map_err(|_| FreezeError::UnknownStage {
+        name: name.to_owned(),
+        graph: model.to_owned(),
+        known: graph.stages().iter().map(|stage| stage.name.clone()).collect(),
+    })
 }
 
 impl Selection {
@@ -230,17 +260,7 @@ impl Selection {
         };
         for part in &self.parts {
             let picked: Vec<usize> = match part {
-                Part::Stage(name) => match graph.stage(name) {
-                    Ok(stage) => vec![stage],
-                    Err(_) => {
-                        let known = names(&(0..=head).collect::<Vec<_>>());
-                        return Err(FreezeError::UnknownStage {
-                            name: name.clone(),
-                            graph: model.to_owned(),
-                            known,
-                        });
-                    }
-                },
+                Part::Stage(name) => vec![stage_of(graph, model, name)?],
                 Part::Last(count) => match backbone.len().checked_sub(*count) {
                     Some(first) => backbone[first..].to_vec(),
                     None => {
@@ -297,6 +317,14 @@ fn first_share(graph: &Graph, stages: &[usize], backbone: &[usize], share: f64) 
 }
 
 impl FreezePlan {
+    /// The positions of the stages of which something trains, in order.
+    pub fn trained_stages(&self, graph: &Graph) -> Vec<usize> {
+        let stages = graph.parameter_stages();
+        let trains =
+            |stage: &usize| stages.iter().zip(&self.trained).any(|(at, trained)| at == stage && *trained);
+        (0..graph.stages().len()).filter(trains).collect()
+    }
+
     /// How many numbers the graph's parameters have, and how many of them train.
     pub fn counts(&self, graph: &Graph) -> (usize, usize) {
         let sizes = graph.parameters().iter().map(|spec| spec.shape.iter().product::<usize>());
@@ -381,6 +409,14 @@ mod tests {
         // conv1 has 108 numbers, each layer 144 + 16.
         assert_eq!(trained(&Freeze::Only("50%".parse().unwrap())).unwrap().1, Some(1));
         assert_eq!(trained(&Freeze::Only("re:conv".parse().unwrap())).unwrap().1, Some(0));
+        let before = |stage: &str, rest| Freeze::Before { stage: stage.into(), rest: Box::new(rest) };
+        assert_eq!(trained(&before("layer3", Freeze::Nothing)).unwrap(), only_last);
+        assert_eq!(trained(&before("layer2", Freeze::AllBut("last:1".parse().unwrap()))).unwrap(), only_last);
+        assert_eq!(
+            trained(&before("layer3", Freeze::Only("re:bn".parse().unwrap()))).unwrap().0,
+            ["layer3.conv.weight", "fc.weight", "fc.bias"]
+        );
+        assert!(matches!(trained(&before("layer9", Freeze::Nothing)), Err(FreezeError::UnknownStage { .. })));
     }
 
     #[test]

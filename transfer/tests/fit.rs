@@ -12,8 +12,8 @@ use tk_engine::random::Stream;
 use tk_engine::{Graph, GraphBuilder, Parameters, Tensor};
 use tk_transfer::classification::Classification;
 use tk_transfer::fit::{
-    Event, FitError, Fitted, OptimizerChoice, Phase, Recipe, Record, Run, Schedule, Signals, Source,
-    SourceError, View, fit,
+    Event, FitError, Fitted, Goal, Monitor, OptimizerChoice, Phase, Recipe, Record, Run, Schedule, Signals,
+    Source, SourceError, View, fit,
 };
 use tk_transfer::freeze::{BatchNorm, Freeze};
 use tk_transfer::prefix::{PrecisionChoice, PrefixStore};
@@ -112,6 +112,7 @@ fn recipe(phases: &[Freeze], views: Option<u64>) -> Recipe {
         layer_decay: 0.5,
         clip: Some(1.0),
         moving_average: Some(0.9),
+        monitor: None,
         views,
         seed: 3,
     }
@@ -216,6 +217,92 @@ fn a_stopped_run_goes_on_to_the_same_bytes() {
             "stopped after {stop}"
         );
         assert_eq!(resumed.audits, whole.audits, "stopped after {stop}");
+    }
+}
+
+#[test]
+fn each_phase_proves_what_is_frozen_in_it() {
+    let head = Freeze::Backbone;
+    let gradual = ["layer1", "stem"]
+        .map(|stage| Freeze::Before { stage: stage.into(), rest: Box::new(Freeze::Nothing) });
+    let phases = [&[head][..], &gradual].concat();
+    let fitted = Bench::new(&phases, Some(2)).run().unwrap();
+    let all: Vec<String> = graph().parameters().iter().map(|spec| spec.name.clone()).collect();
+    let stages: Vec<&[String]> = fitted.audits.iter().map(|audit| &audit.stages[..]).collect();
+    assert_eq!(stages, [&["head"][..], &["layer1", "head"], &["stem", "layer1", "head"]]);
+    let initial = Parameters::initial(&graph(), 1);
+    for (audit, moving) in fitted.audits.iter().zip([
+        &["fc"][..],
+        &["fc", "conv2", "bn2"],
+        &["fc", "conv2", "bn2", "conv1", "bn1"],
+    ]) {
+        for name in &all {
+            let is_moving = moving.contains(&name.split('.').next().unwrap());
+            // What is frozen was frozen in all phases before.
+            let expected = (!is_moving).then(|| initial.digest(name).unwrap());
+            assert_eq!(audit.frozen.get(name), expected.as_ref(), "{name} {moving:?}");
+        }
+    }
+}
+
+/// Monitored, with a constant rate, so that a run of fewer epochs is the beginning of one of more.
+fn monitored(phases: &[Freeze], metric: &str, goal: Goal, patience: Option<usize>) -> Bench {
+    let mut bench = Bench::new(phases, None);
+    bench.recipe.phases.iter_mut().for_each(|phase| phase.schedule = Schedule::Constant);
+    bench.recipe.monitor = Some(Monitor { metric: metric.into(), goal, patience });
+    bench
+}
+
+/// What a run of one phase is after some epochs.
+fn after(epochs: usize) -> Parameters {
+    let mut bench = monitored(&[Freeze::Nothing], "loss", Goal::Lowest, None);
+    bench.recipe.monitor = None;
+    bench.recipe.phases[0].epochs = epochs;
+    bench.run().unwrap().parameters
+}
+
+#[test]
+fn the_best_epoch_is_the_result() {
+    for (metric, goal) in [("loss", Goal::Lowest), ("loss", Goal::Highest), ("accuracy", Goal::Highest)] {
+        let fitted = monitored(&[Freeze::Nothing], metric, goal, None).run().unwrap();
+        let best = fitted.best.unwrap();
+        let values: Vec<f64> = fitted.records.iter().map(|record| record.validation[metric]).collect();
+        let extreme = match goal {
+            Goal::Highest => values.iter().copied().fold(f64::MIN, f64::max),
+            Goal::Lowest => values.iter().copied().fold(f64::MAX, f64::min),
+        };
+        assert_eq!((values.len(), values[best.epoch - 1], best.value), (4, extreme, extreme), "{best:?}");
+        assert_eq!(fitted.parameters, after(best.epoch), "{best:?}");
+    }
+    let error = monitored(&[Freeze::Nothing], "miou", Goal::Highest, None).run().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "epochs cannot be compared by `miou`: validation gives accuracy, loss, macro_f1"
+    );
+}
+
+#[test]
+fn patience_ends_each_phase_and_a_stopped_run_goes_on_to_the_same_bytes() {
+    // The loss falls, so that the first epoch is the best and no later phase has a better one.
+    let bench = || monitored(&[Freeze::Nothing, Freeze::Nothing], "loss", Goal::Highest, Some(2));
+    let whole = bench().run().unwrap();
+    let epochs: Vec<(usize, usize)> =
+        whole.records.iter().map(|record| (record.phase, record.epoch)).collect();
+    assert_eq!(epochs, [(0, 1), (0, 2), (0, 3), (1, 4), (1, 5)]);
+    assert_eq!(whole.best.as_ref().map(|best| best.epoch), Some(1));
+    assert_eq!(whole.parameters, after(1));
+    for stop in [3, 8, 15, 18, 24] {
+        let folder = tempfile::tempdir().unwrap();
+        let state = Some(folder.path().join("state.safetensors"));
+        let stopped = Bench { state: state.clone(), stop: Some(stop), ..bench() };
+        assert!(matches!(stopped.run(), Err(FitError::Interrupted { .. })), "{stop}");
+        let resumed = Bench { state, ..bench() }.run().unwrap();
+        assert_eq!(resumed.parameters, whole.parameters, "stopped after {stop}");
+        assert_eq!(
+            without_seconds(&resumed.records),
+            without_seconds(&whole.records),
+            "stopped after {stop}"
+        );
     }
 }
 

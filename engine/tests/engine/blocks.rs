@@ -38,7 +38,22 @@ fn add(b: &mut GraphBuilder, name: &str, summands: [Value; 2]) -> Value {
 }
 
 fn all() -> Vec<Case> {
-    [residuals(), mobile(), plain(), shared()].into_iter().flatten().collect()
+    [residuals(), mobile(), plain(), shared(), paired()].into_iter().flatten().collect()
+}
+
+/// Blocks with a low-rank pair beside every layer that takes one.
+fn paired() -> Vec<Case> {
+    let blocks = [residuals(), mobile(), plain()].map(|cases| cases.into_iter().next().unwrap());
+    let paired = |Case { name, graph, inputs }: Case| {
+        let takes =
+            |name: &str| graph.nodes().iter().any(|node| node.name == name && graph.takes_low_rank(node));
+        Case {
+            name: format!("{name}, with low-rank pairs"),
+            graph: graph.low_rank(takes, 2, 3.0).unwrap(),
+            inputs,
+        }
+    };
+    blocks.map(paired).into()
 }
 
 fn residuals() -> Vec<Case> {

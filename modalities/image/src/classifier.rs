@@ -1,7 +1,8 @@
 //! A trained classifier: what a run leaves in its folder, and what predicts.
 //!
 //! The folder holds `model.safetensors` with timm's names, timm's `config.json` with the classes, `preprocessor_config.json`, and
-//! `transfer.json` for what only this toolkit knows. With a linear head, timm opens it.
+//! `transfer.json` for what only this toolkit knows. With a linear head, timm opens it. After lora mode PEFT opens `adapter/` over timm's
+//! model.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,10 +15,14 @@ use tk_transfer::atomic::{WriteError, write_bytes_atomic};
 use tk_transfer::bundle::{Bundle, BundleError};
 use tk_transfer::checkpoint::{Checkpoint, CheckpointError, Precision, SaveError, SaveTensor, save};
 use tk_transfer::classification::{HeadForm, Prediction};
+use tk_transfer::low_rank::{Adapted, AdapterError};
 
 use crate::architectures::{Config, ConfigError};
 use crate::data::{Picture, Preprocess};
 use crate::model::{Model, ModelError};
+
+/// The folder of the low-rank pairs that were merged into the weights.
+const ADAPTER_FOLDER: &str = "adapter";
 
 /// Pictures that are run at once.
 const BATCH: usize = 16;
@@ -51,6 +56,9 @@ pub enum ClassifierError {
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The adapter cannot be written.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -158,6 +166,21 @@ impl Classifier {
         write_bytes_atomic(&folder.join("config.json"), config.to_json()?.as_bytes())?;
         let preprocess = serde_json::to_string_pretty(&model.preprocess).map_err(fail)? + "\n";
         write_bytes_atomic(&folder.join("preprocessor_config.json"), preprocess.as_bytes())?;
+        if let Some(adapter) = &model.adapter {
+            let folder = folder.join(ADAPTER_FOLDER);
+            std::fs::create_dir_all(&folder).map_err(|source| WriteError { path: folder.clone(), source })?;
+            let head = format!("{}.", model.architecture.head);
+            let names = model.graph.parameters().iter().map(|spec| spec.name.as_str());
+            let adapted = Adapted {
+                graph: &model.graph,
+                parameters: &model.parameters,
+                whole: names.filter(|name| name.starts_with(&head)).collect(),
+                modules: vec![model.architecture.head],
+                task: None,
+                published: &str::to_owned,
+            };
+            adapter.save(&folder, &adapted)?;
+        }
         Bundle::new(self.head, fields).write(folder)?;
         write_bytes_atomic(&folder.join("README.md"), card.as_bytes())?;
         Ok(())

@@ -1,5 +1,6 @@
 //! A network with its weights: from a folder as timm writes it, from a checkpoint file, or the embedded default.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use tk_engine::{EngineError, Graph, Parameters, Tensor};
@@ -7,6 +8,7 @@ use tk_transfer::checkpoint::{
     Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into, tensor_of,
 };
 use tk_transfer::classification::with_hidden_layer;
+use tk_transfer::low_rank::{Adapter, LowRank};
 
 use crate::architectures::{
     Architecture, ArchitectureError, Body, Config, ConfigError, ImageSize, Settings, find,
@@ -40,6 +42,19 @@ pub enum Origin {
     Random(String),
 }
 
+impl fmt::Display for Origin {
+    /// The weights' name, or where they are.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => formatter.write_str(EMBEDDED),
+            Self::Random(name) => formatter.write_str(name),
+            Self::Folder(path) | Self::File { path, .. } => {
+                write!(formatter, "{}", std::path::absolute(path).as_ref().unwrap_or(path).display())
+            }
+        }
+    }
+}
+
 /// A network and its weights.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -63,6 +78,12 @@ pub struct Model {
     pub digest: String,
     /// Whether its head says anything: not so of weights that were published without one.
     pub has_head: bool,
+    /// Where the weights came from: a name, a folder or a file.
+    pub base: String,
+    /// The low-rank pairs that it trains with.
+    pub low_rank: Option<LowRank>,
+    /// The low-rank pairs that were merged into its weights.
+    pub adapter: Option<Adapter>,
 }
 
 /// A model that cannot be had.
@@ -122,6 +143,11 @@ impl Model {
     /// # Errors
     /// When the weights are missing, damaged, or of another architecture.
     pub fn open(origin: &Origin, head: Head) -> Result<Self, ModelError> {
+        let model = Self::opened(origin, head)?;
+        Ok(Self { base: origin.to_string(), ..model })
+    }
+
+    fn opened(origin: &Origin, head: Head) -> Result<Self, ModelError> {
         match origin {
             Origin::Embedded => {
                 let checkpoint = Checkpoint::from_bytes(EMBEDDED, EMBEDDED_WEIGHTS)?;
@@ -176,6 +202,9 @@ impl Model {
                     report: None,
                     digest,
                     has_head: true,
+                    base: String::new(),
+                    low_rank: None,
+                    adapter: None,
                 })
             }
         }
@@ -260,6 +289,9 @@ impl Model {
             report: Some(loaded.report),
             digest,
             has_head,
+            base: String::new(),
+            low_rank: None,
+            adapter: None,
         };
         match architecture.family.body {
             Body::Tokens => model.resized(asked),
@@ -296,6 +328,32 @@ impl Model {
     pub fn feature_count(&self) -> usize {
         let name = format!("{}.weight", self.architecture.head);
         self.graph.parameter(&name).map_or(0, |index| self.graph.parameters()[index].shape[1])
+    }
+
+    /// With low-rank pairs beside every layer of the backbone that can have one; the seed decides their values.
+    ///
+    /// # Errors
+    /// When no layer can have one.
+    pub fn with_low_rank(mut self, rank: usize, alpha: f64, seed: u64) -> Result<Self, ModelError> {
+        let head = self.graph.stages().len().saturating_sub(1);
+        let (low_rank, graph) = LowRank::add(&self.graph, |node| node.stage < head, rank, alpha)?;
+        self.graph = graph;
+        self.parameters.initialise(&self.graph, seed);
+        self.low_rank = Some(low_rank);
+        Ok(self)
+    }
+
+    /// With its low-rank pairs, if it has any, merged into the weights that they stand beside, and kept apart as an adapter.
+    ///
+    /// # Errors
+    /// When a value is missing.
+    pub fn merged(mut self) -> Result<Self, ModelError> {
+        if let Some(low_rank) = self.low_rank.take() {
+            let (graph, adapter) = low_rank.merged(&mut self.parameters, self.base.clone())?;
+            self.graph = graph;
+            self.adapter = Some(adapter);
+        }
+        Ok(self)
     }
 
     /// Replaces the linear head by one hidden layer with ReLU: `HEAD.0`, `HEAD.2`. Their values are the caller's to set.

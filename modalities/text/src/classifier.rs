@@ -5,20 +5,21 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 use tk_engine::cpu::{Machine, Plan};
-use tk_engine::{EngineError, Inference, Parameters, Tensor};
+use tk_engine::{EngineError, Inference, Tensor};
 use tk_transfer::atomic::{WriteError, write_bytes_atomic};
 use tk_transfer::bundle::{Bundle, BundleError as FileError};
 use tk_transfer::checkpoint::{Checkpoint, CheckpointError, Precision, SaveError, SaveTensor, save};
 use tk_transfer::classification::{HeadForm, Prediction, with_hidden_layer};
+use tk_transfer::low_rank::Adapter;
 
 use crate::architectures::{ArchitectureError, Head};
 use crate::data::{Layout, Tokenizer, TokenizerError, Tokens};
-use crate::model::{Adapter, BundleError, Folder, Model, ModelError, Start, save_adapter, save_model};
+use crate::model::{BundleError, Folder, Model, ModelError, Start, save_adapter, save_model};
 
 /// A text, or a pair of texts.
 pub type Text<'a> = (&'a str, Option<&'a str>);
@@ -40,22 +41,9 @@ pub struct Classifier {
     head: HeadForm,
     machine: Machine,
     precision: tk_engine::Precision,
-    pairs: Option<Pairs>,
+    adapter: Option<Adapter>,
     plan: Mutex<Plan>,
     features: Mutex<Option<Plan>>,
-}
-
-/// Low-rank pairs that are merged into a model's weights, kept to be written as an adapter too.
-#[derive(Clone, Debug)]
-pub struct Pairs {
-    /// `NAME.lora_A.weight` and `NAME.lora_B.weight`.
-    pub parameters: Parameters,
-    /// The rank of each.
-    pub rank: usize,
-    /// They are scaled by this over the rank.
-    pub alpha: f64,
-    /// The folder of the weights that they adapt.
-    pub base: PathBuf,
 }
 
 /// A classifier that cannot be loaded or saved.
@@ -111,16 +99,16 @@ impl Classifier {
             head,
             machine,
             precision: tk_engine::Precision::F32,
-            pairs: None,
+            adapter: None,
             plan,
             features: Mutex::default(),
         })
     }
 
-    /// With the low-rank pairs that were merged into its weights.
+    /// With the low-rank pairs that were merged into its weights, to be written as an adapter too.
     #[must_use]
-    pub fn with_pairs(mut self, pairs: Option<Pairs>) -> Self {
-        self.pairs = pairs;
+    pub fn with_adapter(mut self, adapter: Option<Adapter>) -> Self {
+        self.adapter = adapter;
         self
     }
 
@@ -174,18 +162,11 @@ impl Classifier {
             HeadForm::Linear => save_model(folder, &self.model, &self.classes)?,
             HeadForm::Mlp { .. } => self.save_hidden_layer(folder)?,
         }
-        if let Some(pairs) = &self.pairs {
+        if let Some(adapter) = &self.adapter {
             let folder = folder.join(ADAPTER_FOLDER);
             std::fs::create_dir_all(&folder)
                 .map_err(|problem| BundleError::Copy { path: folder.clone(), problem })?;
-            let adapter = Adapter {
-                pairs: &pairs.parameters,
-                rank: pairs.rank,
-                alpha: pairs.alpha,
-                dropout: 0.0,
-                base: pairs.base.display().to_string(),
-            };
-            save_adapter(&folder, &self.model, &adapter)?;
+            save_adapter(&folder, &self.model, adapter).map_err(BundleError::from)?;
         }
         fields.insert("classes".into(), json!(self.classes));
         fields.insert("max_tokens".into(), json!(self.tokenizer.max_length()));

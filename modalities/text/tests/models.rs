@@ -10,8 +10,9 @@ use tempfile::TempDir;
 use tk_engine::testing::{fill, fill_all, fill_input};
 use tk_engine::{Parameters, Tensor};
 use tk_text::architectures::{ARCHITECTURES, Architecture, Config, Head, Pooling, find};
-use tk_text::model::{Adapter, Folder, Model, Start, merge_low_rank, save_adapter, save_model};
+use tk_text::model::{Folder, Model, Start, save_adapter, save_model};
 use tk_transfer::checkpoint::{Checkpoint, Precision, SaveTensor, save};
+use tk_transfer::low_rank::{Adapter, merge};
 
 const PUBLISHED: Head = Head::Published { classes: 3 };
 const MEAN: Head = Head::Pooled { pooling: Pooling::Mean, classes: 3 };
@@ -277,21 +278,9 @@ fn merged(model: &Model, pairs: &Parameters, scale: f64) -> Parameters {
     for (name, down) in pairs.iter() {
         let Some(layer) = name.strip_suffix(".lora_A.weight") else { continue };
         let up = pairs.get(&format!("{layer}.lora_B.weight")).unwrap();
-        merge_low_rank(&mut parameters, layer, [down, up], scale).unwrap();
+        merge(&mut parameters, layer, [down, up], scale).unwrap();
     }
     parameters
-}
-
-#[test]
-fn a_pair_is_added_by_its_definition() {
-    let mut parameters = Parameters::default();
-    parameters.set("x.weight", Tensor::new(&[2, 3], vec![1.0; 6]).unwrap());
-    let down = Tensor::new(&[1, 3], vec![1.0, 2.0, 3.0]).unwrap();
-    let up = Tensor::new(&[2, 1], vec![10.0, -1.0]).unwrap();
-    merge_low_rank(&mut parameters, "x", [&down, &up], 0.5).unwrap();
-    assert_eq!(parameters.get("x.weight").unwrap().to_f32(), [6.0, 11.0, 16.0, 0.5, 0.0, -0.5]);
-    let error = merge_low_rank(&mut parameters, "x", [&up, &down], 0.5).unwrap_err().to_string();
-    assert!(error.contains("for a weight [2, 3], found [2, 1] and [1, 3]"), "{error}");
 }
 
 #[test]
@@ -308,7 +297,7 @@ fn adapters_open_merged_as_they_were_written() {
             });
             let folder = tempfile::tempdir().unwrap();
             let base_path = base.path().display().to_string();
-            let adapter = Adapter { pairs: &pairs, rank: 2, alpha: 8.0, dropout: 0.1, base: base_path };
+            let adapter = Adapter { pairs: pairs.clone(), rank: 2, alpha: 8.0, base: base_path };
             save_adapter(folder.path(), &model, &adapter).unwrap();
             let text = fs::read_to_string(folder.path().join("adapter_config.json")).unwrap();
             let written: Value = serde_json::from_str(&text).unwrap();
@@ -334,7 +323,7 @@ fn adapters_that_do_not_fit_are_refused() {
     let model = Model::open(base.path(), new(PUBLISHED)).unwrap();
     let pairs = pairs(&model, |layer| layer.ends_with("query"));
     let base_path = base.path().display().to_string();
-    let adapter = Adapter { pairs: &pairs, rank: 2, alpha: 8.0, dropout: 0.0, base: base_path };
+    let adapter = Adapter { pairs: pairs.clone(), rank: 2, alpha: 8.0, base: base_path };
     let refused = |change: &dyn Fn(&Path, &mut Value), expected: &str| {
         let folder = tempfile::tempdir().unwrap();
         save_adapter(folder.path(), &model, &adapter).unwrap();
@@ -390,6 +379,6 @@ fn adapters_that_do_not_fit_are_refused() {
     assert!(error.contains("expected [3, 16], found [2, 16]"), "{error}");
     let nothing = Parameters::default();
     let error =
-        save_adapter(base.path(), &model, &Adapter { pairs: &nothing, ..adapter.clone() }).unwrap_err();
+        save_adapter(base.path(), &model, &Adapter { pairs: nothing, ..adapter.clone() }).unwrap_err();
     assert_eq!(error.to_string(), "cannot save an adapter: there is no low-rank pair");
 }

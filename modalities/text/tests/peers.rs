@@ -16,8 +16,9 @@ use tk_engine::cpu::{Machine, Plan};
 use tk_engine::testing::fill_input;
 use tk_engine::{GraphBuilder, Inference, Parameters, Tensor};
 use tk_text::architectures::{ARCHITECTURES, Config, Field, Head, Pooling};
-use tk_text::model::{Adapter, Folder, Model, Start, merge_low_rank, save_adapter, save_model};
+use tk_text::model::{Folder, Model, Start, save_adapter, save_model};
 use tk_transfer::checkpoint::{Precision, SaveTensor, save};
+use tk_transfer::low_rank::{Adapter, merge};
 
 /// Relative to the greatest number, f32 on both sides.
 const TOLERANCE: f64 = 1e-4;
@@ -145,11 +146,11 @@ fn check_written(what: &str, base: &Path, texts: &[&str]) {
                 pairs.set(&name, tensor.clone());
                 tensor
             });
-        merge_low_rank(&mut scaled, layer, [&down, &up], 4.0).unwrap();
+        merge(&mut scaled, layer, [&down, &up], 4.0).unwrap();
     }
     let folder = tempfile::tempdir().unwrap();
     let base = base.display().to_string();
-    let adapter = Adapter { pairs: &pairs, rank: 2, alpha: 8.0, dropout: 0.1, base };
+    let adapter = Adapter { pairs: pairs.clone(), rank: 2, alpha: 8.0, base };
     save_adapter(folder.path(), &model, &adapter).unwrap();
     model.parameters = scaled;
     compare(&format!("{what} adapter"), &model, &ask_peer(folder.path(), texts));

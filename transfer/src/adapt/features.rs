@@ -168,6 +168,7 @@ pub fn adapt_by_probe(
         parameters.set(&format!("{}.bias", job.head), Tensor::new(&[classes], layer.bias().to_vec())?);
     }
     let mut report = audit.end(&parameters, head_names(job)).map_err(crate::fit::FitError::from)?;
+    report.stages = job.graph.stages().last().map(|stage| stage.name.clone()).into_iter().collect();
     report.prefix = prefix.audit()?;
     let cache = prefix.counts();
     Ok(Outcome {
@@ -176,6 +177,7 @@ pub fn adapt_by_probe(
         choice: fitted.choice,
         evaluation,
         records: Vec::new(),
+        best: None,
         audits: vec![report],
         cache,
         precisions: precision.into_iter().collect(),

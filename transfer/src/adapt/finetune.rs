@@ -104,6 +104,7 @@ pub fn finetune(
         choice: None,
         evaluation,
         records: fitted.records,
+        best: fitted.best,
         audits: fitted.audits,
         cache: (cache.0 + fitted.cache.0, cache.1 + fitted.cache.1),
         precisions,

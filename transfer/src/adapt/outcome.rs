@@ -7,7 +7,7 @@ use tk_engine::{EngineError, Parameters};
 
 use crate::audit::{AuditReport, Violation};
 use crate::data::DataError;
-use crate::fit::{FitError, Record};
+use crate::fit::{Best, FitError, Record};
 use crate::metrics::interval::Bootstrap;
 use crate::metrics::{Confusion, Interval, MetricsError, Predictions, bootstrap_macro_f1, wilson_interval};
 use crate::prefix::{PrecisionReport, PrefixError};
@@ -26,6 +26,8 @@ pub struct Outcome {
     pub evaluation: Option<Evaluation>,
     /// One record for each epoch of fine-tuning.
     pub records: Vec<Record>,
+    /// The epoch whose weights these are, where epochs were compared.
+    pub best: Option<Best>,
     /// One report for each phase.
     pub audits: Vec<AuditReport>,
     /// Prefix results that were remembered, and those that were computed.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tk_engine::Optimizer;
 
-use super::Schedule;
+use super::{Monitor, Schedule};
 use crate::freeze::{BatchNorm, Freeze};
 
 /// A fit: its phases, and what they share.
@@ -25,6 +25,8 @@ pub struct Recipe {
     pub clip: Option<f64>,
     /// The decay of an exponential moving average of the weights, which then is the result.
     pub moving_average: Option<f64>,
+    /// How the best epoch is found, whose weights then are the result; `None`: the last epoch's are.
+    pub monitor: Option<Monitor>,
     /// How many different augmented views of a sample there are; `None`: a new one each epoch.
     pub views: Option<u64>,
     /// The seed of every random choice.

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tk_engine::{Snapshot, Tensor};
 
-use super::FitError;
+use super::{Best, FitError};
 use crate::audit::{Audit, AuditReport};
 use crate::checkpoint::{Checkpoint, Precision, SaveTensor, save};
 use crate::prefix::PrecisionReport;
@@ -47,6 +47,8 @@ pub struct State {
     pub settled: BTreeMap<String, Tensor>,
     /// The moving average of the weights.
     pub average: BTreeMap<String, Tensor>,
+    /// What the best epoch of the phase left, where epochs are compared.
+    pub best: BTreeMap<String, Tensor>,
 }
 
 /// The part of a state that is not tensors.
@@ -68,6 +70,12 @@ pub struct Position {
     pub loss_count: usize,
     /// Seconds spent in the epoch so far.
     pub seconds: f64,
+    /// The best epoch so far, of all phases.
+    #[serde(default)]
+    pub best: Option<Best>,
+    /// Epochs of the phase since there was a better one.
+    #[serde(default)]
+    pub stale: usize,
     /// Finished epochs.
     pub records: Vec<Record>,
     /// The audit of the phase.
@@ -90,6 +98,7 @@ impl State {
             ("moment", &self.snapshot.moments),
             ("settled", &self.settled),
             ("average", &self.average),
+            ("best", &self.best),
         ];
         let mut named = Vec::new();
         for (group, tensors) in groups {
@@ -141,6 +150,7 @@ impl State {
                 "moment" => &mut state.snapshot.moments,
                 "settled" => &mut state.settled,
                 "average" => &mut state.average,
+                "best" => &mut state.best,
                 _ => return Err(fail(format!("`{full}` is unknown"))),
             };
             into.insert(name.to_owned(), tensor);

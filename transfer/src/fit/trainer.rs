@@ -7,10 +7,10 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use tk_engine::cpu::{Machine, Tape};
-use tk_engine::{EngineError, Graph, Inference, Parameters, StepKey, Training};
+use tk_engine::{EngineError, Graph, Inference, Parameters, StepKey, Tensor, Training};
 
 use super::state::Position;
-use super::{Groups, MovingAverage, Phase, Recipe, Record, Source, SourceError, State, View};
+use super::{Best, Groups, MovingAverage, Phase, Recipe, Record, Source, SourceError, State, View};
 use crate::audit::{Audit, AuditError, AuditReport, Violation};
 use crate::checkpoint::{CheckpointError, SaveError};
 use crate::freeze::{FreezeError, FreezePlan};
@@ -65,12 +65,18 @@ pub enum Event<'a> {
     Phase {
         /// Its number, from 0.
         number: usize,
+        /// How many phases there are.
+        phases: usize,
         /// What is frozen in it.
         plan: &'a FreezePlan,
+        /// The stages that train.
+        stages: &'a [String],
         /// Updates in each epoch.
         steps: usize,
         /// Epochs.
         epochs: usize,
+        /// Its last epoch, counted through all phases.
+        last_epoch: usize,
         /// Nodes that run without a kernel.
         fallbacks: usize,
     },
@@ -84,6 +90,13 @@ pub enum Event<'a> {
         loss: f64,
         /// How many they were.
         samples: usize,
+    },
+    /// A phase in which epochs were compared ended.
+    Best {
+        /// The best epoch so far.
+        best: &'a Best,
+        /// How many epochs without a better one ended the phase early, if that did.
+        patience: Option<usize>,
     },
     /// An epoch ended. The records so far; the last is its own.
     Epoch(&'a [Record]),
@@ -107,6 +120,8 @@ pub struct Fitted {
     pub cache: (u64, u64),
     /// What the frozen prefix of each phase ran in, where something else than f32 was asked for.
     pub precisions: Vec<PrecisionReport>,
+    /// The epoch whose weights these are, where epochs were compared.
+    pub best: Option<Best>,
 }
 
 /// What stops a fit.
@@ -121,6 +136,14 @@ pub enum FitError {
     /// No training samples.
     #[error("there are no samples to train on")]
     Empty,
+    /// Epochs cannot be compared.
+    #[error("epochs cannot be compared by `{metric}`: validation gives {}", known.join(", "))]
+    NotScored {
+        /// The score that was asked for.
+        metric: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
     /// The written state cannot be used.
     #[error("cannot resume from {}: {reason}", path.display())]
     State {
@@ -183,8 +206,14 @@ pub fn fit(run: &Run<'_>, parameters: Parameters, signals: &Signals<'_>) -> Resu
         resumed = true;
         (signals.observe)(&Event::Resumed { updates: state.position.updates });
     }
-    let mut fitted =
-        Fitted { parameters, records: Vec::new(), audits: Vec::new(), cache: (0, 0), precisions: Vec::new() };
+    let mut fitted = Fitted {
+        parameters,
+        records: Vec::new(),
+        audits: Vec::new(),
+        cache: (0, 0),
+        precisions: Vec::new(),
+        best: None,
+    };
     for (name, tensor) in &state.settled {
         fitted.parameters.set(name, tensor.clone());
     }
@@ -197,6 +226,7 @@ pub fn fit(run: &Run<'_>, parameters: Parameters, signals: &Signals<'_>) -> Resu
     fitted.records = state.position.records;
     fitted.audits = state.position.reports;
     fitted.precisions = state.position.precisions;
+    fitted.best = state.position.best;
     Ok(fitted)
 }
 
@@ -213,11 +243,14 @@ struct PhaseRun<'a> {
     tape: Tape,
     groups: Groups,
     trained: Vec<String>,
+    /// The stages that they are of.
+    stages: Vec<String>,
     /// Trained parameters and running statistics that move.
     moving: Vec<String>,
     audit: Audit,
     average: Option<MovingAverage>,
     state: State,
+    /// Epochs of earlier phases.
     epochs_before: usize,
 }
 
@@ -261,17 +294,23 @@ impl<'a> PhaseRun<'a> {
         };
         let trained = named(&|index| spec.groups[index].is_some());
         let stages = graph.parameter_stages();
-        let still = |index: usize| {
-            !graph.parameters()[index].kind.is_trainable() && !spec.batch_statistics[stages[index]]
-        };
         let moving = named(&|index| {
-            spec.groups[index].is_some() || (!graph.parameters()[index].kind.is_trainable() && !still(index))
+            let is_statistic = !graph.parameters()[index].kind.is_trainable();
+            spec.groups[index].is_some() || (is_statistic && spec.batch_statistics[stages[index]])
         });
+        let stages: Vec<String> = plan
+            .trained_stages(run.graph)
+            .into_iter()
+            .map(|stage| run.graph.stages()[stage].name.clone())
+            .collect();
         let audit = match state.position.audit.take().filter(|_| resumed) {
             Some(audit) => audit,
             None => {
-                let mut audit = Audit::begin(&graph, parameters, &trained, Vec::new())?;
-                audit.watch(parameters, named(&still).into_iter())?;
+                // Of the whole graph: the masters of the prefix are frozen too.
+                let mut audit = Audit::begin(run.graph, parameters, &trained, Vec::new())?;
+                let specs = run.graph.parameters().iter();
+                let still = specs.filter(|spec| !spec.kind.is_trainable() && !moving.contains(&spec.name));
+                audit.watch(parameters, still.map(|spec| spec.name.clone()))?;
                 audit
             }
         };
@@ -281,13 +320,16 @@ impl<'a> PhaseRun<'a> {
         let average = recipe
             .moving_average
             .map(|decay| MovingAverage::resumed(decay, std::mem::take(&mut state.average)));
-        let epochs_before = recipe.phases[..state.position.phase].iter().map(|phase| phase.epochs).sum();
+        let epochs_before = state.position.records.len() - state.position.epoch;
         let steps = steps_of(&run.training.epoch(recipe.seed, 0), recipe);
         (signals.observe)(&Event::Phase {
             number: state.position.phase,
+            phases: recipe.phases.len(),
             plan: &plan,
+            stages: &stages,
             steps,
             epochs: phase.epochs,
+            last_epoch: epochs_before + phase.epochs,
             fallbacks: tape.fallbacks().len(),
         });
         Ok(Self {
@@ -300,6 +342,7 @@ impl<'a> PhaseRun<'a> {
             tape,
             groups,
             trained,
+            stages,
             moving,
             audit,
             average,
@@ -310,8 +353,15 @@ impl<'a> PhaseRun<'a> {
 
     fn train(&mut self, signals: &Signals<'_>) -> Result<(), FitError> {
         let mut written = Instant::now();
-        while self.state.position.epoch < self.phase.epochs {
+        let monitor = self.run.recipe.monitor.as_ref();
+        let patience = monitor.and_then(|monitor| monitor.patience);
+        let is_spent = |position: &Position| patience.is_some_and(|patience| position.stale >= patience);
+        while self.state.position.epoch < self.phase.epochs && !is_spent(&self.state.position) {
             self.epoch(signals, &mut written)?;
+        }
+        if let Some(best) = &self.state.position.best {
+            let is_early = self.state.position.epoch < self.phase.epochs;
+            (signals.observe)(&Event::Best { best, patience: patience.filter(|_| is_early) });
         }
         Ok(())
     }
@@ -369,6 +419,7 @@ impl<'a> PhaseRun<'a> {
         (self.cut, self.prefix) = (cut, prefix);
         result?;
         let validation = self.evaluate()?;
+        self.compare(&validation, number as usize + 1)?;
         let position = &mut self.state.position;
         let progress = (position.epoch + 1) * steps;
         let rate = self.phase.schedule.factor(progress - 1, self.phase.epochs * steps, self.warmup(steps));
@@ -469,6 +520,31 @@ impl<'a> PhaseRun<'a> {
         Ok(meter.scores())
     }
 
+    /// Keeps what an epoch left when it is the best so far.
+    fn compare(&mut self, scores: &BTreeMap<String, f64>, epoch: usize) -> Result<(), FitError> {
+        let Some(monitor) = &self.run.recipe.monitor else { return Ok(()) };
+        let metric = monitor.metric.clone();
+        let Some(&value) = scores.get(&metric) else {
+            return Err(FitError::NotScored { metric, known: scores.keys().cloned().collect() });
+        };
+        if !monitor.improves(value, self.state.position.best.as_ref()) {
+            self.state.position.stale += 1;
+            return Ok(());
+        }
+        self.state.best = self.left()?;
+        self.state.position.best = Some(Best { metric, epoch, value });
+        self.state.position.stale = 0;
+        Ok(())
+    }
+
+    /// The values that training moves, averaged where they are.
+    fn left(&self) -> Result<BTreeMap<String, Tensor>, FitError> {
+        let now = self.tape.parameters()?;
+        let averaged = |name: &String| self.average.as_ref().and_then(|average| average.values().get(name));
+        let value = |name| averaged(name).map_or_else(|| now.get(name), Ok);
+        self.moving.iter().map(|name| Ok((name.clone(), value(name)?.clone()))).collect()
+    }
+
     fn write(&mut self, signals: &Signals<'_>) -> Result<(), FitError> {
         let Some(path) = &signals.state else { return Ok(()) };
         self.state.snapshot = self.tape.save()?;
@@ -480,20 +556,26 @@ impl<'a> PhaseRun<'a> {
     }
 
     /// Ends the phase: checks what was frozen, and settles what was trained.
-    fn finish(self, fitted: &mut Fitted) -> Result<State, FitError> {
+    fn finish(mut self, fitted: &mut Fitted) -> Result<State, FitError> {
+        // Where no epoch of the phase was better than an earlier phase's best, everything stays as it was.
+        let left = match self.run.recipe.monitor {
+            Some(_) => std::mem::take(&mut self.state.best),
+            None => self.left()?,
+        };
         let mut state = self.state;
         let after = self.tape.parameters()?;
-        let mut report = self.audit.end(&after, self.trained)?;
+        let mut whole = fitted.parameters.clone();
+        after.iter().for_each(|(name, tensor)| whole.set(name, tensor.clone()));
+        let mut report = self.audit.end(&whole, self.trained)?;
+        report.stages = self.stages;
         if let Some(prefix) = &self.prefix {
             report.prefix = prefix.audit()?;
             let (hits, misses) = prefix.counts();
             fitted.cache = (fitted.cache.0 + hits, fitted.cache.1 + misses);
         }
-        for name in &self.moving {
-            let averaged = self.average.as_ref().and_then(|average| average.values().get(name));
-            let value = averaged.map_or_else(|| after.get(name), Ok)?.clone();
-            fitted.parameters.set(name, value.clone());
-            state.settled.insert(name.clone(), value);
+        for (name, value) in left {
+            fitted.parameters.set(&name, value.clone());
+            state.settled.insert(name, value);
         }
         state.snapshot = Default::default();
         state.average.clear();
@@ -501,7 +583,7 @@ impl<'a> PhaseRun<'a> {
         position.reports.push(report);
         position.precisions.extend(self.precision);
         position.audit = None;
-        (position.phase, position.epoch, position.step) = (position.phase + 1, 0, 0);
+        (position.phase, position.epoch, position.step, position.stale) = (position.phase + 1, 0, 0, 0);
         Ok(state)
     }
 }

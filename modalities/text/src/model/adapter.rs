@@ -1,27 +1,23 @@
-//! PEFT's adapters: low-rank pairs (LoRA, arXiv 2106.09685) beside the linear layers of a model.
+//! PEFT's adapters of encoders: low-rank pairs (LoRA, arXiv 2106.09685) beside linear layers.
 //!
 //! A pair of the layer `NAME` is `NAME.lora_A.weight`, `[rank, in]`, and `NAME.lora_B.weight`, `[out, rank]`; the layer's weight then
 //! counts as `weight + alpha / rank · B A`. Variants that compute anything else are refused.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use tk_engine::Tensor;
 use tk_engine::graph::Op;
-use tk_engine::{EngineError, Graph, Parameters, Tensor};
-use tk_transfer::atomic::write_bytes_atomic;
-use tk_transfer::checkpoint::{
-    Checkpoint, Need, ParameterRequest, Precision, Rule, SaveTensor, Target, load_into, save,
-};
+use tk_transfer::checkpoint::{Checkpoint, Need, ParameterRequest, Rule, Target, load_into};
+use tk_transfer::low_rank::{Adapted, Adapter, AdapterError, merge};
 
-use super::bundle::BundleError;
 use super::open::set_all;
 use super::sentence::read_json;
 use super::{Model, ModelError};
 use crate::architectures::{Architecture, Head};
 
-const CONFIG_FILE: &str = "adapter_config.json";
-const WEIGHTS_FILES: [&str; 2] = ["adapter_model.safetensors", "adapter_model.bin"];
+const CONFIG_FILE: &str = Adapter::CONFIG_FILE;
+const WEIGHTS_FILES: [&str; 2] = [Adapter::WEIGHTS_FILE, "adapter_model.bin"];
 
 /// What PEFT puts before every name of the model that it adapts.
 const WRAPPER: &str = "base_model.model.";
@@ -30,141 +26,34 @@ const WRAPPER: &str = "base_model.model.";
 const DOWN: &str = "lora_A.weight";
 const UP: &str = "lora_B.weight";
 
-/// Low-rank pairs beside a model.
-#[derive(Clone, Debug)]
-pub struct Adapter<'a> {
-    /// `NAME.lora_A.weight` and `NAME.lora_B.weight` for each adapted layer; other parameters are ignored.
-    pub pairs: &'a Parameters,
-    /// The rank of every pair.
-    pub rank: usize,
-    /// What pairs are scaled by, times the rank.
-    pub alpha: f64,
-    /// Dropout before the pairs when they were trained.
-    pub dropout: f64,
-    /// Where the base is, for whoever opens the adapter: a folder, or a name on the hub.
-    pub base: String,
-}
-
-/// Adds `scale · up · down` to the weight of a layer, `[out, in]`, where `down` is `[rank, in]` and `up` is `[out, rank]`.
-///
-/// # Errors
-/// When there is no such weight, or shapes do not fit.
-pub fn merge_low_rank(
-    parameters: &mut Parameters,
-    layer: &str,
-    [down, up]: [&Tensor; 2],
-    scale: f64,
-) -> Result<(), EngineError> {
-    let name = format!("{layer}.weight");
-    let weight = parameters.get(&name)?.clone();
-    let fail = || EngineError::Tensor {
-        what: format!("the low-rank pair of `{layer}`"),
-        expected: format!("[rank, in] and [out, rank] for a weight {:?}", weight.shape()),
-        found: format!("{:?} and {:?}", down.shape(), up.shape()),
-    };
-    let (&[out, width], &[rank, down_width], &[up_out, up_rank]) = (weight.shape(), down.shape(), up.shape())
-    else {
-        return Err(fail());
-    };
-    if (down_width, up_out, up_rank) != (width, out, rank) || rank == 0 || width == 0 {
-        return Err(fail());
-    }
-    let (down, up) = (down.as_f32()?, up.as_f32()?);
-    let mut merged = weight.to_f32();
-    for (row, shares) in merged.chunks_exact_mut(width).zip(up.chunks_exact(rank)) {
-        for (column, value) in row.iter_mut().enumerate() {
-            let along = down.iter().skip(column).step_by(width);
-            let sum: f64 = shares.iter().zip(along).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
-            *value = (f64::from(*value) + scale * sum) as f32;
-        }
-    }
-    parameters.set(&name, Tensor::new(&[out, width], merged)?);
-    Ok(())
-}
-
 /// Writes an adapter that PEFT opens on the same base: the pairs, and every layer of the published head.
 ///
 /// # Errors
 /// When the head is not transformers' own, a pair is incomplete or does not fit its layer, or a file cannot be written.
-pub fn save_adapter(folder: &Path, model: &Model, adapter: &Adapter<'_>) -> Result<(), BundleError> {
-    let unfit = |problem: String| BundleError::Adapter { problem };
+pub fn save_adapter(folder: &Path, model: &Model, adapter: &Adapter) -> Result<(), AdapterError> {
     if !matches!(model.head, Head::Published { .. }) {
-        return Err(unfit(format!(
-            "PEFT knows the published head only, and this model's is {:?}",
-            model.head
-        )));
-    }
-    let layers: Vec<&str> =
-        adapter.pairs.iter().filter_map(|(name, _)| name.strip_suffix(DOWN)?.strip_suffix('.')).collect();
-    if layers.is_empty() {
-        return Err(unfit("there is no low-rank pair".into()));
-    }
-    let mut tensors: Vec<(String, &Tensor)> = Vec::new();
-    for layer in &layers {
-        let index = model.graph.parameter(&format!("{layer}.weight"));
-        let weight = index.and_then(|index| model.graph.parameters().get(index));
-        let weight = weight.ok_or_else(|| unfit(format!("the model has no layer `{layer}`")))?;
-        let (&[out, width], rank) = (&weight.shape[..], adapter.rank) else {
-            return Err(unfit(format!("`{layer}` is not linear: its weight is {:?}", weight.shape)));
-        };
-        for (part, shape) in [(DOWN, [rank, width]), (UP, [out, rank])] {
-            let name = format!("{layer}.{part}");
-            let tensor = adapter.pairs.get(&name)?;
-            if tensor.shape() != shape {
-                return Err(unfit(format!("`{name}`: expected {shape:?}, found {:?}", tensor.shape())));
-            }
-            tensors.push((name, tensor));
-        }
+        let problem = format!("PEFT knows the published head only, and this model's is {:?}", model.head);
+        return Err(AdapterError::Unfit { problem });
     }
     // A pooler that the base lacks is as new as the head: without it the adapter would not say what the model computes.
     let is_new = |name: &str| model.report.initialised.iter().any(|new| new.name == name);
-    let mut modules: Vec<&str> = model.architecture.head_modules.to_vec();
+    let (mut whole, mut modules) = (Vec::new(), model.architecture.head_modules.to_vec());
     for spec in model.graph.parameters() {
-        if model.architecture.is_of_head(&spec.name) {
-            tensors.push((spec.name.clone(), model.parameters.get(&spec.name)?));
-        } else if is_new(&spec.name) {
-            tensors.push((spec.name.clone(), model.parameters.get(&spec.name)?));
-            let module = spec.name.split('.').next().unwrap_or_default();
+        let name = spec.name.as_str();
+        if model.architecture.is_of_head(name) {
+            whole.push(name);
+        } else if is_new(name) {
+            whole.push(name);
+            let module = name.split('.').next().unwrap_or_default();
             if !modules.contains(&module) {
                 modules.push(module);
             }
         }
     }
-    for (name, _) in &mut tensors {
-        *name = format!("{WRAPPER}{}", model.architecture.published_name(name));
-    }
-    let mut saved = Vec::new();
-    for (name, tensor) in &tensors {
-        saved.push(SaveTensor { name, shape: tensor.shape(), values: tensor.as_f32()? });
-    }
-    save(&folder.join(WEIGHTS_FILES[0]), &saved, Precision::F32, &Default::default())?;
-    let config = json!({
-        "base_model_name_or_path": adapter.base,
-        "bias": "none",
-        "fan_in_fan_out": false,
-        "inference_mode": true,
-        "init_lora_weights": true,
-        "lora_alpha": adapter.alpha,
-        "lora_dropout": adapter.dropout,
-        "modules_to_save": modules,
-        "peft_type": "LORA",
-        "r": adapter.rank,
-        "target_modules": target_modules(&model.graph, &layers),
-        "task_type": "SEQ_CLS",
-    });
-    let text = serde_json::to_string_pretty(&config)? + "\n";
-    Ok(write_bytes_atomic(&folder.join(CONFIG_FILE), text.as_bytes())?)
-}
-
-/// The last words of the layers' names, where they stand for just these layers; else the whole names.
-fn target_modules(graph: &Graph, layers: &[&str]) -> Vec<String> {
-    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    let short: BTreeSet<String> = layers.iter().map(|layer| last(layer)).collect();
-    let linear = graph.nodes().iter().filter(|node| node.op == Op::Linear);
-    match linear.filter(|node| short.contains(&last(&node.name))).count() == layers.len() {
-        true => short.into_iter().collect(),
-        false => layers.iter().map(|layer| (*layer).to_owned()).collect(),
-    }
+    let published = |name: &str| model.architecture.published_name(name);
+    let task = Some("SEQ_CLS");
+    let (graph, parameters) = (&model.graph, &model.parameters);
+    adapter.save(folder, &Adapted { graph, parameters, whole, modules, task, published: &published })
 }
 
 /// The folder of an adapter's base, by what the adapter says; `None` where the folder is no adapter.
@@ -300,7 +189,7 @@ impl Opened {
                 [None, None] => {}
                 [Some(down), Some(up)] => {
                     let (down, up) = (tensor(&parts[0], down)?, tensor(&parts[1], up)?);
-                    merge_low_rank(&mut model.parameters, layer, [&down, &up], self.scale)?;
+                    merge(&mut model.parameters, layer, [&down, &up], self.scale)?;
                 }
                 _ => {
                     let problem = format!("half of the low-rank pair of `{layer}` is missing");

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tk_engine::EngineError;
 use tk_transfer::atomic::{WriteError, write_bytes_atomic};
 use tk_transfer::checkpoint::{Precision, SaveError, SaveTensor, save};
+use tk_transfer::low_rank::AdapterError;
 
 use super::Model;
 use super::sentence::{DENSE_FOLDER, MODULES_FILE, POOLING_FOLDER, dense_json, modules_json, pooling_json};
@@ -45,12 +46,9 @@ pub enum BundleError {
         /// The count of classes.
         classes: usize,
     },
-    /// An adapter that PEFT could not read back.
-    #[error("cannot save an adapter: {problem}")]
-    Adapter {
-        /// What is wrong.
-        problem: String,
-    },
+    /// An adapter cannot be written.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
     /// A file of the tokenizer cannot be read.
     #[error("cannot copy {}: {problem}", path.display())]
     Copy {

@@ -11,7 +11,7 @@ mod adapter;
 
 mod bundle;
 
-pub use adapter::{Adapter, merge_low_rank, save_adapter};
+pub use adapter::save_adapter;
 pub use bundle::{BundleError, save_model};
 pub use error::ModelError;
 pub use folder::Folder;

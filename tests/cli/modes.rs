@@ -1,0 +1,116 @@
+//! Ways of training: low-rank pairs, gradual unfreezing, the best of several epochs.
+
+use tk_transfer::checkpoint::Checkpoint;
+
+use crate::support::{Place, json, metrics};
+use crate::texts::{reviews, write_encoder};
+
+/// Training that is over in a moment.
+const QUICK: [&str; 8] = ["--size", "32", "--limit", "32", "--batch", "8", "--val", "25%"];
+
+/// Trains on `d`; returns what was said on the way.
+fn train(place: &Place, out: &str, more: &[&str]) -> String {
+    place.ok(&[&["image-classify", "d", "--out", out], &QUICK[..], more].concat()).err
+}
+
+#[test]
+fn low_rank_pairs_on_photographs_leave_a_plain_model_and_an_adapter() {
+    let place = Place::new();
+    place.draw_few("d", 20);
+    let said = train(&place, "R", &["--mode", "lora", "--lora-rank", "2", "--epochs", "2"]);
+    assert!(said.contains("low-rank pairs of rank 2 beside 21 layers;"), "{said}");
+    let weights = Checkpoint::open(place.path("R/model.safetensors")).unwrap();
+    assert!(weights.names().all(|name| !name.contains("lora")));
+    let adapter = Checkpoint::open(place.path("R/adapter/adapter_model.safetensors")).unwrap();
+    let shape = |name: &str| adapter.info(&format!("base_model.model.{name}")).unwrap().shape.clone();
+    let inner = weights.info("layer1.0.conv1.weight").unwrap().shape.clone();
+    assert_eq!(shape("layer1.0.conv1.lora_A.weight"), [&[2], &inner[1..]].concat());
+    assert_eq!(shape("layer1.0.conv1.lora_B.weight"), [inner[0], 2, 1, 1]);
+    assert_eq!(shape("fc.weight")[0], 2);
+    let config = json(&place.path("R/adapter/adapter_config.json"));
+    assert_eq!((&config["base_model_name_or_path"], &config["r"]), (&"small".into(), &2.into()));
+    assert_eq!(config["modules_to_save"], serde_json::json!(["fc"]));
+    assert_eq!(config["target_modules"].as_array().unwrap().len(), 21);
+    let numbers = &json(&place.path("R/summary.json"))["parameters"];
+    assert!(10 * numbers["trained"].as_u64().unwrap() < numbers["total"].as_u64().unwrap(), "{numbers}");
+    assert_eq!(place.ok(&["predict", "R", "d/stars"]).out.lines().count(), 20);
+
+    let refused = place.tk(&["image-classify", "d", "--mode", "lora", "--lora-rank", "0", "--out", "Q"]);
+    assert_eq!(refused.code, 2, "{}", refused.err);
+}
+
+#[test]
+fn gradual_unfreezing_tells_and_proves_its_phases() {
+    let place = Place::new();
+    place.draw_few("d", 20);
+    let said = train(&place, "R", &["--mode", "gradual", "--unfreeze", "last:2", "--epochs", "4"]);
+    assert!(said.contains("trains head, pool, layer4, layer3; 4 epochs in 3 phases"), "{said}");
+    assert!(said.contains("phase    2/3 trains layer4, head"), "{said}");
+    let phases: Vec<u64> =
+        metrics(&place.path("R")).iter().map(|record| record["phase"].as_u64().unwrap()).collect();
+    assert_eq!(phases, [0, 1, 2, 2]);
+    let audit = json(&place.path("R/freeze.json"));
+    let stages: Vec<String> = (0..3).map(|phase| audit[phase]["stages"].to_string()).collect();
+    assert_eq!(stages, [r#"["head"]"#, r#"["layer4","head"]"#, r#"["layer3","layer4","head"]"#]);
+    let is_frozen = |phase: usize, name: &str| audit[phase]["frozen"].get(name).is_some();
+    for (name, phases) in
+        [("layer4.0.conv1.weight", [true, false, false]), ("layer3.0.conv1.weight", [true, true, false])]
+    {
+        assert_eq!([0, 1, 2].map(|phase| is_frozen(phase, name)), phases, "{name}");
+    }
+    let page = std::fs::read_to_string(place.path("R/report.html")).unwrap();
+    assert!(page.contains("Phase 3: layer3, layer4, head"));
+
+    for (more, expected) in
+        [(&["--epochs", "2"][..], "there are 3 phases"), (&["--unfreeze", "head"], "nothing to unfreeze")]
+    {
+        let all = [&["image-classify", "d", "--mode", "gradual", "--out", "Q", "--unfreeze", "last:2"], more]
+            .concat();
+        let arguments: Vec<&str> = if more[0] == "--unfreeze" { [&all[..6], more].concat() } else { all };
+        let refused = place.tk(&arguments);
+        assert_eq!(refused.code, 2, "{}", refused.err);
+        assert!(refused.err.contains(expected), "{}", refused.err);
+    }
+}
+
+#[test]
+fn texts_are_unfrozen_stage_by_stage_too() {
+    let place = Place::new();
+    write_encoder(&place.path("m"));
+    std::fs::write(place.path("r.csv"), reviews(80)).unwrap();
+    let said = place.ok(&["text-classify", "r.csv", "-m", "m", "--mode", "gradual", "--out", "R"]).err;
+    let audit = json(&place.path("R/freeze.json"));
+    let phases = audit.as_array().unwrap();
+    assert_eq!(phases[0]["stages"], serde_json::json!(["head"]));
+    assert_eq!(phases.last().unwrap()["stages"][0], "embeddings");
+    assert_eq!(metrics(&place.path("R")).len(), phases.len(), "an epoch for each phase: {said}");
+}
+
+#[test]
+fn patience_keeps_the_best_epoch_and_an_average_can_be_the_result() {
+    let place = Place::new();
+    place.draw_few("d", 20);
+    let many = ["--mode", "partial", "--epochs", "30", "--patience", "2"];
+    let said = train(&place, "R", &many);
+    let records = metrics(&place.path("R"));
+    let best = json(&place.path("R/summary.json"))["best"].clone();
+    let accuracy = |record: &serde_json::Value| record["validation"]["accuracy"].as_f64().unwrap();
+    let most = records.iter().map(accuracy).fold(0.0, f64::max);
+    let first = records.iter().position(|record| accuracy(record) == most).unwrap() as u64 + 1;
+    assert_eq!((best["metric"].as_str(), best["epoch"].as_u64()), (Some("accuracy"), Some(first)));
+    assert_eq!(records.len() as u64, first + 2, "{said}");
+    assert!(said.contains("none of 2 more was better"), "{said}");
+    assert_eq!(json(&place.path("R/summary.json"))["metrics"]["accuracy"], best["value"]);
+
+    train(&place, "A", &["--mode", "partial", "--epochs", "2", "--ema", "--monitor", "loss"]);
+    let settings = std::fs::read_to_string(place.path("A/run.toml")).unwrap();
+    assert!(
+        settings.contains("moving-average = 0.99") && settings.contains("monitor = \"loss\""),
+        "{settings}"
+    );
+    let arguments =
+        ["image-classify", "d", "--mode", "partial", "--patience", "2", "--val", "none", "--out", "Q"];
+    let refused = place.tk(&arguments);
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("compare epochs on validation samples"), "{}", refused.err);
+}
