@@ -132,7 +132,7 @@ fn remarks<M: Modality>(told: &Told<'_, M>) -> Vec<String> {
 fn probe_part(choice: &CrossValidation) -> ProbePart {
     let candidates = choice.path.iter();
     ProbePart {
-        kind: "logistic regression".into(),
+        kind: choice.loss.model().into(),
         strength: choice.strength,
         candidates: candidates
             .map(|tried| Candidate { strength: tried.strength, folds: tried.folds.clone() })

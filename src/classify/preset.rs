@@ -65,10 +65,11 @@ pub(crate) fn mode_and_head(settings: &Settings) -> Result<(ModeName, Head), Err
     let says_freeze = settings.unfreeze.is_some() || settings.freeze.is_some();
     let mode = settings.mode.unwrap_or(if says_freeze { ModeName::Partial } else { ModeName::Features });
     let head = settings.head.unwrap_or(if mode == ModeName::Features { Head::Logreg } else { Head::Linear });
-    if mode != ModeName::Features && head == Head::Logreg {
+    if mode != ModeName::Features && matches!(head, Head::Logreg | Head::Svm) {
         return Err(Error::usage_with(
             format!(
-                "head logreg is for features mode; {} mode trains a linear head that starts from it",
+                "head {} is for features mode; {} mode trains a linear head that starts from a logistic regression",
+                head.name(),
                 mode.name()
             ),
             "leave --head out, or say --mode features",
@@ -326,6 +327,7 @@ mod tests {
         for text in [
             "",
             "head = \"mlp\"",
+            "head = \"svm\"",
             "mode = \"partial\"",
             "mode = \"full\"\nschedule = \"cosine\"",
             "mode = \"full\"\nfreeze = \"stem\"",
@@ -356,6 +358,7 @@ mod tests {
         for (text, expected) in [
             ("epochs = 3", "`epochs` has no effect in features mode"),
             ("mode = \"full\"\nhead = \"logreg\"", "head logreg is for features mode"),
+            ("mode = \"full\"\nhead = \"svm\"", "head svm is for features mode"),
             ("mode = \"full\"\nunfreeze = \"last:1\"", "--unfreeze has no effect"),
             ("freeze = \"stem\"\nunfreeze = \"last:1\"", "exclude each other"),
             ("mode = \"full\"\nwarmup = 0.1", "`warmup` has no effect"),

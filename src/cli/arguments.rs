@@ -106,7 +106,7 @@ pub struct Train {
     #[arg(long, value_parser = ["features", "partial", "full", "lora"])]
     pub mode: Option<String>,
     /// The head; logreg in features mode, else linear
-    #[arg(long, value_parser = ["logreg", "mlp", "linear"])]
+    #[arg(long, value_parser = ["logreg", "svm", "mlp", "linear"])]
     pub head: Option<String>,
     /// How a trained head starts
     #[arg(long, value_parser = ["probe", "random"])]

@@ -63,6 +63,7 @@ fn every_mode_and_head_trains_predicts_and_is_audited() {
     let place = place();
     for (run, arguments, file) in [
         ("features", vec![], "2_Dense/model.safetensors"),
+        ("svm", vec!["--head", "svm"], "2_Dense/model.safetensors"),
         ("mlp", vec!["--head", "mlp"], "head.safetensors"),
         ("linear", vec!["--head", "linear", "--epochs", "2"], "2_Dense/model.safetensors"),
         ("partial", vec!["--mode", "partial", "--epochs", "2"], "model.safetensors"),

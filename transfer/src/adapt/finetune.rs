@@ -12,7 +12,7 @@ use super::features::adapt_by_probe;
 use super::{AdaptError, Evaluation, Job, Outcome, Progress, Samples, Scoring, Validation};
 use crate::classification::{Classification, softmax_rows};
 use crate::fit::{Recipe, Run, Signals, View, fit};
-use crate::probe::ProbeKind;
+use crate::probe::{LinearLoss, ProbeKind};
 
 /// How the head starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn finetune(
     let (mut cache, mut precisions) = ((0, 0), Vec::new());
     if head == HeadInit::Probe && !resumes {
         let plain = Job { validation: Validation::None, training: job.training, ..*job };
-        let probed = adapt_by_probe(&plain, ProbeKind::Logistic, steering)?;
+        let probed = adapt_by_probe(&plain, ProbeKind::Linear { loss: LinearLoss::Softmax }, steering)?;
         seconds.extend(probed.seconds);
         (cache, precisions) = (probed.cache, probed.precisions);
         parameters = probed.parameters;
