@@ -237,6 +237,7 @@ fn adapt<M: Modality>(
         validation: graded,
         store: &job.cache,
         precision: prepared.precision(),
+        balance: prepared.settings.balance.unwrap_or_default(),
         seed: prepared.seed(),
     };
     let translator = Translator::default();

@@ -63,6 +63,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
     (
         "Training",
         &[
+            "balance",
             "epochs",
             "batch",
             "accumulate",

@@ -2,7 +2,7 @@
 
 use tk_engine::Graph;
 use tk_image::data::Level;
-use tk_transfer::fit::{OptimizerChoice, Phase, Recipe, Schedule};
+use tk_transfer::fit::{Balance, OptimizerChoice, Phase, Recipe, Schedule};
 use tk_transfer::freeze::{BatchNorm, Freeze};
 
 use super::modality::{Defaults, Modality};
@@ -100,6 +100,12 @@ impl Preset {
                 "add --mode lora",
             ));
         }
+        if is_probe && settings.balance == Some(Balance::Sampler) {
+            return Err(Error::usage_with(
+                format!("a {} head is fitted on all samples at once, so there are none to draw", head.name()),
+                "say --balance weights, which does the same for it",
+            ));
+        }
         if head != Head::Mlp && settings.hidden.is_some() {
             return Err(Error::usage_with("`hidden` is the width of an mlp head", "add --head mlp"));
         }
@@ -112,6 +118,7 @@ impl Preset {
         }
         settings.seed.get_or_insert(0);
         settings.precision.get_or_insert_default();
+        settings.balance.get_or_insert_default();
         settings.max_bad.get_or_insert_with(|| "5%".into());
         let method =
             if is_probe { Method::Probe } else { training::<M>(settings, graph, mode, head, defaults)? };
@@ -329,6 +336,8 @@ mod tests {
             "head = \"mlp\"",
             "head = \"svm\"",
             "mode = \"partial\"",
+            "mode = \"partial\"\nbalance = \"sampler\"",
+            "balance = \"weights\"",
             "mode = \"full\"\nschedule = \"cosine\"",
             "mode = \"full\"\nfreeze = \"stem\"",
             "mode = \"features\"\nhead = \"linear\"",
@@ -362,6 +371,7 @@ mod tests {
             ("mode = \"full\"\nunfreeze = \"last:1\"", "--unfreeze has no effect"),
             ("freeze = \"stem\"\nunfreeze = \"last:1\"", "exclude each other"),
             ("mode = \"full\"\nwarmup = 0.1", "`warmup` has no effect"),
+            ("balance = \"sampler\"", "a logreg head is fitted on all samples at once"),
             ("hidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nhidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nepochs = 0", "`epochs` is 0"),

@@ -201,6 +201,7 @@ fn flags(arguments: &Train) -> Table {
         ("freeze", &arguments.freeze),
         ("schedule", &arguments.schedule),
         ("precision", &arguments.precision),
+        ("balance", &arguments.balance),
         ("val", &arguments.val),
         ("test", &arguments.test),
         ("max-bad", &arguments.max_bad),

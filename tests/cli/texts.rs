@@ -109,6 +109,35 @@ fn the_same_seed_gives_the_same_bytes_and_a_second_head_reuses_the_cache() {
 }
 
 #[test]
+fn classes_are_balanced_by_weights_or_by_draws() {
+    let place = place();
+    // 40 reviews of one class and 5 of the other.
+    let table: String = reviews(80)
+        .lines()
+        .enumerate()
+        .filter(|(at, _)| at % 2 == 1 || at % 16 == 0)
+        .fold(String::new(), |table, (_, line)| table + line + "\n");
+    fs::write(place.path("rare.csv"), &table).unwrap();
+    let arguments = ["text-classify", "rare.csv", "-m", "m", "--label", "stars", "--out"];
+    for (run, balance) in [("n", "none"), ("w", "weights"), ("s", "sampler"), ("again", "sampler")] {
+        place.ok(&[&arguments[..], &[run, "--mode", "full", "--epochs", "1", "--balance", balance]].concat());
+        let written = fs::read_to_string(place.path(run).join("run.toml")).unwrap();
+        assert!(written.contains(&format!("balance = \"{balance}\"")), "{written}");
+    }
+    let weights = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(weights("s") == weights("again"));
+    assert!(weights("n") != weights("w") && weights("w") != weights("s") && weights("n") != weights("s"));
+    let recall = |balance: &str| {
+        place.ok(&[&arguments[..], &[balance, "--balance", balance]].concat());
+        let lines = place.ok(&["predict", balance, "rare.csv"]).out;
+        lines.lines().filter(|line| line.contains("\"label\":\"5\"")).count()
+    };
+    assert!(recall("weights") >= recall("none"));
+    let refused = place.tk(&[&arguments[..], &["r", "--balance", "sampler"]].concat());
+    assert!(refused.code == 2 && refused.err.contains("say --balance weights"), "{}", refused.err);
+}
+
+#[test]
 fn groups_are_not_divided_and_said_columns_are_taken() {
     let place = place();
     let arguments =

@@ -10,7 +10,7 @@ use super::finetune::Steering;
 use super::{AdaptError, Evaluation, Job, Outcome, Progress, Samples, Scoring, Validation};
 use crate::audit::Audit;
 use crate::data::{Strata, folds};
-use crate::fit::View;
+use crate::fit::{Balance, View};
 use crate::prefix::{Frozen, Prefix};
 use crate::probe::{
     CrossValidation, Examples, Features, LinearOptions, MlpOptions, Probe, ProbeKind, StrengthSearch,
@@ -127,7 +127,11 @@ pub fn adapt_by_probe(
     let began = Instant::now();
     (steering.observe)(&Progress::Probe { samples: training.samples.len() });
     let classes = job.classes.len();
-    let examples = training.examples(classes)?;
+    let mut examples = training.examples(classes)?;
+    let weights = examples.balanced_weights();
+    if job.balance != Balance::None {
+        examples = examples.weighted(&weights)?;
+    }
     let groups: Option<Vec<String>> = job
         .training
         .groups

@@ -3,7 +3,7 @@
 //! The objective is scikit-learn's at the same `C`, `C · Σ wᵢ · loss(xᵢ·Wᵀ + b, yᵢ) + ½·‖W‖²`: that of `LogisticRegression` (since
 //! 1.0, penalty L2), whose bias is not penalised, and that of `LinearSVC` (squared hinge, one class against the rest, which
 //! liblinear fits), whose bias is. Two classes have two rows here, of opposite sign, where scikit-learn fits one: the support vector
-//! machine is the same at twice the objective, logistic regression is the same as scikit-learn's at twice the strength and twice the
+//! machine is the same with twice its objective, and logistic regression is scikit-learn's at twice the strength with half its
 //! objective.
 
 use serde::{Deserialize, Serialize};
