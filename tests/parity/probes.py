@@ -5,7 +5,8 @@
 
 Needs scikit-learn. The features are those of the drawn photographs, 64 of the embedded default's, in 32nds as bytes, so that every machine reads the
 same; the classes have 40, 30, 20, 12 and 8 samples. Every fourth sample is held out. What is learned from is standardised by `StandardScaler`. Objectives are
-computed from the fitted coefficients by their definition, in f64.
+computed from the fitted coefficients by their definition, in f64. Balanced weights are given for each sample: `class_weight="balanced"` of `LinearSVC` is
+something else with more than two classes, because liblinear then weighs the one class and leaves the rest at 1.
 """
 
 import argparse
@@ -51,17 +52,16 @@ def objective(scores: np.ndarray, rows: np.ndarray, y: np.ndarray, weights: np.n
     return (weights * losses).sum(), 0.5 * (rows**2).sum()
 
 
-def fitted(x: np.ndarray, y: np.ndarray, loss: str, strength: float, balanced: bool) -> tuple[np.ndarray, np.ndarray]:
+def fitted(x: np.ndarray, y: np.ndarray, loss: str, strength: float, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients and intercepts with a row for each class."""
-    weight = "balanced" if balanced else None
     binary = y.max() == 1
     if loss == "softmax":
         # scikit-learn penalises one row of two classes where we penalise both, each half as long.
         c = 2 * strength if binary else strength
-        model = LogisticRegression(C=c, tol=1e-12, max_iter=100_000, class_weight=weight).fit(x, y)
+        model = LogisticRegression(C=c, tol=1e-12, max_iter=100_000).fit(x, y, weights)
         rows = [np.vstack([-v, v]) / 2 if binary else v for v in (model.coef_, model.intercept_[:, None])]
     else:
-        model = LinearSVC(C=strength, tol=1e-12, max_iter=1_000_000, dual=False, class_weight=weight).fit(x, y)
+        model = LinearSVC(C=strength, tol=1e-12, max_iter=1_000_000, dual=False).fit(x, y, weights)
         rows = [np.vstack([-v, v]) if binary else v for v in (model.coef_, model.intercept_[:, None])]
     return rows[0], rows[1][:, 0]
 
@@ -71,9 +71,9 @@ def case(x: np.ndarray, y: np.ndarray, loss: str, strength: float, balanced: boo
     held = np.arange(len(y)) % 4 == 3
     scaler = StandardScaler().fit(x[~held])
     seen, unseen = scaler.transform(x[~held]), scaler.transform(x[held])
-    coefficients, intercepts = fitted(seen, y[~held], loss, strength, balanced)
-    penalised = coefficients if loss == "softmax" else np.hstack([coefficients, intercepts[:, None]])
     weights = compute_sample_weight("balanced" if balanced else None, y[~held])
+    coefficients, intercepts = fitted(seen, y[~held], loss, strength, weights)
+    penalised = coefficients if loss == "softmax" else np.hstack([coefficients, intercepts[:, None]])
     scores = seen @ coefficients.T + intercepts
     total, norm = objective(scores, penalised, y[~held], weights, loss)
     return {
