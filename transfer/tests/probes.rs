@@ -67,7 +67,7 @@ fn objectives_and_predictions_equal_scikit_learn_on_real_features() {
         if case.balanced {
             examples = examples.weighted(&weights).unwrap();
         }
-        let options = LinearOptions { loss: case.loss, strength: case.strength, ..LinearOptions::default() };
+        let options = LinearOptions::new(case.loss, case.strength);
         let (probe, model) = Probe::linear(examples, &options, 1.0, &machine).unwrap();
         let off = (model.objective - case.objective) / case.objective;
         assert!(model.is_converged && off.abs() < NEAR, "{case:?}: off by {off:.1e}, {}", model.objective);

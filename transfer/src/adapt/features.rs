@@ -235,8 +235,7 @@ impl Fitting<'_> {
             (_, Some(choice)) => Probe::chosen(seen, choice, machine),
             (ProbeKind::Hidden { hidden }, _) => Probe::mlp(seen, &self.hidden_options(hidden), machine),
             (ProbeKind::Linear { loss }, _) => {
-                let options = LinearOptions { loss, ..LinearOptions::default() };
-                Probe::linear(seen, &options, 1.0, machine).map(|(probe, _)| probe)
+                Probe::linear(seen, &LinearOptions::new(loss, 1.0), 1.0, machine).map(|(probe, _)| probe)
             }
         })?
         .probabilities)

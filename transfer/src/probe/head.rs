@@ -66,7 +66,7 @@ impl Probe {
         machine: &Machine,
     ) -> Result<Self, ProbeError> {
         let CrossValidation { loss, strength, scale, .. } = *choice;
-        let options = LinearOptions { loss, strength, ..LinearOptions::default() };
+        let options = LinearOptions::new(loss, strength);
         Ok(Self::linear(examples, &options, scale, machine)?.0)
     }
 

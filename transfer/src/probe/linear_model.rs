@@ -27,9 +27,21 @@ pub struct LinearOptions {
     pub tolerance: f64,
 }
 
+impl LinearOptions {
+    /// What brings the objective within 10⁻⁶ of scikit-learn's on features of photographs. The squared hinge is flat where margins
+    /// are kept, so the same gradient leaves more of it.
+    pub fn new(loss: LinearLoss, strength: f64) -> Self {
+        let tolerance = match loss {
+            LinearLoss::Softmax => 1e-5,
+            LinearLoss::SquaredHinge => 1e-6,
+        };
+        Self { loss, strength, max_iterations: 1000, tolerance }
+    }
+}
+
 impl Default for LinearOptions {
     fn default() -> Self {
-        Self { loss: LinearLoss::Softmax, strength: 1.0, max_iterations: 1000, tolerance: 1e-5 }
+        Self::new(LinearLoss::Softmax, 1.0)
     }
 }
 
