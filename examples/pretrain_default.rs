@@ -80,6 +80,7 @@ fn main() -> Result<()> {
         classes: dataset.classes().len(),
         head: architecture.head.to_owned(),
         label_smoothing: 0.1,
+        class_weights: Vec::new(),
         machine: machine.clone(),
     };
     let recipe = Recipe {

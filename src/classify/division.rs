@@ -184,7 +184,8 @@ impl<M: Modality> Division<M> {
         match (&validation, &test) {
             (Choice::Folds(_), _) if !with_folds => {
                 return refuse(
-                    "--val 5fold works in features mode only, with head logreg or mlp; say --val 20%".into(),
+                    "--val 5fold works in features mode only, with head logreg, svm or mlp; say --val 20%"
+                        .into(),
                 );
             }
             (_, Choice::Folds(_)) => {

@@ -13,7 +13,7 @@ use tk_transfer::classification::{HeadForm, with_hidden_layer};
 use tk_transfer::data::{Digest, Labelled, Limit, Quarantine};
 use tk_transfer::freeze::FreezePlan;
 use tk_transfer::prefix::PrecisionChoice;
-use tk_transfer::probe::{Probe, ProbeKind};
+use tk_transfer::probe::{LinearLoss, Probe, ProbeKind};
 
 use super::division::{Choice, Division, Part, Parts};
 use super::evaluate::{Scored, evaluate};
@@ -244,6 +244,7 @@ fn adapt<M: Modality>(
         validation: graded,
         store: &job.cache,
         precision: prepared.precision(),
+        balance: prepared.settings.balance.unwrap_or_default(),
         seed: prepared.seed(),
     };
     let translator = Translator::default();
@@ -330,7 +331,8 @@ fn with_hidden_head<N: Network>(model: N, hidden: usize, classes: usize) -> Resu
 fn probe_kind<M: Modality>(prepared: &Prepared<M>) -> ProbeKind {
     match prepared.preset.head {
         Head::Mlp => ProbeKind::Hidden { hidden: prepared.settings.hidden.unwrap_or(1) },
-        Head::Logreg | Head::Linear => ProbeKind::Logistic,
+        Head::Svm => ProbeKind::Linear { loss: LinearLoss::SquaredHinge },
+        Head::Logreg | Head::Linear => ProbeKind::Linear { loss: LinearLoss::Softmax },
     }
 }
 

@@ -9,7 +9,7 @@ use tk_engine::cpu::Machine;
 use tk_transfer::prefix::{PrecisionChoice, PrefixStore};
 
 use super::modality::Modality;
-use super::{Error, Event, Head, Mode, Run, Settings, fit, outlook};
+use super::{Balance, Error, Event, Head, Mode, Run, Settings, fit, outlook};
 
 pub use super::outlook::Outlook;
 
@@ -95,6 +95,12 @@ impl<'a, M: Modality> Classify<'a, M> {
     /// In how many bits convolutions and linear layers multiply; in f32 if nothing is said. What is saved is f32.
     pub fn precision(mut self, precision: PrecisionChoice) -> Self {
         self.settings.precision = Some(precision);
+        self
+    }
+
+    /// What is done about classes of different sizes; nothing if nothing is said.
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.settings.balance = Some(balance);
         self
     }
 

@@ -35,4 +35,5 @@ pub use modality::{Defaults, Loading, Look, Modality, Network};
 pub use mode::{Head, HeadInit, Metric, Mode, ModeName};
 pub use run::{PrecisionLine, Run, Summary};
 pub use settings::{Provenance, Settings};
+pub use tk_transfer::fit::Balance;
 pub use tk_transfer::prefix::PrecisionChoice;

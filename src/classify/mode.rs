@@ -43,6 +43,8 @@ impl ModeName {
 pub enum Head {
     /// Logistic regression on frozen features, its strength found by cross-validation.
     Logreg,
+    /// A linear support vector machine on frozen features, its strength found by cross-validation, its scores scaled into logits.
+    Svm,
     /// One hidden layer.
     Mlp,
     /// One linear layer, trained by gradient descent.
@@ -54,6 +56,7 @@ impl Head {
     pub fn name(self) -> &'static str {
         match self {
             Self::Logreg => "logreg",
+            Self::Svm => "svm",
             Self::Mlp => "mlp",
             Self::Linear => "linear",
         }

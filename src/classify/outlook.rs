@@ -15,7 +15,7 @@ use super::division::{Choice, Part, Parts};
 use super::fit::Prepared;
 use super::modality::{Modality, Network};
 use super::preset::Method;
-use super::{Error, Head, Settings};
+use super::{Error, Settings};
 
 /// A training step costs about so many times what running the same part does: forward, two products backward, the optimizer.
 const STEP_COST: f64 = 3.5;
@@ -132,8 +132,7 @@ fn plan_line<M: Modality>(prepared: &Prepared<M>, total: usize, trained: usize, 
     };
     match &prepared.preset.method {
         Method::Probe => {
-            let head = if prepared.preset.head == Head::Mlp { "mlp" } else { "logreg" };
-            format!("frozen 100 %, {head}; {about}")
+            format!("frozen 100 %, {}; {about}", prepared.preset.head.name())
         }
         Method::Train { recipe, .. } => {
             let frozen = 100.0 * (total - trained) as f64 / total.max(1) as f64;

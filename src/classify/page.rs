@@ -63,6 +63,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
     (
         "Training",
         &[
+            "balance",
             "epochs",
             "batch",
             "accumulate",
@@ -143,7 +144,7 @@ fn remarks<M: Modality>(told: &Told<'_, M>) -> Vec<String> {
 fn probe_part(choice: &CrossValidation) -> ProbePart {
     let candidates = choice.path.iter();
     ProbePart {
-        kind: "logistic regression".into(),
+        kind: choice.loss.model().into(),
         strength: choice.strength,
         candidates: candidates
             .map(|tried| Candidate { strength: tried.strength, folds: tried.folds.clone() })

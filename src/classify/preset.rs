@@ -2,7 +2,7 @@
 
 use tk_engine::Graph;
 use tk_image::data::Level;
-use tk_transfer::fit::{OptimizerChoice, Phase, Recipe, Schedule};
+use tk_transfer::fit::{Balance, OptimizerChoice, Phase, Recipe, Schedule};
 use tk_transfer::freeze::{BatchNorm, Freeze};
 
 use super::gradual::{divided, unfreezing};
@@ -68,10 +68,11 @@ pub(crate) fn mode_and_head(settings: &Settings) -> Result<(ModeName, Head), Err
     let says_freeze = settings.unfreeze.is_some() || settings.freeze.is_some();
     let mode = settings.mode.unwrap_or(if says_freeze { ModeName::Partial } else { ModeName::Features });
     let head = settings.head.unwrap_or(if mode == ModeName::Features { Head::Logreg } else { Head::Linear });
-    if mode != ModeName::Features && head == Head::Logreg {
+    if mode != ModeName::Features && matches!(head, Head::Logreg | Head::Svm) {
         return Err(Error::usage_with(
             format!(
-                "head logreg is for features mode; {} mode trains a linear head that starts from it",
+                "head {} is for features mode; {} mode trains a linear head that starts from a logistic regression",
+                head.name(),
                 mode.name()
             ),
             "leave --head out, or say --mode features",
@@ -108,6 +109,12 @@ impl Preset {
                 "add --mode lora",
             ));
         }
+        if is_probe && settings.balance == Some(Balance::Sampler) {
+            return Err(Error::usage_with(
+                format!("a {} head is fitted on all samples at once, so there are none to draw", head.name()),
+                "say --balance weights, which does the same for it",
+            ));
+        }
         if head != Head::Mlp && settings.hidden.is_some() {
             return Err(Error::usage_with("`hidden` is the width of an mlp head", "add --head mlp"));
         }
@@ -120,6 +127,7 @@ impl Preset {
         }
         settings.seed.get_or_insert(0);
         settings.precision.get_or_insert_default();
+        settings.balance.get_or_insert_default();
         settings.max_bad.get_or_insert_with(|| "5%".into());
         let method =
             if is_probe { Method::Probe } else { training::<M>(settings, graph, mode, head, defaults)? };
@@ -358,7 +366,10 @@ mod tests {
         for text in [
             "",
             "head = \"mlp\"",
+            "head = \"svm\"",
             "mode = \"partial\"",
+            "mode = \"partial\"\nbalance = \"sampler\"",
+            "balance = \"weights\"",
             "mode = \"full\"\nschedule = \"cosine\"",
             "mode = \"full\"\nfreeze = \"stem\"",
             "mode = \"features\"\nhead = \"linear\"",
@@ -392,9 +403,11 @@ mod tests {
         for (text, expected) in [
             ("epochs = 3", "`epochs` has no effect in features mode"),
             ("mode = \"full\"\nhead = \"logreg\"", "head logreg is for features mode"),
+            ("mode = \"full\"\nhead = \"svm\"", "head svm is for features mode"),
             ("mode = \"full\"\nunfreeze = \"last:1\"", "--unfreeze has no effect"),
             ("freeze = \"stem\"\nunfreeze = \"last:1\"", "exclude each other"),
             ("mode = \"full\"\nwarmup = 0.1", "`warmup` has no effect"),
+            ("balance = \"sampler\"", "a logreg head is fitted on all samples at once"),
             ("hidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nhidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nepochs = 0", "`epochs` is 0"),

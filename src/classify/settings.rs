@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tk_image::data::Level;
 use tk_transfer::data::listing::{Columns, has_tables};
 use tk_transfer::data::table::Selector;
-use tk_transfer::fit::{OptimizerChoice, Schedule};
+use tk_transfer::fit::{Balance, OptimizerChoice, Schedule};
 use tk_transfer::freeze::BatchNorm;
 use tk_transfer::prefix::PrecisionChoice;
 
@@ -98,6 +98,8 @@ pub struct Settings {
     pub lora_alpha: Option<f64>,
     /// In how many bits convolutions and linear layers multiply.
     pub precision: Option<PrecisionChoice>,
+    /// What is done about classes of different sizes.
+    pub balance: Option<Balance>,
     /// At most so many samples of each part of the data.
     pub limit: Option<usize>,
     /// The seed of every random choice.

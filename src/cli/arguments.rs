@@ -100,7 +100,7 @@ pub struct Train {
     #[arg(long, value_parser = ["features", "partial", "full", "gradual", "lora"])]
     pub mode: Option<String>,
     /// The head; logreg in features mode, else linear
-    #[arg(long, value_parser = ["logreg", "mlp", "linear"])]
+    #[arg(long, value_parser = ["logreg", "svm", "mlp", "linear"])]
     pub head: Option<String>,
     /// How a trained head starts
     #[arg(long, value_parser = ["probe", "random"])]
@@ -153,6 +153,9 @@ pub struct Train {
     /// Bits in which convolutions and linear layers multiply; auto: the fewest that leave frozen features nearly what they are in f32
     #[arg(long, value_parser = ["f32", "bf16", "int8", "auto"])]
     pub precision: Option<String>,
+    /// What is done about classes of different sizes: weights by inverse frequency, or a sampler that draws from each equally often
+    #[arg(long, value_parser = ["none", "weights", "sampler"])]
+    pub balance: Option<String>,
     /// At most so many samples of each part of the data
     #[arg(long, value_name = "N")]
     pub limit: Option<i64>,

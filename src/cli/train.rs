@@ -202,6 +202,7 @@ fn flags(arguments: &Train) -> Table {
         ("schedule", &arguments.schedule),
         ("monitor", &arguments.monitor),
         ("precision", &arguments.precision),
+        ("balance", &arguments.balance),
         ("val", &arguments.val),
         ("test", &arguments.test),
         ("max-bad", &arguments.max_bad),

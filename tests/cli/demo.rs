@@ -73,6 +73,13 @@ fn a_second_head_reuses_the_cache() {
     let (first, second) = (probe("logreg", "A"), probe("mlp", "B"));
     assert_eq!((&first["cache"]["hits"], &first["cache"]["misses"]), (&0.into(), &200.into()));
     assert_eq!((&second["cache"]["hits"], &second["cache"]["misses"]), (&200.into(), &0.into()));
+    let third = probe("svm", "C");
+    assert_eq!((&third["head"], &third["cache"]["misses"]), (&"svm".into(), &0.into()));
+    assert!(third["metrics"]["accuracy"].as_f64().unwrap() > 0.4, "five classes");
+    let page = std::fs::read_to_string(place.path("C/report.html")).unwrap();
+    assert!(page.contains("A linear support vector machine on the frozen features"));
+    let scored = place.ok(&["evaluate", "C", "d", "--json"]);
+    assert!(scored.out.contains("\"accuracy\""), "{}", scored.out);
     // The hidden layer is saved and predicts what was scored.
     assert_eq!(place.ok(&["predict", "B", "d/stars"]).out.lines().count(), 40);
     let listed = place.ok(&["cache", "list", "--json"]);

@@ -63,6 +63,7 @@ fn every_mode_and_head_trains_predicts_and_is_audited() {
     let place = place();
     for (run, arguments, file) in [
         ("features", vec![], "2_Dense/model.safetensors"),
+        ("svm", vec!["--head", "svm"], "2_Dense/model.safetensors"),
         ("mlp", vec!["--head", "mlp"], "head.safetensors"),
         ("linear", vec!["--head", "linear", "--epochs", "2"], "2_Dense/model.safetensors"),
         ("partial", vec!["--mode", "partial", "--epochs", "2"], "model.safetensors"),
@@ -105,6 +106,35 @@ fn the_same_seed_gives_the_same_bytes_and_a_second_head_reuses_the_cache() {
     place.ok(&["text-classify", "r.csv", "-m", "m", "--out", "c"]);
     place.ok(&["text-classify", "r.csv", "-m", "m", "--head", "mlp", "--out", "d"]);
     assert_eq!(read_json(&place.path("d/summary.json"))["cache"], json!({ "hits": 80, "misses": 0 }));
+}
+
+#[test]
+fn classes_are_balanced_by_weights_or_by_draws() {
+    let place = place();
+    // 40 reviews of one class and 5 of the other.
+    let table: String = reviews(80)
+        .lines()
+        .enumerate()
+        .filter(|(at, _)| at % 2 == 1 || at % 16 == 0)
+        .fold(String::new(), |table, (_, line)| table + line + "\n");
+    fs::write(place.path("rare.csv"), &table).unwrap();
+    let arguments = ["text-classify", "rare.csv", "-m", "m", "--label", "stars", "--out"];
+    for (run, balance) in [("n", "none"), ("w", "weights"), ("s", "sampler"), ("again", "sampler")] {
+        place.ok(&[&arguments[..], &[run, "--mode", "full", "--epochs", "1", "--balance", balance]].concat());
+        let written = fs::read_to_string(place.path(run).join("run.toml")).unwrap();
+        assert!(written.contains(&format!("balance = \"{balance}\"")), "{written}");
+    }
+    let weights = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(weights("s") == weights("again"));
+    assert!(weights("n") != weights("w") && weights("w") != weights("s") && weights("n") != weights("s"));
+    let recall = |balance: &str| {
+        place.ok(&[&arguments[..], &[balance, "--balance", balance]].concat());
+        let lines = place.ok(&["predict", balance, "rare.csv"]).out;
+        lines.lines().filter(|line| line.contains("\"label\":\"5\"")).count()
+    };
+    assert!(recall("weights") >= recall("none"));
+    let refused = place.tk(&[&arguments[..], &["r", "--balance", "sampler"]].concat());
+    assert!(refused.code == 2 && refused.err.contains("say --balance weights"), "{}", refused.err);
 }
 
 #[test]

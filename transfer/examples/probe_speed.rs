@@ -1,4 +1,5 @@
-//! How long probes take on features made by formula: `probe_speed [SAMPLES] [WIDTH] [CLASSES] [STRENGTH] [DUMP|-] [THREADS]`.
+//! How long probes take on features made by formula:
+//! `probe_speed [SAMPLES] [WIDTH] [CLASSES] [STRENGTH] [DUMP|-] [THREADS] [logreg|svm]`.
 //!
 //! With a folder for DUMP the standardised features and the labels are written there (little-endian f32 and u32), to fit
 //! the same problem with another tool.
@@ -11,7 +12,7 @@ use tk_engine::cpu::Machine;
 use tk_engine::random::Stream;
 use tk_transfer::data::{Strata, folds};
 use tk_transfer::probe::{
-    Examples, Features, LogisticOptions, LogisticRegression, Standardizer, StrengthSearch, cross_validate,
+    Examples, Features, LinearLoss, LinearModel, LinearOptions, Standardizer, StrengthSearch, cross_validate,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -22,6 +23,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (samples, width) = (number(0, 10_000.0)? as usize, number(1, 2048.0)? as usize);
     let (classes, strength) = (number(2, 10.0)? as usize, number(3, 0.01)?);
 
+    let loss = match arguments.get(6).map(String::as_str) {
+        None | Some("logreg") => LinearLoss::Softmax,
+        Some("svm") => LinearLoss::SquaredHinge,
+        Some(other) => return Err(format!("`{other}`: expected logreg or svm").into()),
+    };
     let (values, labels) = features(samples, width, classes);
     let features = Features::new(&values, width)?;
     let machine = Machine::new(number(5, 0.0)? as usize);
@@ -42,8 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let examples = Examples::new(Features::new(&standard, width)?, &labels, classes)?;
     for tolerance in [1e-3, 1e-4, 1e-5, 1e-6] {
         let start = Instant::now();
-        let options = LogisticOptions { strength, tolerance, ..LogisticOptions::default() };
-        let fit = LogisticRegression::fit(examples, &options, &machine)?;
+        let options = LinearOptions { loss, strength, tolerance, ..LinearOptions::default() };
+        let fit = LinearModel::fit(examples, &options, &machine)?;
         let logits = fit.layer.logits(examples.features(), &machine)?;
         let right = logits
             .chunks_exact(classes)
@@ -67,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let found = cross_validate(
         Examples::new(features, &labels, classes)?,
         &folds,
-        &StrengthSearch::for_width(width),
+        &StrengthSearch::for_width(loss, width),
         &machine,
     )?;
     println!(

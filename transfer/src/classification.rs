@@ -35,6 +35,8 @@ pub struct Classification {
     pub head: String,
     /// The part of each target that is spread over all classes when training (arXiv 1512.00567).
     pub label_smoothing: f64,
+    /// How much a sample of each class counts in training; empty: 1. Scores of validation know no weights.
+    pub class_weights: Vec<f32>,
     /// Where the loss is computed.
     pub machine: Machine,
 }
@@ -105,11 +107,24 @@ impl Task for Classification {
         let mut gradient = vec![0.0; logits.len()];
         let loss = CrossEntropy { label_smoothing: self.label_smoothing, divisor: total };
         let classes = class_numbers(target, self.classes)?;
-        let targets = match &classes {
-            Some(classes) => Targets::Classes(classes),
-            None => Targets::Shares(target.as_f32()?),
+        let (machine, numbers) = (&self.machine, logits.as_f32()?);
+        let value = match (&classes, self.class_weights.is_empty()) {
+            (Some(classes), true) => {
+                loss.evaluate(machine, numbers, self.classes, Targets::Classes(classes), &mut gradient)
+            }
+            (None, true) => loss.evaluate(
+                machine,
+                numbers,
+                self.classes,
+                Targets::Shares(target.as_f32()?),
+                &mut gradient,
+            ),
+            (_, false) => {
+                let shares = self.weighted_shares(classes.as_deref(), target.as_f32()?);
+                let loss = CrossEntropy { label_smoothing: 0.0, ..loss };
+                loss.evaluate(machine, numbers, self.classes, Targets::Shares(&shares), &mut gradient)
+            }
         };
-        let value = loss.evaluate(&self.machine, logits.as_f32()?, self.classes, targets, &mut gradient);
         Ok(LossValue { value, gradients: vec![Tensor::new(logits.shape(), gradient)?] })
     }
 
@@ -119,6 +134,29 @@ impl Task for Classification {
             loss: 0.0,
             machine: self.machine.clone(),
         })
+    }
+}
+
+impl Classification {
+    /// The smoothed shares of each sample, `[batch, classes]`, times its weight: of a sample with shares, its classes' mean weight.
+    fn weighted_shares(&self, classes: Option<&[u32]>, targets: &[f32]) -> Vec<f32> {
+        let smoothing = self.label_smoothing as f32;
+        let spread = smoothing / self.classes as f32;
+        let mut shares = match classes {
+            None => targets.to_vec(),
+            Some(classes) => {
+                let mut shares = vec![0.0; classes.len() * self.classes];
+                for (row, &class) in shares.chunks_exact_mut(self.classes).zip(classes) {
+                    row[class as usize] = 1.0;
+                }
+                shares
+            }
+        };
+        for row in shares.chunks_exact_mut(self.classes) {
+            let weight: f32 = row.iter().zip(&self.class_weights).map(|(share, weight)| share * weight).sum();
+            row.iter_mut().for_each(|share| *share = weight * ((1.0 - smoothing) * *share + spread));
+        }
+        shares
     }
 }
 
@@ -210,7 +248,45 @@ mod tests {
     use super::*;
 
     fn task() -> Classification {
-        Classification { classes: 3, head: "fc".into(), label_smoothing: 0.0, machine: Machine::new(1) }
+        Classification {
+            classes: 3,
+            head: "fc".into(),
+            label_smoothing: 0.0,
+            class_weights: vec![],
+            machine: Machine::new(1),
+        }
+    }
+
+    #[test]
+    fn a_sample_counts_as_its_class_weighs() {
+        let rows = [[0.5, -1.0, 2.0], [0.0, 0.3, -0.2]];
+        let classes = [2, 0];
+        let weights = [0.25, 1.0, 3.0];
+        for label_smoothing in [0.0, 0.1] {
+            let plain = Classification { label_smoothing, ..task() };
+            let weighted = Classification { class_weights: weights.to_vec(), ..plain.clone() };
+            let alone = |row: usize| {
+                let logits = Tensor::new(&[1, 3], rows[row].to_vec()).unwrap();
+                let target = Tensor::new(&[1], vec![classes[row] as f32]).unwrap();
+                plain.loss(&[logits], &[target], 2.0).unwrap()
+            };
+            let logits = Tensor::new(&[2, 3], rows.as_flattened().to_vec()).unwrap();
+            let numbers = Tensor::new(&[2], classes.iter().map(|&class| class as f32).collect()).unwrap();
+            let mut shares = vec![0.0; 6];
+            classes.iter().enumerate().for_each(|(row, &class)| shares[3 * row + class] = 1.0);
+            let shares = Tensor::new(&[2, 3], shares).unwrap();
+            let expected = 3.0 * alone(0).value + 0.25 * alone(1).value;
+            for target in [numbers, shares] {
+                let found = weighted.loss(std::slice::from_ref(&logits), &[target], 2.0).unwrap();
+                assert!((found.value - expected).abs() < 1e-6, "{} {expected}", found.value);
+                let gradients = [(0, 3.0), (1, 0.25)].map(|(row, weight)| {
+                    alone(row).gradients[0].to_f32().iter().map(|slope| weight * slope).collect::<Vec<_>>()
+                });
+                for (a, b) in found.gradients[0].to_f32().iter().zip(gradients.concat()) {
+                    assert!((a - b).abs() < 1e-6, "{a} {b}");
+                }
+            }
+        }
     }
 
     #[test]

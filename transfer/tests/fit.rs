@@ -144,8 +144,13 @@ impl Bench {
 
     fn run(&self) -> Result<Fitted, FitError> {
         let (machine, graph) = (Machine::new(self.threads), graph());
-        let task =
-            Classification { classes: 2, head: "fc".into(), label_smoothing: 0.1, machine: machine.clone() };
+        let task = Classification {
+            classes: 2,
+            head: "fc".into(),
+            label_smoothing: 0.1,
+            class_weights: Vec::new(),
+            machine: machine.clone(),
+        };
         let run = Run {
             machine: &machine,
             graph: &graph,

@@ -10,10 +10,10 @@ use super::finetune::Steering;
 use super::{AdaptError, Evaluation, Job, Outcome, Progress, Samples, Scoring, Validation};
 use crate::audit::Audit;
 use crate::data::{Strata, folds};
-use crate::fit::View;
+use crate::fit::{Balance, View};
 use crate::prefix::{Frozen, Prefix};
 use crate::probe::{
-    CrossValidation, Examples, Features, LogisticOptions, MlpOptions, Probe, ProbeKind, StrengthSearch,
+    CrossValidation, Examples, Features, LinearOptions, MlpOptions, Probe, ProbeKind, StrengthSearch,
     cross_validate, out_of_fold,
 };
 
@@ -127,7 +127,11 @@ pub fn adapt_by_probe(
     let began = Instant::now();
     (steering.observe)(&Progress::Probe { samples: training.samples.len() });
     let classes = job.classes.len();
-    let examples = training.examples(classes)?;
+    let mut examples = training.examples(classes)?;
+    let weights = examples.balanced_weights();
+    if job.balance != Balance::None {
+        examples = examples.weighted(&weights)?;
+    }
     let groups: Option<Vec<String>> = job
         .training
         .groups
@@ -207,18 +211,17 @@ impl Fitting<'_> {
                 probe: Probe::mlp(examples, &self.hidden_options(hidden), machine)?,
                 choice: None,
             }),
-            ProbeKind::Logistic => {
+            ProbeKind::Linear { loss } => {
                 let folds = folds::stratified(&self.strata, self.fold_count(), self.job.seed)?;
-                let search = StrengthSearch::for_width(examples.features().width());
+                let search = StrengthSearch::for_width(loss, examples.features().width());
                 let choice = cross_validate(examples, &folds, &search, machine)?;
-                let options = LogisticOptions { strength: choice.strength, ..LogisticOptions::default() };
-                let (probe, _) = Probe::logistic(examples, &options, machine)?;
+                let probe = Probe::chosen(examples, &choice, machine)?;
                 Ok(FittedProbe { probe, choice: Some(choice) })
             }
         }
     }
 
-    /// Every training sample's probabilities from a probe that did not see it. A logistic probe's were made when its strength was
+    /// Every training sample's probabilities from a probe that did not see it. A linear probe's were made when its strength was
     /// chosen, so they are those of the best of some strengths, and by that much too good.
     fn out_of_fold(
         &self,
@@ -230,12 +233,11 @@ impl Fitting<'_> {
             return Ok(choice.out_of_fold.clone());
         }
         let (machine, folds) = (self.job.machine, folds::stratified(&self.strata, count, self.job.seed)?);
-        Ok(out_of_fold(examples, &folds, machine, |seen| match self.kind {
-            ProbeKind::Hidden { hidden } => Probe::mlp(seen, &self.hidden_options(hidden), machine),
-            ProbeKind::Logistic => {
-                let strength = choice.map_or(1.0, |choice| choice.strength);
-                let options = LogisticOptions { strength, ..LogisticOptions::default() };
-                Probe::logistic(seen, &options, machine).map(|(probe, _)| probe)
+        Ok(out_of_fold(examples, &folds, machine, |seen| match (self.kind, choice) {
+            (_, Some(choice)) => Probe::chosen(seen, choice, machine),
+            (ProbeKind::Hidden { hidden }, _) => Probe::mlp(seen, &self.hidden_options(hidden), machine),
+            (ProbeKind::Linear { loss }, _) => {
+                Probe::linear(seen, &LinearOptions::new(loss, 1.0), 1.0, machine).map(|(probe, _)| probe)
             }
         })?
         .probabilities)

@@ -11,8 +11,8 @@ use tk_engine::{Inference, Parameters};
 use super::features::adapt_by_probe;
 use super::{AdaptError, Evaluation, Job, Outcome, Progress, Samples, Scoring, Validation};
 use crate::classification::{Classification, softmax_rows};
-use crate::fit::{Recipe, Run, Signals, View, fit};
-use crate::probe::ProbeKind;
+use crate::fit::{Balance, Balanced, Recipe, Run, Signals, View, class_weights, fit};
+use crate::probe::{LinearLoss, ProbeKind};
 
 /// How the head starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn finetune(
     let (mut cache, mut precisions) = ((0, 0), Vec::new());
     if head == HeadInit::Probe && !resumes {
         let plain = Job { validation: Validation::None, training: job.training, ..*job };
-        let probed = adapt_by_probe(&plain, ProbeKind::Logistic, steering)?;
+        let probed = adapt_by_probe(&plain, ProbeKind::Linear { loss: LinearLoss::Softmax }, steering)?;
         seconds.extend(probed.seconds);
         (cache, precisions) = (probed.cache, probed.precisions);
         parameters = probed.parameters;
@@ -63,18 +63,23 @@ pub fn finetune(
         classes: job.classes.len(),
         head: job.head.to_owned(),
         label_smoothing,
+        class_weights: match job.balance {
+            Balance::Weights => class_weights(job.training.labels, job.classes.len()),
+            Balance::None | Balance::Sampler => Vec::new(),
+        },
         machine: job.machine.clone(),
     };
     let held = match job.validation {
         Validation::Held(held) => Some(held),
         Validation::Folds(_) | Validation::None => None,
     };
+    let balanced = Balanced::new(job.training.source, job.training.labels, job.classes.len());
     let run = Run {
         machine: job.machine,
         graph: job.graph,
         model: job.model,
         task: &task,
-        training: job.training.source,
+        training: if job.balance == Balance::Sampler { &balanced } else { job.training.source },
         validation: held.map(|held| held.source),
         recipe,
         identity,

@@ -14,7 +14,7 @@ pub use outcome::{AdaptError, Evaluation, Intervals, Outcome, Progress, Scores, 
 use tk_engine::cpu::Machine;
 use tk_engine::{Graph, Parameters};
 
-use crate::fit::Source;
+use crate::fit::{Balance, Source};
 use crate::prefix::{PrecisionChoice, PrefixStore};
 
 /// What is adapted to what.
@@ -39,6 +39,8 @@ pub struct Job<'a> {
     pub store: &'a PrefixStore,
     /// In how many bits convolutions and linear layers multiply.
     pub precision: PrecisionChoice,
+    /// What is done about classes of different sizes. A probe, which sees all samples at once, takes weights for either.
+    pub balance: Balance,
     /// The seed of every random choice.
     pub seed: u64,
 }

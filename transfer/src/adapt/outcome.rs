@@ -20,7 +20,7 @@ pub struct Outcome {
     pub parameters: Parameters,
     /// The probe, in features mode.
     pub probe: Option<Probe>,
-    /// How the strength of a logistic probe was chosen.
+    /// How the strength of a linear probe was chosen.
     pub choice: Option<CrossValidation>,
     /// The scores on validation samples or folds, where there were any.
     pub evaluation: Option<Evaluation>,

@@ -4,6 +4,7 @@
 //! checkpoint to the same bytes, because every random choice follows from the seed and a position.
 
 mod average;
+mod balanced;
 mod best;
 mod groups;
 mod recipe;
@@ -13,6 +14,7 @@ mod state;
 mod trainer;
 
 pub use average::MovingAverage;
+pub use balanced::{Balance, Balanced, class_weights};
 pub use best::{Best, Goal, Monitor};
 pub use groups::Groups;
 pub use recipe::{OptimizerChoice, Phase, Recipe};

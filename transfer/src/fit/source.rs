@@ -27,11 +27,15 @@ pub trait Source: Send + Sync {
         0
     }
 
-    /// The samples of an epoch in their order: by default each once, shuffled.
+    /// The samples of an epoch in their order: by default each once. All epochs have equally many.
     fn epoch(&self, seed: u64, epoch: u64) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.len()).collect();
-        Stream::new(seed, &["epoch".into(), epoch.into()]).shuffle(&mut order);
-        order
+        self.order((0..self.len()).collect(), seed, epoch)
+    }
+
+    /// Puts an epoch's samples, among which some may come several times, into their order: by default shuffled.
+    fn order(&self, mut samples: Vec<usize>, seed: u64, epoch: u64) -> Vec<usize> {
+        Stream::new(seed, &["epoch".into(), epoch.into()]).shuffle(&mut samples);
+        samples
     }
 
     /// Loads samples, padded to a common size where they are of several buckets. Those that cannot be read are left out of the batch.

@@ -41,6 +41,10 @@ impl Source for Prefixed<'_> {
         self.inner.epoch(seed, epoch)
     }
 
+    fn order(&self, samples: Vec<usize>, seed: u64, epoch: u64) -> Vec<usize> {
+        self.inner.order(samples, seed, epoch)
+    }
+
     fn load(&self, samples: &[usize], view: View) -> Result<Batch, SourceError> {
         let (samples, outputs) = self.prefix.outputs(self.inner, samples, view).map_err(SourceError::new)?;
         // Raw inputs that the suffix reads are supplied again; the others need not even be decoded.

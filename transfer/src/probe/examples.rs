@@ -1,6 +1,7 @@
 //! What probes learn from: features, labels and weights, checked once.
 
 use super::ProbeError;
+use crate::fit::class_weights;
 
 /// Features, `[samples, width]`, f32: what a frozen network says of each sample.
 #[derive(Clone, Copy, Debug)]
@@ -137,12 +138,10 @@ impl<'a> Examples<'a> {
         Examples { features, labels: self.labels, classes: self.classes, weights: self.weights }
     }
 
-    /// The weights `n / (classes · count of the class)`, under which classes count equally, as scikit-learn's `"balanced"`.
+    /// The weight of each sample's class by [`class_weights`], under which classes count equally.
     pub fn balanced_weights(&self) -> Vec<f32> {
-        let mut counts = vec![0usize; self.classes];
-        self.labels.iter().for_each(|&label| counts[label] += 1);
-        let scale = self.samples() as f64 / self.classes as f64;
-        self.labels.iter().map(|&label| (scale / counts[label] as f64) as f32).collect()
+        let weights = class_weights(self.labels, self.classes);
+        self.labels.iter().map(|&label| weights[label]).collect()
     }
 
     /// Those samples alone, copied.

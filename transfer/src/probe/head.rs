@@ -4,18 +4,21 @@ use serde::{Deserialize, Serialize};
 use tk_engine::cpu::Machine;
 
 use super::examples::expect_length;
-use super::objective::softmax;
+use super::loss::softmax;
 use super::{
-    Examples, Features, FoldScore, Linear, LogisticOptions, LogisticRegression, Mlp, MlpOptions, ProbeError,
-    Standardizer,
+    CrossValidation, Examples, Features, FoldScore, Linear, LinearLoss, LinearModel, LinearOptions, Mlp,
+    MlpOptions, ProbeError, Standardizer,
 };
 
 /// The kinds of probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum ProbeKind {
-    /// Logistic regression, its strength chosen by cross-validation.
-    Logistic,
+    /// A linear model, its strength chosen by cross-validation.
+    Linear {
+        /// What it minimises.
+        loss: LinearLoss,
+    },
     /// A network with one hidden layer of this width.
     Hidden {
         /// Hidden units.
@@ -27,28 +30,44 @@ pub enum ProbeKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Probe {
-    /// One affine layer, as logistic regression gives.
+    /// One affine layer, as logistic regression and support vector machines give.
     Linear(Linear),
     /// A network with one hidden layer.
     Mlp(Mlp),
 }
 
 impl Probe {
-    /// Fits a logistic regression on standardised features. The report's own layer still reads standardised features.
+    /// Fits a linear model on standardised features; `scale` turns its scores into logits (see
+    /// [`CrossValidation`](super::CrossValidation)). The report's own layer still reads standardised features and gives scores.
     ///
     /// # Errors
     /// When an option is out of range.
-    pub fn logistic(
+    pub fn linear(
         examples: Examples<'_>,
-        options: &LogisticOptions,
+        options: &LinearOptions,
+        scale: f64,
         machine: &Machine,
-    ) -> Result<(Self, LogisticRegression), ProbeError> {
+    ) -> Result<(Self, LinearModel), ProbeError> {
         let features = examples.features();
         let standardizer = Standardizer::fit(features);
         let standard = standardizer.apply(features);
         let examples = examples.with_features(Features::new(&standard, features.width())?);
-        let fit = LogisticRegression::fit(examples, options, machine)?;
-        Ok((Self::Linear(standardizer.fold_into(&fit.layer)), fit))
+        let fit = LinearModel::fit(examples, options, machine)?;
+        Ok((Self::Linear(standardizer.fold_into(&fit.layer.scaled(scale))), fit))
+    }
+
+    /// Fits the linear model that cross-validation chose.
+    ///
+    /// # Errors
+    /// As [`Probe::linear`].
+    pub fn chosen(
+        examples: Examples<'_>,
+        choice: &CrossValidation,
+        machine: &Machine,
+    ) -> Result<Self, ProbeError> {
+        let CrossValidation { loss, strength, scale, .. } = *choice;
+        let options = LinearOptions::new(loss, strength);
+        Ok(Self::linear(examples, &options, scale, machine)?.0)
     }
 
     /// Trains a network with one hidden layer.
@@ -175,7 +194,7 @@ mod tests {
         let (values, labels) = data();
         let examples = Examples::new(Features::new(&values, 5).unwrap(), &labels, 3).unwrap();
         let machine = Machine::new(1);
-        let (linear, report) = Probe::logistic(examples, &LogisticOptions::default(), &machine).unwrap();
+        let (linear, report) = Probe::linear(examples, &LinearOptions::default(), 1.0, &machine).unwrap();
         let mlp = Probe::mlp(examples, &MlpOptions { width: 8, ..MlpOptions::default() }, &machine).unwrap();
         assert!(report.is_converged && linear.as_linear().is_some() && mlp.as_linear().is_none());
         for probe in [linear, mlp] {
@@ -195,11 +214,12 @@ mod tests {
         let examples = Examples::new(Features::new(&values, 5).unwrap(), &labels, 3).unwrap();
         let folds: Vec<usize> = (0..120).map(|sample| sample / 3 % 4).collect();
         let machine = Machine::new(1);
-        let options = LogisticOptions { strength: 0.2, tolerance: 1e-7, ..LogisticOptions::default() };
-        let fit = |examples: Examples<'_>| Ok(Probe::logistic(examples, &options, &machine)?.0);
-        let found = out_of_fold(examples, &folds, &machine, fit).unwrap();
-        let search = StrengthSearch { grid: vec![0.2], max_iterations: 1000, tolerance: 1e-7 };
+        let loss = LinearLoss::SquaredHinge;
+        let search = StrengthSearch { loss, grid: vec![0.2], max_iterations: 1000, tolerance: 1e-7 };
         let expected = cross_validate(examples, &folds, &search, &machine).unwrap();
+        let options = LinearOptions { loss, strength: 0.2, tolerance: 1e-7, ..LinearOptions::default() };
+        let fit = |examples: Examples<'_>| Ok(Probe::linear(examples, &options, expected.scale, &machine)?.0);
+        let found = out_of_fold(examples, &folds, &machine, fit).unwrap();
         for (found, expected) in found.probabilities.iter().zip(&expected.out_of_fold) {
             assert!((found - expected).abs() < 1e-4, "{found} {expected}");
         }

@@ -72,6 +72,13 @@ impl Linear {
         self.bias.len()
     }
 
+    /// The layer whose outputs are those of this one times a factor.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        let times = |values: &[f32]| values.iter().map(|&value| (factor * f64::from(value)) as f32).collect();
+        Self { weight: times(&self.weight), bias: times(&self.bias), features: self.features }
+    }
+
     /// The outputs for each sample, `[samples, outputs]`.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use tk_engine::cpu::Machine;
 use tk_engine::cpu::kernels::optimizer::AdamW;
 use tk_engine::random::Stream;
 
+use super::loss::cross_entropy;
 use super::network::{Batch, Dropout, Network};
-use super::objective::cross_entropy;
 use super::product::transposed_padded;
 use super::{Examples, Features, Linear, ProbeError, Standardizer};
 use crate::data::{Strata, split};

@@ -1,14 +1,17 @@
-//! Small models on cached features: logistic regression with a chosen strength, and a network with one hidden layer.
+//! Small models on cached features: logistic regression and a linear support vector machine with a chosen strength, and a network
+//! with one hidden layer.
 
 pub mod error;
 pub mod examples;
 pub mod head;
 pub mod linear;
-pub mod logistic;
+pub mod linear_model;
+pub mod loss;
 pub mod mlp;
 pub mod standardizer;
 pub mod strength;
 
+mod calibration;
 mod line_search;
 mod minimize;
 mod network;
@@ -19,7 +22,8 @@ pub use error::ProbeError;
 pub use examples::{Examples, Features};
 pub use head::{OutOfFold, Probe, ProbeKind, out_of_fold};
 pub use linear::Linear;
-pub use logistic::{LogisticOptions, LogisticRegression};
+pub use linear_model::{LinearModel, LinearOptions};
+pub use loss::LinearLoss;
 pub use mlp::{Mlp, MlpOptions};
 pub use standardizer::Standardizer;
 pub use strength::{CrossValidation, FoldScore, StrengthScore, StrengthSearch, cross_validate};

@@ -6,7 +6,7 @@ use tk_engine::cpu::kernels::dropout::dropout;
 use tk_engine::cpu::kernels::optimizer::AdamW;
 use tk_engine::random::Stream;
 
-use super::objective::cross_entropy;
+use super::loss::cross_entropy;
 use super::product::{Left, add_product_threaded, transposed_padded};
 
 /// `logits = relu(x · hidden + hidden bias) · output + output bias`. Weights are stored as products want them.

@@ -1,6 +1,6 @@
-//! The value and gradient of multinomial logistic regression: the hot path of a probe.
+//! The value and gradient of a linear model's objective: the hot path of a probe.
 //!
-//! Samples are cut into fixed blocks; each block's logits, softmax and gradient are computed while its features are in cache,
+//! Samples are cut into fixed blocks; each block's scores, loss and gradient are computed while its features are in cache,
 //! products in f32, and summed in f64. Blocks are dealt to a fixed number of tasks whose sums are added in order, so that the
 //! result does not depend on threads.
 
@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use tk_engine::cpu::{Isa, Machine};
 
-use super::Features;
 use super::product::{Left, add_product, padded, transposed_padded};
+use super::{Features, LinearLoss, Standardizer};
 
 /// Samples of a block: their features stay in a second-level cache between the two products, and six divides it.
 const BLOCK: usize = 48;
@@ -28,18 +28,27 @@ pub(super) struct Design<'a> {
     /// The samples that are learned from.
     pub ranges: &'a [Range<usize>],
     pub classes: usize,
+    pub loss: LinearLoss,
 }
 
 /// Mean loss plus penalty: `Σ wᵢ·lossᵢ / Σ wᵢ + ½·Σ penaltyⱼ·Wⱼ²`. A point is the weight `[classes, width]`, then the bias
-/// `[classes]`, which is not penalised.
+/// `[classes]`, which is penalised where the loss says so.
 pub(super) struct Objective<'a> {
     design: Design<'a>,
     machine: &'a Machine,
     /// Per feature.
     penalty: Vec<f64>,
+    bias_penalty: Option<BiasPenalty>,
     total_weight: f64,
     blocks: Vec<Range<usize>>,
     partials: Vec<Partial>,
+}
+
+/// `½·factor·(b + W·mean)²` for each class: what the bias is where features are standardised, is penalised.
+struct BiasPenalty {
+    factor: f64,
+    /// Per feature; empty: all 0.
+    mean: Vec<f64>,
 }
 
 /// What a task adds up.
@@ -49,13 +58,18 @@ struct Partial {
     /// The weight's gradient over a few blocks, `[classes, width]`.
     product: Vec<f32>,
     /// Of one block, `[samples, columns]`; then the gradient of the loss, `[samples, classes]`.
-    logits: Vec<f32>,
+    scores: Vec<f32>,
 }
 
 impl<'a> Objective<'a> {
-    /// The objective for inverse penalty `strength`, scikit-learn's `C`. `scale` multiplies each feature's penalty: the squared
-    /// deviation of a feature makes the optimum that of the standardised feature. Empty: all 1.
-    pub fn new(design: Design<'a>, strength: f64, scale: &[f64], machine: &'a Machine) -> Self {
+    /// The objective for inverse penalty `strength`, scikit-learn's `C`. With a standardizer the optimum is that of features
+    /// standardised by it: its deviations and means go into the penalty.
+    pub fn new(
+        design: Design<'a>,
+        strength: f64,
+        standard: Option<&Standardizer>,
+        machine: &'a Machine,
+    ) -> Self {
         let mut blocks = Vec::new();
         for range in design.ranges {
             blocks.extend(range.clone().step_by(BLOCK).map(|start| start..(start + BLOCK).min(range.end)));
@@ -63,18 +77,24 @@ impl<'a> Objective<'a> {
         let samples = design.ranges.iter().cloned().flatten();
         let total_weight: f64 = samples.map(|sample| f64::from(design.weight(sample))).sum();
         let one = 1.0 / (strength * total_weight);
-        let penalty =
-            (0..design.features.width()).map(|feature| one * scale.get(feature).unwrap_or(&1.0)).collect();
+        let penalty = match standard {
+            Some(standard) => {
+                standard.deviation().iter().map(|deviation| one * deviation * deviation).collect()
+            }
+            None => vec![one; design.features.width()],
+        };
+        let mean = || standard.map(|standard| standard.mean().to_vec()).unwrap_or_default();
+        let bias_penalty = design.loss.penalises_bias().then(|| BiasPenalty { factor: one, mean: mean() });
         let length = design.point_length();
         let partials = (0..TASKS.min(blocks.len()))
             .map(|_| Partial {
                 loss: 0.0,
                 gradient: vec![0.0; length],
                 product: Vec::new(),
-                logits: Vec::new(),
+                scores: Vec::new(),
             })
             .collect();
-        Self { design, machine, penalty, total_weight, blocks, partials }
+        Self { design, machine, penalty, bias_penalty, total_weight, blocks, partials }
     }
 
     /// The value at a point; writes the gradient there.
@@ -103,7 +123,7 @@ impl<'a> Objective<'a> {
                 }
             }
         });
-        self.reduce(weight, gradient)
+        self.reduce(point, gradient)
     }
 
     /// What the total weight is, which turns the mean objective into scikit-learn's sum.
@@ -111,8 +131,8 @@ impl<'a> Objective<'a> {
         self.total_weight
     }
 
-    /// The norm of the weights and the mean of the tasks' sums, in order.
-    fn reduce(&self, weight: &[f64], gradient: &mut [f64]) -> f64 {
+    /// The penalty and the mean of the tasks' sums, in order.
+    fn reduce(&self, point: &[f64], gradient: &mut [f64]) -> f64 {
         gradient.fill(0.0);
         let mut loss = 0.0;
         for partial in &self.partials {
@@ -122,10 +142,19 @@ impl<'a> Objective<'a> {
         gradient.iter_mut().for_each(|value| *value /= self.total_weight);
         let mut norm = 0.0;
         let width = self.penalty.len();
-        for (weight, gradient) in weight.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
-            for ((weight, gradient), penalty) in weight.iter().zip(gradient).zip(&self.penalty) {
+        let (weight, bias) = point.split_at(self.design.classes * width);
+        let (weight_gradient, bias_gradient) = gradient.split_at_mut(weight.len());
+        let rows = weight.chunks_exact(width).zip(weight_gradient.chunks_exact_mut(width));
+        for ((weight, gradient), (bias, bias_gradient)) in rows.zip(bias.iter().zip(bias_gradient)) {
+            for ((weight, gradient), penalty) in weight.iter().zip(&mut *gradient).zip(&self.penalty) {
                 *gradient += penalty * weight;
                 norm += penalty * weight * weight;
+            }
+            if let Some(BiasPenalty { factor, mean }) = &self.bias_penalty {
+                let bias = bias + weight.iter().zip(mean).map(|(weight, mean)| weight * mean).sum::<f64>();
+                *bias_gradient += factor * bias;
+                gradient.iter_mut().zip(mean).for_each(|(gradient, mean)| *gradient += factor * bias * mean);
+                norm += factor * bias * bias;
             }
         }
         loss / self.total_weight + 0.5 * norm
@@ -145,18 +174,18 @@ impl Partial {
         let (width, classes) = (design.features.width(), design.classes);
         let (rows, columns) = (samples.len(), turned.len() / width);
         let values = &design.features.values()[samples.start * width..samples.end * width];
-        self.logits.clear();
-        self.logits.resize(rows * columns, 0.0);
-        for row in self.logits.chunks_exact_mut(columns) {
+        self.scores.clear();
+        self.scores.resize(rows * columns, 0.0);
+        for row in self.scores.chunks_exact_mut(columns) {
             row[..classes].copy_from_slice(bias);
         }
-        add_product(isa, Left::plain(values, rows), turned, &mut self.logits);
-        self.loss += design.loss_gradient(samples, columns, &mut self.logits);
+        add_product(isa, Left::plain(values, rows), turned, &mut self.scores);
+        self.loss += design.loss_gradient(samples, columns, &mut self.scores);
         let biases = &mut self.gradient[classes * width..];
-        for row in self.logits.chunks_exact(classes) {
+        for row in self.scores.chunks_exact(classes) {
             biases.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
         }
-        add_product(isa, Left::transposed(&self.logits, classes), values, &mut self.product);
+        add_product(isa, Left::transposed(&self.scores, classes), values, &mut self.product);
     }
 }
 
@@ -170,41 +199,22 @@ impl Design<'_> {
         self.weights.get(sample).copied().unwrap_or(1.0)
     }
 
-    /// The sum of the samples' weighted losses. Turns their logits, `[samples, columns]`, into the gradient of it,
+    /// The sum of the samples' weighted losses. Turns their scores, `[samples, columns]`, into the gradient of it,
     /// `[samples, classes]`.
-    fn loss_gradient(&self, samples: Range<usize>, columns: usize, logits: &mut Vec<f32>) -> f64 {
+    fn loss_gradient(&self, samples: Range<usize>, columns: usize, scores: &mut Vec<f32>) -> f64 {
         let classes = self.classes;
         let mut loss = 0f64;
         for (index, sample) in samples.clone().enumerate() {
             let (label, weight) = (self.labels[sample], self.weight(sample));
-            let row = &mut logits[index * columns..][..classes];
-            loss += f64::from(weight) * cross_entropy(row, label);
-            row[label] -= 1.0;
+            let row = &mut scores[index * columns..][..classes];
+            loss += f64::from(weight) * self.loss.differentiate(row, label);
             row.iter_mut().for_each(|value| *value *= weight);
             // The padding goes: rows move up, never over one that is still to be read.
-            logits.copy_within(index * columns..index * columns + classes, index * classes);
+            scores.copy_within(index * columns..index * columns + classes, index * classes);
         }
-        logits.truncate(samples.len() * classes);
+        scores.truncate(samples.len() * classes);
         loss
     }
-}
-
-/// `ln Σ exp(logits) − logits[label]`; turns the logits into probabilities.
-pub(super) fn cross_entropy(row: &mut [f32], label: usize) -> f64 {
-    let logit = f64::from(row[label]);
-    softmax(row) - logit
-}
-
-/// `ln Σ exp(logits)`; turns the logits into probabilities. In f64 between f32 ends.
-pub(super) fn softmax(row: &mut [f32]) -> f64 {
-    let highest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0f64;
-    for value in row.iter_mut() {
-        *value = (*value - highest).exp();
-        sum += f64::from(*value);
-    }
-    row.iter_mut().for_each(|value| *value = (f64::from(*value) / sum) as f32);
-    sum.ln() + f64::from(highest)
 }
 
 #[cfg(test)]
@@ -222,58 +232,74 @@ mod tests {
     }
 
     /// The definition, in f64.
-    fn oracle(design: Design<'_>, strength: f64, point: &[f64]) -> f64 {
+    fn oracle(design: Design<'_>, strength: f64, standard: &Standardizer, point: &[f64]) -> f64 {
         let (width, classes) = (design.features.width(), design.classes);
         let (weight, bias) = point.split_at(classes * width);
         let (mut loss, mut total) = (0.0, 0.0);
         for sample in design.ranges.iter().cloned().flatten() {
             let row = &design.features.values()[sample * width..][..width];
-            let logits: Vec<f64> = (0..classes)
+            let scores: Vec<f64> = (0..classes)
                 .map(|class| {
                     row.iter().zip(&weight[class * width..]).map(|(&x, w)| f64::from(x) * w).sum::<f64>()
                         + bias[class]
                 })
                 .collect();
-            let share = f64::from(design.weight(sample));
+            let (share, label) = (f64::from(design.weight(sample)), design.labels[sample]);
+            let short = |class: usize| 1.0 - if class == label { scores[class] } else { -scores[class] };
             loss += share
-                * (logits.iter().map(|logit| logit.exp()).sum::<f64>().ln() - logits[design.labels[sample]]);
+                * match design.loss {
+                    LinearLoss::Softmax => {
+                        scores.iter().map(|score| score.exp()).sum::<f64>().ln() - scores[label]
+                    }
+                    LinearLoss::SquaredHinge => (0..classes).map(|class| short(class).max(0.0).powi(2)).sum(),
+                };
             total += share;
         }
-        let norm: f64 = weight
-            .chunks_exact(width)
-            .flat_map(|row| row.iter().enumerate().map(|(j, w)| (1.0 + j as f64) * w * w))
-            .sum();
+        // What weight and bias are for standardised features.
+        let mut norm = 0.0;
+        for (row, &bias) in weight.chunks_exact(width).zip(bias) {
+            norm += row.iter().zip(standard.deviation()).map(|(w, d)| (w * d).powi(2)).sum::<f64>();
+            if design.loss == LinearLoss::SquaredHinge {
+                norm += (bias + row.iter().zip(standard.mean()).map(|(w, m)| w * m).sum::<f64>()).powi(2);
+            }
+        }
         loss / total + 0.5 * norm / (strength * total)
     }
 
     #[test]
     fn value_and_gradient_agree_with_the_definition_in_f64() {
-        for (samples, width, classes) in [(7, 3, 2), (300, 37, 5), (500, 20, 11)] {
+        let sizes = [(7, 3, 2), (300, 37, 5), (500, 20, 11)];
+        let losses = [LinearLoss::Softmax, LinearLoss::SquaredHinge];
+        for ((samples, width, classes), loss) in
+            sizes.into_iter().flat_map(|size| losses.map(|loss| (size, loss)))
+        {
             let (values, labels, weights) = data(samples, width, classes);
             let ranges = [0..samples / 3, samples / 2..samples];
             let features = Features::new(&values, width).unwrap();
-            let design = Design { features, labels: &labels, weights: &weights, ranges: &ranges, classes };
+            let design =
+                Design { features, labels: &labels, weights: &weights, ranges: &ranges, classes, loss };
             let machine = Machine::new(2);
-            let scale: Vec<f64> = (1..=width).map(|feature| feature as f64).collect();
-            let mut objective = Objective::new(design, 0.1, &scale, &machine);
+            // Of a few samples, so that means are far from 0 and deviations from 1.
+            let standard = Standardizer::fit(features.range(0..samples / 3));
+            let mut objective = Objective::new(design, 0.1, Some(&standard), &machine);
             let mut stream = Stream::new(5, &["point".into()]);
             let point: Vec<f64> =
                 (0..design.point_length()).map(|_| f64::from(0.3 * stream.normal() as f32)).collect();
             let mut gradient = vec![0.0; point.len()];
             let value = objective.evaluate(&point, &mut gradient);
-            assert!(
-                (value - oracle(design, 0.1, &point)).abs() < 1e-6 * value,
-                "{samples}x{width}x{classes}"
-            );
+            let expected = oracle(design, 0.1, &standard, &point);
+            assert!((value - expected).abs() < 1e-6 * value, "{samples}x{width}x{classes} {loss:?}");
             for index in (0..point.len()).step_by(1 + point.len() / 40) {
                 let at = |offset: f64| {
                     let mut moved = point.clone();
                     moved[index] += offset;
-                    oracle(design, 0.1, &moved)
+                    oracle(design, 0.1, &standard, &moved)
                 };
                 let numeric = (at(1e-5) - at(-1e-5)) / 2e-5;
-                // f32 products of a few hundred terms of size 1.
-                assert!((gradient[index] - numeric).abs() < 2e-6, "{index}: {} {numeric}", gradient[index]);
+                // f32 products of a few hundred terms of size 1, and slopes of size 1 under a softmax, of 10 without.
+                let near = if loss == LinearLoss::Softmax { 2e-6 } else { 2e-5 };
+                let found = gradient[index];
+                assert!((found - numeric).abs() < near, "{loss:?} {index}: {found} {numeric}");
             }
         }
     }
@@ -284,16 +310,19 @@ mod tests {
         let (values, labels, _) = data(samples, width, classes);
         let features = Features::new(&values, width).unwrap();
         let all = 0..samples;
-        let design =
-            Design { features, labels: &labels, weights: &[], ranges: std::slice::from_ref(&all), classes };
-        let point: Vec<f64> = (0..design.point_length()).map(|index| (index as f64 * 0.7).sin()).collect();
-        let mut results = Vec::new();
-        for threads in [1, 2, 5] {
-            let machine = Machine::new(threads);
-            let mut gradient = vec![0.0; point.len()];
-            let value = Objective::new(design, 0.01, &[], &machine).evaluate(&point, &mut gradient);
-            results.push((value, gradient));
+        for loss in [LinearLoss::Softmax, LinearLoss::SquaredHinge] {
+            let ranges = std::slice::from_ref(&all);
+            let design = Design { features, labels: &labels, weights: &[], ranges, classes, loss };
+            let point: Vec<f64> =
+                (0..design.point_length()).map(|index| (index as f64 * 0.7).sin()).collect();
+            let mut results = Vec::new();
+            for threads in [1, 2, 5] {
+                let machine = Machine::new(threads);
+                let mut gradient = vec![0.0; point.len()];
+                let value = Objective::new(design, 0.01, None, &machine).evaluate(&point, &mut gradient);
+                results.push((value, gradient));
+            }
+            assert!(results.iter().all(|result| *result == results[0]), "{loss:?}");
         }
-        assert!(results.iter().all(|result| *result == results[0]));
     }
 }

@@ -41,6 +41,11 @@ impl Standardizer {
         Self { mean, deviation }
     }
 
+    /// The mean of each feature, `[width]`.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
     /// The deviation of each feature, `[width]`; 1 for constants.
     pub fn deviation(&self) -> &[f64] {
         &self.deviation

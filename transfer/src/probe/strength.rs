@@ -1,17 +1,19 @@
-//! The strength of a logistic regression, chosen by cross-validation.
+//! The strength of a linear model, chosen by cross-validation.
 //!
 //! Features are standardised by the training part of each fold, without copying them per fold: all are standardised once, and each
-//! fold's own deviations go into its penalty, which has the same optimum.
+//! fold's own means and deviations go into its penalty, which has the same optimum.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use tk_engine::cpu::Machine;
 
+use super::calibration;
 use super::examples::expect_length;
-use super::logistic::{layer, solve};
-use super::objective::{Design, Objective, cross_entropy};
-use super::{Examples, Features, LogisticOptions, ProbeError, Standardizer};
+use super::linear_model::{layer, solve};
+use super::loss::cross_entropy;
+use super::objective::{Design, Objective};
+use super::{Examples, Features, LinearLoss, LinearOptions, ProbeError, Standardizer};
 use crate::metrics::scores::most_probable;
 
 /// After so many strengths in a row with a worse log-loss and no better accuracy the weaker penalties are not tried.
@@ -20,20 +22,27 @@ const PATIENCE: usize = 3;
 /// The strengths to choose from, and how long to fit each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StrengthSearch {
+    /// What is minimised.
+    pub loss: LinearLoss,
     /// Strengths, scikit-learn's `C`.
     pub grid: Vec<f64>,
     /// Iterations for one strength and fold, at most.
     pub max_iterations: usize,
-    /// As in [`LogisticOptions`]; scores need less than the final fit.
+    /// As in [`LinearOptions`]; scores need less than the final fit.
     pub tolerance: f64,
 }
 
 impl StrengthSearch {
     /// Half decades from 10⁻³ to 10⁴ over the number of features: the squared length of a standardised sample is the number of
-    /// features, so that the same multiple means the same freedom for any network.
-    pub fn for_width(width: usize) -> Self {
-        let grid = (-6..=8).map(|half| 10f64.powf(f64::from(half) / 2.0) / width.max(1) as f64).collect();
-        Self { grid, max_iterations: 300, tolerance: 1e-4 }
+    /// features, so that the same multiple means the same freedom for any network. A decade less for support vector machines: the
+    /// squared hinge curves eight times as much as the softmax of two classes.
+    pub fn for_width(loss: LinearLoss, width: usize) -> Self {
+        let halves = match loss {
+            LinearLoss::Softmax => -6..=8,
+            LinearLoss::SquaredHinge => -8..=6,
+        };
+        let grid = halves.map(|half| 10f64.powf(f64::from(half) / 2.0) / width.max(1) as f64).collect();
+        Self { loss, grid, max_iterations: 300, tolerance: 1e-4 }
     }
 }
 
@@ -78,8 +87,13 @@ pub struct StrengthScore {
 /// What cross-validation found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CrossValidation {
+    /// What was minimised.
+    pub loss: LinearLoss,
     /// The chosen strength: best mean accuracy, then lowest log-loss, then strongest penalty.
     pub strength: f64,
+    /// What the model's scores are multiplied by to be logits: 1 for logistic regression, else what makes the log-loss of the samples
+    /// lowest, each scored by the model that did not learn from it.
+    pub scale: f64,
     /// Each fold's score at the chosen strength.
     pub folds: Vec<FoldScore>,
     /// Every strength tried, strongest penalty first.
@@ -113,39 +127,83 @@ pub fn cross_validate(
         order.folds.iter().map(|fold| FoldModel::new(sorted, fold)).collect::<Result<Vec<_>, _>>()?;
 
     let mut path: Vec<StrengthScore> = Vec::new();
-    let mut best: Option<(usize, Vec<FoldScore>, Vec<f32>)> = None;
+    let mut best: Option<(usize, Judged)> = None;
     for &strength in &grid {
-        let options =
-            LogisticOptions { strength, max_iterations: search.max_iterations, tolerance: search.tolerance };
-        let mut probabilities = vec![0f32; sorted.samples() * sorted.classes()];
-        let mut scores = Vec::with_capacity(models.len());
-        for model in &mut models {
-            let held_out = model.held_out.start * sorted.classes()..model.held_out.end * sorted.classes();
-            scores.push(model.fit(sorted, &options, &mut probabilities[held_out], machine)?);
-        }
-        let mean = |value: fn(&FoldScore) -> f64| scores.iter().map(value).sum::<f64>() / scores.len() as f64;
-        let score = StrengthScore {
+        let options = LinearOptions {
+            loss: search.loss,
             strength,
-            accuracy: mean(|s| s.accuracy),
-            log_loss: mean(|s| s.log_loss),
-            folds: scores.iter().map(|score| score.accuracy).collect(),
+            max_iterations: search.max_iterations,
+            tolerance: search.tolerance,
         };
-        let is_better = best.as_ref().is_none_or(|(index, ..)| score.is_better_than(&path[*index]));
+        let judged = Judged::of(&mut models, sorted, &options, machine)?;
+        let score = judged.score(strength);
+        let is_better = best.as_ref().is_none_or(|(index, _)| score.is_better_than(&path[*index]));
         if is_better {
-            best = Some((path.len(), scores, probabilities));
+            best = Some((path.len(), judged));
         }
         path.push(score);
-        if best.as_ref().is_some_and(|(index, ..)| is_past_the_best(&path, *index)) {
+        if best.as_ref().is_some_and(|(index, _)| is_past_the_best(&path, *index)) {
             break;
         }
     }
-    let (index, folds, probabilities) = best.ok_or_else(empty_grid)?;
+    let (index, Judged { scale, folds, probabilities }) = best.ok_or_else(empty_grid)?;
     let classes = sorted.classes();
     let mut out_of_fold = vec![0f32; probabilities.len()];
     for (row, &sample) in probabilities.chunks_exact(classes).zip(&order.samples) {
         out_of_fold[sample * classes..][..classes].copy_from_slice(row);
     }
-    Ok(CrossValidation { strength: path[index].strength, folds, path, out_of_fold })
+    Ok(CrossValidation { loss: search.loss, strength: path[index].strength, scale, folds, path, out_of_fold })
+}
+
+/// What one strength gave on the samples that were left out.
+struct Judged {
+    scale: f64,
+    folds: Vec<FoldScore>,
+    /// `[samples, classes]`, sorted by fold.
+    probabilities: Vec<f32>,
+}
+
+impl Judged {
+    /// Fits all folds' models, then finds the scale of their scores on all samples.
+    fn of(
+        models: &mut [FoldModel],
+        examples: Examples<'_>,
+        options: &LinearOptions,
+        machine: &Machine,
+    ) -> Result<Self, ProbeError> {
+        let (classes, labels) = (examples.classes(), examples.labels());
+        let mut rows = vec![0f32; examples.samples() * classes];
+        for model in models.iter_mut() {
+            let held_out = model.held_out.start * classes..model.held_out.end * classes;
+            model.fit(examples, options, &mut rows[held_out], machine)?;
+        }
+        let mut scale = 1.0;
+        if !options.loss.gives_logits() {
+            scale = calibration::scale(&rows, labels, examples.weights(), classes);
+            rows.iter_mut().for_each(|score| *score = (scale * f64::from(*score)) as f32);
+        }
+        let folds = models
+            .iter()
+            .map(|FoldModel { held_out, .. }| {
+                let rows = &mut rows[held_out.start * classes..held_out.end * classes];
+                FoldScore::of(rows, &labels[held_out.clone()], classes)
+            })
+            .collect();
+        Ok(Self { scale, folds, probabilities: rows })
+    }
+
+    /// The means over folds.
+    fn score(&self, strength: f64) -> StrengthScore {
+        let mean = |value: fn(&FoldScore) -> f64| {
+            self.folds.iter().map(value).sum::<f64>() / self.folds.len() as f64
+        };
+        StrengthScore {
+            strength,
+            accuracy: mean(|score| score.accuracy),
+            log_loss: mean(|score| score.log_loss),
+            folds: self.folds.iter().map(|score| score.accuracy).collect(),
+        }
+    }
 }
 
 impl StrengthScore {
@@ -209,8 +267,8 @@ impl Order {
 struct FoldModel {
     held_out: Range<usize>,
     training: [Range<usize>; 2],
-    /// The squared deviation of each feature in the training part.
-    scale: Vec<f64>,
+    /// What standardises the training part.
+    standard: Standardizer,
     point: Vec<f64>,
 }
 
@@ -229,32 +287,32 @@ impl FoldModel {
         let rows = training
             .iter()
             .flat_map(|range| values[range.start * width..range.end * width].chunks_exact(width));
-        let scale =
-            Standardizer::of_rows(rows, width).deviation().iter().map(|value| value * value).collect();
-        Ok(Self { held_out: held_out.clone(), training, scale, point: vec![0.0; classes * (width + 1)] })
+        let standard = Standardizer::of_rows(rows, width);
+        Ok(Self { held_out: held_out.clone(), training, standard, point: vec![0.0; classes * (width + 1)] })
     }
 
-    /// Fits from the last solution and writes the held-out samples' probabilities.
+    /// Fits from the last solution and writes the held-out samples' scores.
     fn fit(
         &mut self,
         examples: Examples<'_>,
-        options: &LogisticOptions,
-        probabilities: &mut [f32],
+        options: &LinearOptions,
+        scores: &mut [f32],
         machine: &Machine,
-    ) -> Result<FoldScore, ProbeError> {
-        let classes = examples.classes();
+    ) -> Result<(), ProbeError> {
         let design = Design {
             features: examples.features(),
             labels: examples.labels(),
             weights: examples.weights().unwrap_or_default(),
             ranges: &self.training,
-            classes,
+            classes: examples.classes(),
+            loss: options.loss,
         };
-        let mut objective = Objective::new(design, options.strength, &self.scale, machine);
+        let mut objective = Objective::new(design, options.strength, Some(&self.standard), machine);
         self.point = solve(&mut objective, std::mem::take(&mut self.point), options).point;
         let features = examples.features().range(self.held_out.clone());
-        probabilities.copy_from_slice(&layer(&self.point, classes).logits(features, machine)?);
-        Ok(FoldScore::of(probabilities, &examples.labels()[self.held_out.clone()], classes))
+        let layer = layer(&self.point, examples.classes(), options.loss);
+        scores.copy_from_slice(&layer.logits(features, machine)?);
+        Ok(())
     }
 }
 
@@ -281,11 +339,17 @@ mod tests {
 
     #[test]
     fn out_of_fold_probabilities_are_those_of_fits_without_the_fold() {
+        for loss in [LinearLoss::Softmax, LinearLoss::SquaredHinge] {
+            fits_without_the_fold(loss);
+        }
+    }
+
+    fn fits_without_the_fold(loss: LinearLoss) {
         let (samples, width, classes) = (90, 12, 3);
         let (values, labels) = data(samples, width, classes, 1.0);
         let folds: Vec<usize> = (0..samples).map(|sample| (sample * 7 + sample / 9) % 4).collect();
         let examples = Examples::new(Features::new(&values, width).unwrap(), &labels, classes).unwrap();
-        let search = StrengthSearch { grid: vec![0.05], max_iterations: 1000, tolerance: 1e-7 };
+        let search = StrengthSearch { loss, grid: vec![0.05], max_iterations: 1000, tolerance: 1e-7 };
         let machine = Machine::new(2);
         let found = cross_validate(examples, &folds, &search, &machine).unwrap();
         for fold in 0..4 {
@@ -296,9 +360,9 @@ mod tests {
             let standardizer = Standardizer::fit(training.features());
             let standard = standardizer.apply(training.features());
             let training = training.with_features(Features::new(&standard, width).unwrap());
-            let options = LogisticOptions { strength: 0.05, tolerance: 1e-7, ..LogisticOptions::default() };
-            let fit = super::super::LogisticRegression::fit(training, &options, &machine).unwrap();
-            let layer = standardizer.fold_into(&fit.layer);
+            let options = LinearOptions { loss, strength: 0.05, tolerance: 1e-7, ..LinearOptions::default() };
+            let fit = super::super::LinearModel::fit(training, &options, &machine).unwrap();
+            let layer = standardizer.fold_into(&fit.layer).scaled(found.scale);
             let mut logits = layer.logits(inside_rows.features(), &machine).unwrap();
             for (row, &sample) in logits.chunks_exact_mut(classes).zip(&inside) {
                 cross_entropy(row, labels[sample]);
@@ -311,11 +375,17 @@ mod tests {
 
     #[test]
     fn the_choice_lies_inside_the_grid_and_repeats() {
+        for loss in [LinearLoss::Softmax, LinearLoss::SquaredHinge] {
+            choice_of(loss);
+        }
+    }
+
+    fn choice_of(loss: LinearLoss) {
         let (samples, width, classes) = (120, 60, 3);
         let (values, labels) = data(samples, width, classes, 1.2);
         let folds: Vec<usize> = (0..samples).map(|sample| (sample / 3) % 5).collect();
         let examples = Examples::new(Features::new(&values, width).unwrap(), &labels, classes).unwrap();
-        let search = StrengthSearch::for_width(width);
+        let search = StrengthSearch::for_width(loss, width);
         let found = cross_validate(examples, &folds, &search, &Machine::new(1)).unwrap();
         assert_eq!(found, cross_validate(examples, &folds, &search, &Machine::new(3)).unwrap());
         assert!(found.path.len() < search.grid.len(), "hopeless strengths are left out: {:?}", found.path);
@@ -324,6 +394,7 @@ mod tests {
         assert!(chosen.accuracy > 0.75, "{chosen:?}");
         let mean = found.folds.iter().map(|fold| fold.accuracy).sum::<f64>() / 5.0;
         assert!((mean - chosen.accuracy).abs() < 1e-12);
+        assert_eq!(found.scale == 1.0, loss == LinearLoss::Softmax);
         let right = found
             .out_of_fold
             .chunks(classes)
@@ -353,7 +424,7 @@ mod tests {
         let values = [0.0, 1.0, 2.0, 3.0];
         let examples = Examples::new(Features::new(&values, 1).unwrap(), &[0, 0, 1, 1], 2).unwrap();
         let machine = Machine::new(1);
-        let search = StrengthSearch::for_width(1);
+        let search = StrengthSearch::for_width(LinearLoss::Softmax, 1);
         let validate = |folds: &[usize], search: &StrengthSearch| {
             cross_validate(examples, folds, search, &machine).unwrap_err()
         };

@@ -121,11 +121,10 @@ impl Source for Sentences<'_> {
         Some(key)
     }
 
-    /// Each sample once, in batches of texts of similar length: a shuffle is cut into pools of some batches, each pool is sorted by
-    /// length, and the batches are shuffled. An incomplete batch is the last, so that the others begin where the loop's batches begin.
-    fn epoch(&self, seed: u64, epoch: u64) -> Vec<usize> {
+    /// In batches of texts of similar length: a shuffle is cut into pools of some batches, each pool is sorted by length, and the
+    /// batches are shuffled. An incomplete batch is the last, so that the others begin where the loop's batches begin.
+    fn order(&self, mut order: Vec<usize>, seed: u64, epoch: u64) -> Vec<usize> {
         let mut stream = Stream::new(seed, &["sentences".into(), epoch.into()]);
-        let mut order: Vec<usize> = (0..self.len()).collect();
         stream.shuffle(&mut order);
         let batch = self.layout.batch.max(1);
         let mut batches = Vec::with_capacity(order.len().div_ceil(batch));
@@ -156,6 +155,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use tk_transfer::fit::Balanced;
 
     /// A data set of texts `0`, `1`, … with classes in turn, and encodings of these lengths.
     fn data(lengths: &[usize]) -> (Dataset, Vec<Tokens>) {
@@ -246,6 +246,17 @@ mod tests {
         assert!(padded < filled + filled / 10, "{padded} for {filled}");
         let rises = longest.windows(2).filter(|pair| pair[0] < pair[1]).count();
         assert!((30..95).contains(&rises), "{rises} of {}", longest.len());
+        // Samples that come several times are put in order alike.
+        let labels: Vec<usize> = (0..1003).map(|row| usize::from(row >= 1000)).collect();
+        let balanced = Balanced::new(&sentences, &labels, 2).epoch(5, 2);
+        assert_eq!(balanced.len(), 1003);
+        assert!(balanced.iter().filter(|&&sample| sample >= 1000).count() > 400);
+        let spread = |batch: &[usize]| {
+            let lengths = batch.iter().map(|&sample| lengths[sample]);
+            lengths.clone().max().unwrap() - lengths.min().unwrap()
+        };
+        let mean = balanced.chunks(8).map(spread).sum::<usize>() as f64 / balanced.chunks(8).count() as f64;
+        assert!(mean < 5.0, "lengths lie up to 100 apart, in a batch {mean}");
         // Fewer samples than a batch, and none.
         let few = Sentences::new(&dataset, &tokens, vec![5, 6], layout(&ALL, 8));
         assert_eq!(few.epoch(0, 0).len(), 2);
