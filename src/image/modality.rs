@@ -16,10 +16,12 @@ use tk_transfer::classification::HeadForm;
 use tk_transfer::data::table::is_table;
 use tk_transfer::fit::Schedule;
 
-use super::{Classifier, resolve_model};
+use super::Classifier;
+use super::model_name::{pinned, repository, resolve};
 use crate::classify::{
     Defaults, Error, Head, HeadInit, Loading, Look, Modality, ModeName, Network, Part, Settings,
 };
+use crate::hub::{Hub, Repository};
 use crate::report::{Note, Pictured};
 
 /// Classification of photographs.
@@ -59,13 +61,20 @@ impl Modality for Photographs {
         Ok(Dataset::open_with(path, &settings.columns()?)?)
     }
 
-    fn open_model(settings: &mut Settings, mode: ModeName, _: Head, classes: usize) -> Result<Model, Error> {
+    fn open_model(
+        settings: &mut Settings,
+        hub: &Hub,
+        mode: ModeName,
+        _: Head,
+        classes: usize,
+    ) -> Result<Model, Error> {
         if mode == ModeName::Lora {
             return Err(Error::usage_with("lora mode is for texts so far", "say --mode partial"));
         }
         let name = settings.model.get_or_insert_with(|| EMBEDDED.to_owned()).clone();
         let seed = settings.seed.unwrap_or(0);
-        let mut model = Model::open(&resolve_model(&name)?, ModelHead::New { classes, seed })?;
+        let mut model = Model::open(&resolve(&name, hub)?, ModelHead::New { classes, seed })?;
+        settings.model = Some(pinned(&name, hub)?);
         if let Some(size) = settings.size {
             model = model
                 .resized([size, size])
@@ -73,6 +82,10 @@ impl Modality for Photographs {
         }
         settings.size = Some(model.preprocess.input_size[0]);
         Ok(model)
+    }
+
+    fn repository(model: &str) -> Option<Repository> {
+        repository(model).ok().flatten()
     }
 
     fn store(again: bool) -> PictureStore {

@@ -7,10 +7,12 @@ use tk_transfer::checkpoint::{
     Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into, tensor_of,
 };
 use tk_transfer::classification::with_hidden_layer;
+use tk_transfer::hub::folder_name;
 
 use crate::architectures::{
     Architecture, ArchitectureError, Body, Config, ConfigError, ImageSize, Settings, find,
 };
+use crate::catalog;
 use crate::data::Preprocess;
 use crate::positions::{POSITIONS, resample, square_side};
 
@@ -30,7 +32,7 @@ pub enum Origin {
     Folder(PathBuf),
     /// A checkpoint file of the named architecture.
     File {
-        /// timm's name.
+        /// timm's name; a tag says which published weights' preprocessing is meant.
         architecture: String,
         /// The checkpoint.
         path: PathBuf,
@@ -129,10 +131,7 @@ impl Model {
             }
             Origin::Folder(folder) => {
                 let (config, weights) = folder_files(folder)?;
-                let name = folder
-                    .file_name()
-                    .map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
-                Self::from_parts(name, &config, &Checkpoint::open(&weights)?, head)
+                Self::from_parts(folder_name(folder), &config, &Checkpoint::open(&weights)?, head)
             }
             Origin::File { architecture, path } => {
                 if !path.is_file() {
@@ -143,11 +142,12 @@ impl Model {
                 let head_weight = format!("{}.weight", found.head);
                 let classes =
                     tensor_of(&checkpoint, found.renames, &head_weight)?.map_or(0, |info| info.shape[0]);
+                let preprocess = catalog::find(architecture).map(catalog::Entry::preprocess);
                 let published = Published {
                     name: architecture.clone(),
                     architecture: found,
                     settings: Settings::classes(classes),
-                    preprocess: found.preprocess(),
+                    preprocess: preprocess.unwrap_or_else(|| found.preprocess()),
                     labels: None,
                 };
                 Self::load(published, &checkpoint, head)

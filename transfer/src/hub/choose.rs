@@ -1,6 +1,7 @@
 //! Which files of a repository a model needs.
 
 /// Small files that are read where they are there: configurations and tokenizers.
+#[cfg(feature = "hub")]
 const SMALL: [&str; 12] = [
     "config.json",
     "preprocessor_config.json",

@@ -174,7 +174,7 @@ impl<'a> Client<'a> {
                 had_token: self.remote.token.is_some(),
             })),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(Failed::Finally(HubError::NotFound {
-                what: header(&response, "x-error-code").unwrap_or("it").to_owned(),
+                what: format!("`{}`", address.rsplit('/').next().unwrap_or(address)),
                 address: address.to_owned(),
                 exists: Vec::new(),
             })),

@@ -1,7 +1,9 @@
 //! Why weights cannot be had.
 
 use std::io;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "hub")]
+use std::path::Path;
+use std::path::PathBuf;
 
 /// At most so many names are listed in a message.
 const LISTED: usize = 12;
@@ -128,6 +130,7 @@ impl HubError {
         })
     }
 
+    #[cfg(feature = "hub")]
     pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path: path.clone(), source }

@@ -73,7 +73,7 @@ pub(super) fn list(client: &Client<'_>, repository: &Repository) -> Result<Listi
     let address = format!("{endpoint}/api/models/{id}/revision/{revision}");
     let model: Model = match client.ask(&address, Ask::Get) {
         Ok(response) => read(&address, response)?,
-        Err(HubError::NotFound { what, .. }) => return Err(absent(client, repository, &what)),
+        Err(HubError::NotFound { .. }) => return Err(absent(client, repository)),
         Err(error) => return Err(error),
     };
     if !is_commit(&model.sha) {
@@ -115,24 +115,19 @@ pub(super) fn describe(client: &Client<'_>, address: &str, commit: &str) -> Resu
 }
 
 /// What is missing, and what is there instead.
-fn absent(client: &Client<'_>, repository: &Repository, code: &str) -> HubError {
+fn absent(client: &Client<'_>, repository: &Repository) -> HubError {
     let endpoint = &client.remote.endpoint;
     let (id, revision) = (repository.id(), repository.revision());
     let address = format!("{endpoint}/api/models/{id}/refs");
-    let refs = (code != "RepoNotFound")
-        .then(|| client.ask(&address, Ask::Get).and_then(|response| read::<Refs>(&address, response)));
-    match refs {
-        Some(Ok(refs)) => HubError::NotFound {
-            what: format!("revision `{revision}` of {id}"),
-            address: endpoint.clone(),
-            exists: refs.branches.into_iter().chain(refs.tags).map(|found| found.name).collect(),
-        },
-        _ => HubError::NotFound {
-            what: format!("repository `{id}`"),
-            address: endpoint.clone(),
-            exists: Vec::new(),
-        },
-    }
+    let refs = client.ask(&address, Ask::Get).and_then(|response| read::<Refs>(&address, response));
+    let (what, exists) = match refs {
+        Ok(Refs { branches, tags }) => {
+            let names = branches.into_iter().chain(tags).map(|found| found.name).collect();
+            (format!("revision `{revision}` of {id}"), names)
+        }
+        Err(_) => (format!("repository `{id}`"), Vec::new()),
+    };
+    HubError::NotFound { what, address: endpoint.clone(), exists }
 }
 
 fn licence_of(card: Card) -> Option<String> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 pub use ureq::Proxy;
 
-/// A server that speaks the hub's protocol.
-#[derive(Clone, Debug)]
+/// A server that speaks the hub's protocol. It cannot be printed, since its token is a secret.
+#[derive(Clone)]
 pub struct Remote {
     /// Its address, such as `https://huggingface.co`.
     pub endpoint: String,
