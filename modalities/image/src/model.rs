@@ -324,3 +324,38 @@ fn folder_files(folder: &Path) -> Result<(Config, PathBuf), ModelError> {
         })?,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use tk_transfer::checkpoint::{Precision, SaveTensor, save};
+
+    #[test]
+    fn a_tag_says_how_pixels_become_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let model = Model::open(&Origin::Random("resnet18".into()), Head::Published).unwrap();
+        let tensors: Vec<SaveTensor> = model
+            .parameters
+            .iter()
+            .map(|(name, tensor)| SaveTensor {
+                name,
+                shape: tensor.shape(),
+                values: tensor.as_f32().unwrap(),
+            })
+            .collect();
+        save(&path, &tensors, Precision::F32, &Default::default()).unwrap();
+        let mut found = Vec::new();
+        for name in ["resnet18.a1_in1k", "resnet18.tv_in1k", "resnet18.unknown", "resnet18"] {
+            let origin = Origin::File { architecture: name.into(), path: path.clone() };
+            found.push(Model::open(&origin, Head::Published).unwrap().preprocess);
+        }
+        assert_eq!(
+            Some(&found[1]),
+            catalog::find("resnet18.tv_in1k").map(catalog::Entry::preprocess).as_ref()
+        );
+        assert_ne!(found[0], found[1]);
+        assert!(found[2] == found[0] && found[3] == found[0]);
+    }
+}

@@ -111,6 +111,7 @@ impl HubError {
     /// The way out, where the message does not say it.
     pub fn help(&self) -> Option<String> {
         Some(match self {
+            Self::Name { .. } => "repositories are called as in the address of their page".into(),
             Self::Refused { had_token: true, code: Some(code), .. } if code == "GatedRepo" => {
                 "accept its conditions on its page with the account of your token, then pull again".into()
             }
