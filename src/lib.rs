@@ -17,6 +17,7 @@
 //! ```
 
 pub mod classify;
+pub mod hub;
 pub mod image;
 pub mod report;
 pub mod text;

@@ -62,7 +62,7 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     let (mode, head) = mode_and_head(&settings)?;
     let classes = data.classes().len();
     let seed = settings.seed.unwrap_or(0);
-    let mut model = M::open_model(&mut settings, mode, head, classes)?;
+    let mut model = M::open_model(&mut settings, &job.hub, mode, head, classes)?;
     settings.model = settings.model.as_deref().map(absolute_model);
     let preset = Preset::resolve::<M>(&mut settings, model.graph(), model.defaults(mode))?;
     if head == Head::Mlp && matches!(preset.method, Method::Train { .. }) {
@@ -93,7 +93,8 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     let max_bad = settings.max_bad.as_deref().map_or(Ok(Limit::default()), str::parse);
     let max_bad =
         max_bad.map_err(|error: tk_transfer::data::DataError| Error::usage(format!("--max-bad: {error}")))?;
-    let found = Provenance::new(hex(&data.digest()), model.digest().to_owned());
+    let repository = settings.model.as_deref().and_then(M::repository);
+    let found = Provenance::new(hex(&data.digest()), model.digest().to_owned(), repository.as_ref());
     if let Some(begun) = &settings.provenance {
         for (what, before, after) in
             [("data", &begun.data, &found.data), ("weights", &begun.weights, &found.weights)]

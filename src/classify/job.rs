@@ -10,6 +10,7 @@ use tk_transfer::prefix::{PrecisionChoice, PrefixStore};
 
 use super::modality::Modality;
 use super::{Balance, Error, Event, Head, Mode, Run, Settings, fit, outlook};
+use crate::hub::Hub;
 
 pub use super::outlook::Outlook;
 
@@ -18,6 +19,7 @@ pub struct Classify<'a, M: Modality> {
     pub(super) settings: Settings,
     pub(super) machine: Option<Machine>,
     pub(super) cache: PrefixStore,
+    pub(super) hub: Hub,
     pub(super) checkpoint: Option<PathBuf>,
     pub(super) every: Duration,
     pub(super) cancel: &'a AtomicBool,
@@ -30,7 +32,8 @@ pub struct Classify<'a, M: Modality> {
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl<'a, M: Modality> Classify<'a, M> {
-    /// A job for a model by name: for photographs `small`, `ARCHITECTURE=FILE`, or a folder with `config.json`; for texts a folder.
+    /// A job for a model by name: for photographs `small`, a name of the catalog, `hf:ORG/NAME`, `ARCHITECTURE=FILE`, or a folder with
+    /// `config.json`; for texts `hf:ORG/NAME` or a folder.
     pub fn new(model: impl Into<String>) -> Self {
         Self::from_settings(Settings { model: Some(model.into()), ..Settings::default() })
     }
@@ -41,6 +44,7 @@ impl<'a, M: Modality> Classify<'a, M> {
             settings,
             machine: None,
             cache: PrefixStore::none(),
+            hub: Hub::none(),
             checkpoint: None,
             every: Duration::from_secs(30),
             cancel: &NEVER,
@@ -131,6 +135,13 @@ impl<'a, M: Modality> Classify<'a, M> {
     /// A folder that remembers what frozen prefixes give; otherwise nothing is remembered beyond the run.
     pub fn cache(mut self, store: PrefixStore) -> Self {
         self.cache = store;
+        self
+    }
+
+    /// Where published weights are looked for; otherwise models are folders and files alone. What is not there is an error: nothing is
+    /// fetched.
+    pub fn hub(mut self, hub: Hub) -> Self {
+        self.hub = hub;
         self
     }
 

@@ -13,6 +13,7 @@ use tk_transfer::low_rank::LowRank;
 
 use super::division::Part;
 use super::{Error, Head, HeadInit, ModeName, Settings};
+use crate::hub::{Hub, Repository};
 use crate::report::{Note, Pictured};
 
 /// Classification of one kind of sample. All of them are listed in [`crate`].
@@ -41,16 +42,21 @@ pub trait Modality: Sized {
     /// When they cannot be used.
     fn open_data(path: &Path, settings: &Settings) -> Result<Self::Dataset, Error>;
 
-    /// Opens the model that settings name, with a new head, and completes the settings that are about it.
+    /// Opens the model that settings name, with a new head, and completes the settings that are about it. Published weights are looked for
+    /// in the hub's cache; the name is completed with the commit that they have there.
     ///
     /// # Errors
     /// When there is no such model, or settings do not fit it.
     fn open_model(
         settings: &mut Settings,
+        hub: &Hub,
         mode: ModeName,
         head: Head,
         classes: usize,
     ) -> Result<Self::Model, Error>;
+
+    /// The repository that a model's name means, with its revision; `None` where it comes from elsewhere.
+    fn repository(model: &str) -> Option<Repository>;
 
     /// An empty store, for samples that are loaded again and again or once.
     fn store(again: bool) -> Self::Store;

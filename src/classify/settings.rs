@@ -11,6 +11,7 @@ use tk_transfer::freeze::BatchNorm;
 use tk_transfer::prefix::PrecisionChoice;
 
 use super::{Error, Head, HeadInit, Metric, ModeName};
+use crate::hub::Repository;
 
 /// The version of `run.toml`; others are refused.
 const FORMAT: u32 = 1;
@@ -29,7 +30,7 @@ pub struct Settings {
     pub task: Option<String>,
     /// The folder or table of samples.
     pub data: Option<String>,
-    /// The model: `small`, `ARCHITECTURE=FILE`, or a folder.
+    /// The model: `small`, a name of the catalog, `hf:ORG/NAME`, `ARCHITECTURE=FILE`, or a folder.
     pub model: Option<String>,
     /// How much is adapted.
     pub mode: Option<ModeName>,
@@ -127,11 +128,24 @@ pub struct Provenance {
     pub data: String,
     /// The digest of the weights, hexadecimal.
     pub weights: String,
+    /// The repository that the weights come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// Its commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
 }
 
 impl Provenance {
-    pub(crate) fn new(data: String, weights: String) -> Self {
-        Self { format: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned(), data, weights }
+    pub(crate) fn new(data: String, weights: String, repository: Option<&Repository>) -> Self {
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            data,
+            weights,
+            repository: repository.map(|repository| repository.id().to_owned()),
+            revision: repository.map(|repository| repository.revision().to_owned()),
+        }
     }
 }
 

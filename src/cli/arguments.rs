@@ -27,7 +27,7 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Write the features of samples
     Embed(Embed),
-    /// List the models, or show one
+    /// List models, show, fetch or verify them
     Models(Models),
     /// List or clear what is remembered of frozen prefixes
     Cache(Cache),
@@ -92,7 +92,8 @@ pub struct Train {
     /// Samples of one group never straddle a split or fold: a column, name:REGEX or dir
     #[arg(long, value_name = "COL")]
     pub group: Option<String>,
-    /// The model: for photographs `small` (the embedded default), ARCHITECTURE=FILE, or a folder with config.json; for texts a folder.
+    /// The model: for photographs `small` (the embedded default), a name of `tk models list`, ARCHITECTURE=FILE, or a folder with
+    /// config.json; for texts a folder; for both hf:ORG/NAME[@REVISION], which is fetched where it is not here.
     /// Several, joined by commas, are compared in features mode
     #[arg(short, long)]
     pub model: Option<String>,
@@ -190,7 +191,17 @@ pub struct Train {
     #[arg(long, conflicts_with = "resume")]
     pub force: bool,
     #[command(flatten)]
+    pub network: Network,
+    #[command(flatten)]
     pub work: Work,
+}
+
+/// What every command that takes a model's name takes.
+#[derive(Debug, Args)]
+pub struct Network {
+    /// Fetch nothing: use the models that are here (HF_HUB_OFFLINE=1 says so too)
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// What every command that trains takes.
@@ -225,6 +236,8 @@ pub struct Predict {
     /// Photographs, folders of them, or - for a list of files; for texts tables, .txt files, or - for a text on each line
     #[arg(required_unless_present = "text")]
     pub inputs: Vec<String>,
+    #[command(flatten)]
+    pub network: Network,
     /// A text, said outright; may be repeated
     #[arg(long)]
     pub text: Vec<String>,
@@ -257,6 +270,8 @@ pub struct Evaluate {
     pub run: String,
     /// Data as training takes them; test samples are scored, else validation samples, else all
     pub data: PathBuf,
+    #[command(flatten)]
+    pub network: Network,
     /// Fail with code 4 unless this holds, such as 'accuracy>=0.9'; may be repeated
     #[arg(long, value_name = "METRIC>=VALUE")]
     pub gate: Vec<String>,
@@ -278,6 +293,8 @@ pub struct Embed {
     /// Photographs, folders of them, or - for a list of files; for texts tables, .txt files, or - for a text on each line
     #[arg(required = true)]
     pub inputs: Vec<String>,
+    #[command(flatten)]
+    pub network: Network,
     /// Where to: .safetensors, .npy or .csv
     #[arg(short, long, value_name = "FILE")]
     pub out: PathBuf,
@@ -294,7 +311,7 @@ pub struct Models {
 
 #[derive(Debug, Subcommand)]
 pub enum ModelsAction {
-    /// List all architectures
+    /// List the embedded model and all published weights of the catalog
     List {
         /// One JSON object for each
         #[arg(long)]
@@ -304,7 +321,26 @@ pub enum ModelsAction {
     Show {
         /// An architecture, or a model as -m takes it
         model: String,
+        #[command(flatten)]
+        network: Network,
         /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch published weights, or what is missing or newer of them
+    Pull {
+        /// Names of the catalog, or hf:ORG/NAME[@REVISION]
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        network: Network,
+    },
+    /// Recompute the digests of published weights that are here
+    Verify {
+        /// Names of the catalog, or hf:ORG/NAME; everything that is here if nothing is said
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// One JSON object for each file
         #[arg(long)]
         json: bool,
     },
@@ -337,8 +373,10 @@ pub enum CacheAction {
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// An architecture (with random weights), or a model as -m takes it; for texts a folder
+    /// An architecture (with random weights), or a model as -m takes it
     pub model: String,
+    #[command(flatten)]
+    pub network: Network,
     /// Samples in a batch
     #[arg(long, default_value_t = 8)]
     pub batch: usize,

@@ -16,6 +16,7 @@ use transferkit::image::{Error, resolve_model};
 
 use super::arguments::Bench;
 use super::kind::{self, Kind};
+use super::weights::{self, Located};
 use super::{Failure, console, environment};
 
 /// Each measurement takes at least so long, after one run that is not counted.
@@ -50,9 +51,10 @@ pub fn run(arguments: Bench) -> Result<(), Failure> {
         return Err(Failure::usage("--batch, --size and --tokens take at least 1"));
     }
     let machine = environment::machine(arguments.threads)?;
-    let subject = match kind::of(&arguments.model) {
-        Kind::Photographs => photographs(&arguments)?,
-        Kind::Texts => texts(&arguments)?,
+    let model = weights::locate(&arguments.model, &arguments.network)?;
+    let subject = match kind::of(&model.folder) {
+        Kind::Photographs => photographs(&arguments, &model)?,
+        Kind::Texts => texts(&arguments, &model.folder)?,
     };
     let Measured { inference, training, lowered, fallbacks } =
         measure(&subject, &arguments, &machine).map_err(Error::from)?;
@@ -92,13 +94,13 @@ pub fn run(arguments: Bench) -> Result<(), Failure> {
     }
 }
 
-fn photographs(arguments: &Bench) -> Result<Subject, Failure> {
+fn photographs(arguments: &Bench, model: &Located) -> Result<Subject, Failure> {
     if arguments.tokens.is_some() {
         return Err(Failure::usage("--tokens is for models of texts; say --size"));
     }
     let origin = match find(&arguments.model) {
         Ok(_) if arguments.model != EMBEDDED => Origin::Random(arguments.model.clone()),
-        _ => resolve_model(&arguments.model)?,
+        _ => resolve_model(&model.name, &model.hub)?,
     };
     let mut model = Model::open(&origin, Head::Published).map_err(Error::from)?;
     if let Some(size) = arguments.size {
@@ -114,11 +116,11 @@ fn photographs(arguments: &Bench) -> Result<Subject, Failure> {
 }
 
 /// An encoder with a new classifier of two classes, on texts of one length.
-fn texts(arguments: &Bench) -> Result<Subject, Failure> {
+fn texts(arguments: &Bench, folder: &Path) -> Result<Subject, Failure> {
     if arguments.size.is_some() {
         return Err(Failure::usage("--size is for models of photographs; say --tokens"));
     }
-    let folder = tk_text::model::Folder::open(Path::new(&arguments.model)).map_err(Error::from)?;
+    let folder = tk_text::model::Folder::open(folder).map_err(Error::from)?;
     let start = tk_text::model::Start::New { head: Shape::Published { classes: 2 }, seed: 0 };
     let model = tk_text::model::Model::load(&folder, start).map_err(Error::from)?;
     let length = arguments.tokens.unwrap_or(USUAL_TOKENS).min(model.max_length);

@@ -13,6 +13,7 @@ use transferkit::text::{self, Text};
 use super::arguments::Embed;
 use super::kind::{self, Kind};
 use super::texts::{self, Named};
+use super::weights::{self, Located};
 use super::{Failure, console, environment, inputs, run_folder};
 
 /// The formats that can be written.
@@ -37,9 +38,10 @@ pub fn run(arguments: Embed) -> Result<(), Failure> {
         }
     };
     let machine = environment::machine(arguments.threads)?;
-    let Features { names, rows, failed, seconds } = match kind::of(&arguments.model) {
-        Kind::Photographs => photographs(&arguments, &machine)?,
-        Kind::Texts => sentences(&arguments, &machine)?,
+    let model = weights::locate(&arguments.model, &arguments.network)?;
+    let Features { names, rows, failed, seconds } = match kind::of(&model.folder) {
+        Kind::Photographs => photographs(&arguments, &model, &machine)?,
+        Kind::Texts => sentences(&arguments, &model.folder, &machine)?,
     };
     if rows.is_empty() {
         return Err(Failure::data(format!("none of the {failed} inputs can be read")));
@@ -59,8 +61,8 @@ struct Features {
     seconds: f64,
 }
 
-fn photographs(arguments: &Embed, machine: &Machine) -> Result<Features, Failure> {
-    let classifier = inputs::classifier(&arguments.model, machine)?;
+fn photographs(arguments: &Embed, model: &Located, machine: &Machine) -> Result<Features, Failure> {
+    let classifier = inputs::classifier(model, machine)?;
     let began = Instant::now();
     let files = inputs::files(&arguments.inputs)?;
     let (mut names, mut rows, mut failed) = (Vec::new(), Vec::new(), 0);
@@ -78,8 +80,7 @@ fn photographs(arguments: &Embed, machine: &Machine) -> Result<Features, Failure
 }
 
 /// A run's features, or the sentence embeddings of a published encoder.
-fn sentences(arguments: &Embed, machine: &Machine) -> Result<Features, Failure> {
-    let folder = Path::new(&arguments.model);
+fn sentences(arguments: &Embed, folder: &Path, machine: &Machine) -> Result<Features, Failure> {
     let (mut names, mut good, mut failed) = (Vec::new(), Vec::new(), 0);
     let settings = if run_folder::holds_run(folder) { Some(run_folder::settings(folder)?) } else { None };
     for Named { name, text } in texts::read(&[], &arguments.inputs, settings.as_ref())? {

@@ -10,7 +10,7 @@ use transferkit::text::{self, Texts};
 
 use super::arguments::Evaluate;
 use super::kind::{self, Kind};
-use super::{Failure, console, environment, inputs, run_folder, show};
+use super::{Failure, console, environment, inputs, run_folder, show, weights};
 
 /// A demand such as `accuracy>=0.9`.
 struct Gate {
@@ -23,13 +23,14 @@ pub fn run(arguments: Evaluate) -> Result<(), Failure> {
     let gates = arguments.gate.iter().map(|text| Gate::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let machine = environment::machine(arguments.threads)?;
     let precision = environment::precision(&arguments.precision, &machine)?;
-    match kind::of(&arguments.run) {
+    let model = weights::locate(&arguments.run, &arguments.network)?;
+    match kind::of(&model.folder) {
         Kind::Photographs => {
-            let classifier = inputs::classifier(&arguments.run, &machine)?.in_precision(precision)?;
+            let classifier = inputs::classifier(&model, &machine)?.in_precision(precision)?;
             score::<Photographs>(&arguments, &gates, &classifier, &machine)
         }
         Kind::Texts => {
-            let classifier = text::Classifier::load_on(&arguments.run, &machine)?.in_precision(precision)?;
+            let classifier = text::Classifier::load_on(&model.folder, &machine)?.in_precision(precision)?;
             score::<Texts>(&arguments, &gates, &classifier, &machine)
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use transferkit::image::{Classify, Photographs, Settings, draw_demo};
+use transferkit::image::{Photographs, Settings, draw_demo};
 
 use super::arguments::ImageClassify;
 use super::train::{self, Check, said};
@@ -32,6 +32,7 @@ fn demo(arguments: &ImageClassify, mut settings: Settings) -> Result<(), Failure
         return Err(Failure::usage("--demo takes one model").help("compare several on data of your own"));
     }
     let began = Instant::now();
+    train::ready(&arguments.train, &settings)?;
     let failed = |error: std::io::Error| Failure::error(format!("no temporary folder: {error}"));
     let seed = settings.seed.unwrap_or(0);
     let draw =
@@ -49,7 +50,7 @@ fn demo(arguments: &ImageClassify, mut settings: Settings) -> Result<(), Failure
     let drawn = folder.join(DEMO);
     draw(&drawn)?;
     settings.data = Some(drawn.display().to_string());
-    let job = Classify::from_settings(settings).began(began);
+    let job = train::job::<Photographs>(settings).began(began);
     let data = job.open_data()?;
     train::train(job, &data, &folder, &arguments.train.work)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use transferkit::image::{Error, Picture};
 
 use super::Failure;
+use super::weights::Located;
 
 /// Photographs that are decoded and run at once.
 const AT_ONCE: usize = 32;
@@ -97,8 +98,9 @@ pub fn some_failed(failed: usize, all: usize) -> Result<(), Failure> {
 
 /// Opens a classifier; a name that means nothing is a usage error.
 pub fn classifier(
-    name: &str,
+    model: &Located,
     machine: &transferkit::Machine,
 ) -> Result<transferkit::image::Classifier, Failure> {
-    transferkit::image::Classifier::open(name, machine).map_err(|error: Error| Failure::from(error))
+    let opened = transferkit::image::Classifier::open(&model.name, &model.hub, machine);
+    opened.map_err(|error: Error| Failure::from(error))
 }

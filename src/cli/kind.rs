@@ -16,9 +16,8 @@ pub enum Kind {
     Texts,
 }
 
-/// The kind of what is called so: a run's by its task, another folder's by whether it holds an encoder of texts, else photographs.
-pub fn of(name: &str) -> Kind {
-    let folder = Path::new(name);
+/// The kind of what is in a folder, if it is one: a run's by its task, another folder's by whether it holds an encoder of texts, else photographs.
+pub fn of(folder: &Path) -> Kind {
     let is_text = match run_folder::holds_run(folder) {
         true => run_folder::task(folder).is_ok_and(|task| task == Texts::TASK),
         false => {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use tk_transfer::atomic::write_bytes_atomic;
-use transferkit::classify::{Classify, Modality, ModeName, Settings, Summary};
+use transferkit::classify::{Modality, ModeName, Settings, Summary};
 
 use super::arguments::Train;
 use super::run_folder::{self, Existing};
@@ -64,10 +64,10 @@ pub fn run<M: Modality>(arguments: &Train, settings: &Settings, models: &[String
         return jobs.into_iter().try_for_each(|(settings, _)| train::dry_run::<M>(arguments, settings));
     }
     // Everything that would be refused is refused before the first model runs.
-    let data = Classify::<M>::from_settings(settings.clone()).open_data()?;
+    let data = train::job::<M>(settings.clone()).open_data()?;
     for (settings, run) in &jobs {
         run_folder::check(run, existing(arguments))?;
-        Classify::<M>::from_settings(settings.clone()).outlook(&data)?;
+        train::job::<M>(settings.clone()).outlook(&data)?;
     }
     let mut lines = Vec::new();
     for (settings, run) in jobs {
@@ -77,7 +77,7 @@ pub fn run<M: Modality>(arguments: &Train, settings: &Settings, models: &[String
                 if existing(arguments) == Existing::Replace {
                     run_folder::remove(&run)?;
                 }
-                let job = Classify::<M>::from_settings(settings).began(Instant::now());
+                let job = train::job::<M>(settings).began(Instant::now());
                 train::fit_and_save(job, &data, &run, &arguments.work)?.summary().clone()
             }
         };

@@ -13,6 +13,7 @@ mod kind;
 mod run_folder;
 mod show;
 mod texts;
+mod weights;
 
 mod image_classify;
 mod leaderboard;

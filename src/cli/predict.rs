@@ -14,6 +14,7 @@ use tk_image::architectures::find;
 use super::arguments::Predict;
 use super::kind::{self, Kind};
 use super::texts::{self, Named};
+use super::weights::{self, Located};
 use super::{Failure, console, environment, inputs, run_folder};
 
 /// Runs the command.
@@ -32,12 +33,13 @@ pub fn run(mut arguments: Predict) -> Result<(), Failure> {
         arguments.top = Some(PUBLISHED_TOP);
     }
     let machine = environment::machine(arguments.threads)?;
-    match kind::of(&arguments.model) {
+    let model = weights::locate(&arguments.model, &arguments.network)?;
+    match kind::of(&model.folder) {
         Kind::Photographs if !arguments.text.is_empty() => {
             Err(Failure::usage(format!("`{}` takes photographs, and no --text", arguments.model)))
         }
-        Kind::Photographs => photographs(&arguments, &machine),
-        Kind::Texts => sentences(&arguments, &machine),
+        Kind::Photographs => photographs(&arguments, &model, &machine),
+        Kind::Texts => sentences(&arguments, &model.folder, &machine),
     }
 }
 
@@ -53,9 +55,9 @@ fn with_weights(model: &str, file: &Path) -> Result<String, Failure> {
     }
 }
 
-fn photographs(arguments: &Predict, machine: &Machine) -> Result<(), Failure> {
+fn photographs(arguments: &Predict, model: &Located, machine: &Machine) -> Result<(), Failure> {
     let precision = environment::precision(&arguments.precision, machine)?;
-    let classifier = inputs::classifier(&arguments.model, machine)?.in_precision(precision)?;
+    let classifier = inputs::classifier(model, machine)?.in_precision(precision)?;
     let files = inputs::files(&arguments.inputs)?;
     let mut sink = Sink::open(arguments, classifier.classes())?;
     let mut failed = 0;
@@ -83,8 +85,7 @@ fn photographs(arguments: &Predict, machine: &Machine) -> Result<(), Failure> {
 /// Texts that are predicted at once.
 const AT_ONCE: usize = 1024;
 
-fn sentences(arguments: &Predict, machine: &Machine) -> Result<(), Failure> {
-    let folder = Path::new(&arguments.model);
+fn sentences(arguments: &Predict, folder: &Path, machine: &Machine) -> Result<(), Failure> {
     let settings = match run_folder::holds_run(folder) {
         true => Some(run_folder::settings(folder)?),
         false => None,

@@ -7,7 +7,7 @@ use transferkit::image::Photographs;
 use transferkit::text::Texts;
 
 use super::arguments::Resume;
-use super::{Failure, console, run_folder, train};
+use super::{Failure, console, environment, run_folder, train};
 
 /// Runs the command.
 pub fn run(arguments: Resume) -> Result<(), Failure> {
@@ -24,7 +24,7 @@ pub fn run(arguments: Resume) -> Result<(), Failure> {
 fn resume<M: Modality>(arguments: Resume) -> Result<(), Failure> {
     let began = Instant::now();
     let folder = arguments.run;
-    let job = Classify::<M>::resume(&folder)?;
+    let job = Classify::<M>::resume(&folder)?.hub(environment::hub());
     if run_folder::is_complete(&folder) {
         console::note(&format!("`{}` is complete: there is nothing to go on with", folder.display()));
         return console::line(&folder.display().to_string());

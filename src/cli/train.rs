@@ -9,14 +9,15 @@ use tk_transfer::prefix::PrefixStore;
 use toml::{Table, Value};
 use transferkit::classify::{Classify, Modality, Outlook, Run, Settings};
 
-use super::arguments::{Train, Work};
+use super::arguments::{Network, Train, Work};
 use super::run_folder::{self, Existing};
 use super::show::{self, Show, quoted};
-use super::{Failure, console, environment, leaderboard};
+use super::{Failure, console, environment, leaderboard, weights};
 
 /// Runs a command on the data that settings name.
 pub fn run<M: Modality>(arguments: &Train, settings: Settings) -> Result<(), Failure> {
     let began = Instant::now();
+    ready(arguments, &settings)?;
     if let Some(models) = leaderboard::models(&settings) {
         return leaderboard::run::<M>(arguments, &settings, &models);
     }
@@ -24,9 +25,20 @@ pub fn run<M: Modality>(arguments: &Train, settings: Settings) -> Result<(), Fai
         return dry_run::<M>(arguments, settings);
     }
     let Some(folder) = place::<M>(arguments, &settings, Check::Whole)? else { return Ok(()) };
-    let job = Classify::<M>::from_settings(settings).began(began);
+    let job = job::<M>(settings).began(began);
     let data = job.open_data()?;
     train(job, &data, &folder, &arguments.work)
+}
+
+/// A job that finds published weights.
+pub fn job<'a, M: Modality>(settings: Settings) -> Classify<'a, M> {
+    Classify::from_settings(settings).hub(environment::hub())
+}
+
+/// Fetches the hub's repositories that settings name, where they are not here. A dry run writes nothing, so it fetches nothing.
+pub fn ready(arguments: &Train, settings: &Settings) -> Result<(), Failure> {
+    let network = Network { offline: arguments.network.offline || arguments.dry_run };
+    weights::ready(settings.model.as_deref().unwrap_or_default(), &network).map(|_| ())
 }
 
 /// What is checked before an old run is replaced.
@@ -57,7 +69,7 @@ pub fn place<M: Modality>(
     }
     if existing == Existing::Replace && run_folder::holds_run(&folder) {
         if check == Check::Whole {
-            let job = Classify::<M>::from_settings(settings.clone());
+            let job = job::<M>(settings.clone());
             job.outlook(&job.open_data()?)?;
         }
         run_folder::remove(&folder)?;
@@ -131,7 +143,7 @@ fn interrupted(failure: Failure, folder: &Path) -> Failure {
 /// Tells what would be done.
 pub fn dry_run<M: Modality>(arguments: &Train, settings: Settings) -> Result<(), Failure> {
     let machine = environment::machine(arguments.work.threads)?;
-    let job = Classify::<M>::from_settings(settings).machine(machine).cache(PrefixStore::none());
+    let job = job::<M>(settings).machine(machine).cache(PrefixStore::none());
     let outlook = job.outlook(&job.open_data()?)?;
     if arguments.work.json {
         return console::json(&outlook);

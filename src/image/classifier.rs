@@ -11,6 +11,7 @@ use tk_transfer::classification::HeadForm;
 
 use super::resolve_model;
 use crate::classify::{Error, Guess};
+use crate::hub::Hub;
 
 /// A classifier. `Send + Sync`; predicts through `&self`.
 pub struct Classifier {
@@ -34,12 +35,12 @@ impl Classifier {
         Ok(Self { inner: inner::Classifier::load(folder.as_ref(), machine)? })
     }
 
-    /// A run's folder or a model by name, with the classes that its weights came with.
+    /// A run's folder or a model by name, with the classes that its weights came with. Published weights are looked for in the hub's cache.
     ///
     /// # Errors
     /// When there is no such model, or it cannot be read.
-    pub fn open(name: &str, machine: &Machine) -> Result<Self, Error> {
-        let origin = resolve_model(name)?;
+    pub fn open(name: &str, hub: &Hub, machine: &Machine) -> Result<Self, Error> {
+        let origin = resolve_model(name, hub)?;
         if let Origin::Folder(folder) = &origin {
             return Self::load_on(folder, machine);
         }

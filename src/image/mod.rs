@@ -12,7 +12,7 @@ pub use classifier::Classifier;
 pub use modality::Photographs;
 #[cfg(test)]
 pub(crate) use modality::defaults;
-pub use model_name::resolve as resolve_model;
+pub use model_name::{repository as repository_of_model, resolve as resolve_model};
 
 pub use crate::classify::{
     ClassLine, Error, Event, Guess, Head, HeadInit, Kind, Metric, Mode, ModeName, Outlook, PrecisionChoice,

@@ -17,10 +17,12 @@ use tk_transfer::data::table::is_table;
 use tk_transfer::fit::Schedule;
 use tk_transfer::low_rank::LowRank;
 
-use super::{Classifier, resolve_model};
+use super::Classifier;
+use super::model_name::{pinned, repository, resolve};
 use crate::classify::{
     Defaults, Error, Head, HeadInit, Loading, Look, Modality, ModeName, Network, Part, Settings,
 };
+use crate::hub::{Hub, Repository};
 use crate::report::{Note, Pictured};
 
 /// Classification of photographs.
@@ -63,10 +65,17 @@ impl Modality for Photographs {
         Ok(Dataset::open_with(path, &settings.columns()?)?)
     }
 
-    fn open_model(settings: &mut Settings, mode: ModeName, _: Head, classes: usize) -> Result<Model, Error> {
+    fn open_model(
+        settings: &mut Settings,
+        hub: &Hub,
+        mode: ModeName,
+        _: Head,
+        classes: usize,
+    ) -> Result<Model, Error> {
         let name = settings.model.get_or_insert_with(|| EMBEDDED.to_owned()).clone();
         let seed = settings.seed.unwrap_or(0);
-        let mut model = Model::open(&resolve_model(&name)?, ModelHead::New { classes, seed })?;
+        let mut model = Model::open(&resolve(&name, hub)?, ModelHead::New { classes, seed })?;
+        settings.model = Some(pinned(&name, hub)?);
         if let Some(size) = settings.size {
             model = model
                 .resized([size, size])
@@ -80,6 +89,10 @@ impl Modality for Photographs {
             }
             _ => Ok(model),
         }
+    }
+
+    fn repository(model: &str) -> Option<Repository> {
+        repository(model).ok().flatten()
     }
 
     fn store(again: bool) -> PictureStore {

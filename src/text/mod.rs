@@ -7,12 +7,14 @@ mod classifier;
 mod error;
 mod modality;
 mod model;
+mod model_name;
 
 pub use classifier::{Classifier, Embedder};
 pub use modality::Texts;
 pub use model::Encoder;
 #[cfg(test)]
 pub(crate) use model::defaults;
+pub use model_name::resolve as resolve_model;
 
 pub use crate::classify::{
     Error, Event, Guess, Head, HeadInit, Metric, Mode, ModeName, PrecisionChoice, Scored, Settings, Summary,

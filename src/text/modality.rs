@@ -9,6 +9,7 @@ use tk_transfer::classification::HeadForm;
 
 use super::{Classifier, Encoder};
 use crate::classify::{Error, Head, Loading, Look, Modality, ModeName, Part, Settings};
+use crate::hub::{Hub, Repository};
 use crate::report::{Note, Pictured};
 
 /// Classification of texts.
@@ -34,11 +35,16 @@ impl Modality for Texts {
 
     fn open_model(
         settings: &mut Settings,
+        hub: &Hub,
         mode: ModeName,
         head: Head,
         classes: usize,
     ) -> Result<Encoder, Error> {
-        Encoder::open(settings, mode, head, classes)
+        Encoder::open(settings, hub, mode, head, classes)
+    }
+
+    fn repository(model: &str) -> Option<Repository> {
+        Repository::of_model(model)?.ok()
     }
 
     fn store(_: bool) -> OnceLock<Vec<Tokens>> {

@@ -1,6 +1,5 @@
 //! A published encoder with its tokenizer, as adapting sees it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tk_engine::{Graph, Parameters, Tensor};
@@ -12,7 +11,9 @@ use tk_transfer::checkpoint::LoadReport;
 use tk_transfer::fit::Schedule;
 use tk_transfer::low_rank::{Adapter, LowRank};
 
+use super::model_name::resolve;
 use crate::classify::{Defaults, Error, Head, HeadInit, ModeName, Network, Settings};
+use crate::hub::{self, Hub, Repository};
 
 /// Tokens of the blank texts that speed is measured with.
 const USUAL_TOKENS: usize = 32;
@@ -30,6 +31,7 @@ impl Encoder {
     /// Opens the model that settings name with a new head, and completes the settings that are about it.
     pub(super) fn open(
         settings: &mut Settings,
+        hub: &Hub,
         mode: ModeName,
         head: Head,
         classes: usize,
@@ -37,17 +39,14 @@ impl Encoder {
         let Some(name) = settings.model.clone() else {
             return Err(Error::usage_with(
                 "no model: texts have no embedded default yet",
-                "name a folder with config.json, weights and tokenizer: -m FOLDER",
+                "name a published one, such as -m hf:sentence-transformers/all-MiniLM-L6-v2, or a folder with config.json, weights \
+                 and tokenizer",
             ));
         };
-        let path = Path::new(&name);
-        if !path.is_dir() {
-            return Err(Error::usage_with(
-                format!("no model at `{name}`: no such folder"),
-                "a model for texts is a folder as transformers or sentence-transformers writes it",
-            ));
+        let folder = Folder::open(&resolve(&name, hub)?)?;
+        if let Some(repository) = Repository::of_model(&name) {
+            settings.model = Some(format!("{}{}", hub::PREFIX, hub::pinned(hub, repository?)?));
         }
-        let folder = Folder::open(path)?;
         // What a probe reads is a sentence's embedding; what trains whole is the classifier that transformers publishes.
         let is_pooled = mode == ModeName::Features || head == Head::Mlp;
         let head = match (is_pooled, settings.pooling.as_deref()) {

@@ -3,10 +3,15 @@
 
 mod support;
 
+#[expect(dead_code, reason = "the server misbehaves in more ways where fetching itself is tested")]
+#[path = "../../transfer/tests/hub/server.rs"]
+mod server;
+
 mod bad_input;
 mod bad_models;
 mod bad_places;
 mod demo;
+mod hub;
 mod leaderboard;
 mod modes;
 mod photographs;

@@ -21,6 +21,24 @@ pub struct Ended {
 pub const SMALL_TRAINING: [&str; 10] =
     ["--mode", "full", "--epochs", "2", "--size", "48", "--limit", "40", "--batch", "16"];
 
+/// What the user's surroundings say of the hub and the way to it.
+const USERS_HUB: [&str; 14] = [
+    "HF_HUB_CACHE",
+    "HUGGINGFACE_HUB_CACHE",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HF_TOKEN_PATH",
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+    "ALL_PROXY",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "SSL_CERT_FILE",
+];
+
 impl Place {
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
@@ -35,6 +53,12 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tk"));
         command.args(arguments).current_dir(self.folder.path());
         command.env("TRANSFERKIT_CACHE", self.path("cache")).env_remove("TRANSFERKIT_ISA");
+        // Published weights of the test's own, from nowhere unless a test says so: nobody listens on the discard port.
+        for name in USERS_HUB {
+            command.env_remove(name);
+        }
+        command.env("HF_HOME", self.path("hf")).env("XDG_CACHE_HOME", self.path("xdg"));
+        command.env("HF_ENDPOINT", "http://127.0.0.1:9");
         command
     }
 

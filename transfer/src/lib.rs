@@ -11,6 +11,7 @@ pub mod classification;
 pub mod data;
 pub mod fit;
 pub mod freeze;
+pub mod hub;
 pub mod low_rank;
 pub mod metrics;
 pub mod prefix;

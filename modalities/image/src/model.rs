@@ -8,6 +8,7 @@ use tk_transfer::checkpoint::{
     Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into, tensor_of,
 };
 use tk_transfer::classification::with_hidden_layer;
+use tk_transfer::hub::folder_name;
 use tk_transfer::low_rank::{Adapter, LowRank};
 
 use crate::architectures::{
@@ -33,7 +34,7 @@ pub enum Origin {
     Folder(PathBuf),
     /// A checkpoint file of the named architecture.
     File {
-        /// timm's name.
+        /// timm's name; a tag says which published weights' preprocessing is meant.
         architecture: String,
         /// The checkpoint.
         path: PathBuf,
@@ -156,10 +157,7 @@ impl Model {
             }
             Origin::Folder(folder) => {
                 let (config, weights) = folder_files(folder)?;
-                let name = folder
-                    .file_name()
-                    .map_or_else(|| folder.display().to_string(), |name| name.to_string_lossy().into_owned());
-                Self::from_parts(name, &config, &Checkpoint::open(&weights)?, head)
+                Self::from_parts(folder_name(folder), &config, &Checkpoint::open(&weights)?, head)
             }
             Origin::File { architecture, path } => {
                 if !path.is_file() {
@@ -170,12 +168,12 @@ impl Model {
                 let head_weight = format!("{}.weight", found.head);
                 let classes =
                     tensor_of(&checkpoint, found.renames, &head_weight)?.map_or(0, |info| info.shape[0]);
+                let preprocess = catalog::find(architecture).map(catalog::Entry::preprocess);
                 let published = Published {
                     name: architecture.clone(),
                     architecture: found,
                     settings: Settings::classes(classes),
-                    preprocess: catalog::find(architecture)
-                        .map_or_else(|| found.preprocess(), catalog::Entry::preprocess),
+                    preprocess: preprocess.unwrap_or_else(|| found.preprocess()),
                     labels: None,
                 };
                 Self::load(published, &checkpoint, head)
@@ -390,4 +388,39 @@ fn folder_files(folder: &Path) -> Result<(Config, PathBuf), ModelError> {
             missing("it has no model.safetensors, whole or sharded, and no pytorch_model.bin")
         })?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use tk_transfer::checkpoint::{Precision, SaveTensor, save};
+
+    #[test]
+    fn a_tag_says_how_pixels_become_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let model = Model::open(&Origin::Random("resnet18".into()), Head::Published).unwrap();
+        let tensors: Vec<SaveTensor> = model
+            .parameters
+            .iter()
+            .map(|(name, tensor)| SaveTensor {
+                name,
+                shape: tensor.shape(),
+                values: tensor.as_f32().unwrap(),
+            })
+            .collect();
+        save(&path, &tensors, Precision::F32, &Default::default()).unwrap();
+        let mut found = Vec::new();
+        for name in ["resnet18.a1_in1k", "resnet18.tv_in1k", "resnet18.unknown", "resnet18"] {
+            let origin = Origin::File { architecture: name.into(), path: path.clone() };
+            found.push(Model::open(&origin, Head::Published).unwrap().preprocess);
+        }
+        assert_eq!(
+            Some(&found[1]),
+            catalog::find("resnet18.tv_in1k").map(catalog::Entry::preprocess).as_ref()
+        );
+        assert_ne!(found[0], found[1]);
+        assert!(found[2] == found[0] && found[3] == found[0]);
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use tk_transfer::hub::folder_name;
 
 use super::ModelError;
 use super::sentence::{MODULES_FILE, Modules, read_json};
@@ -44,10 +45,9 @@ impl Folder {
         Ok(Self { path: path.to_owned(), config, architecture, settings, modules })
     }
 
-    /// The folder's name.
+    /// What it is called: the folder's name, or that of the repository of which it is a snapshot.
     pub fn name(&self) -> String {
-        let name = self.path.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_owned()));
-        name.map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into_owned())
+        folder_name(&self.path)
     }
 
     /// The folder itself.
