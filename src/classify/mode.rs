@@ -180,6 +180,12 @@ impl Mode {
         self
     }
 
+    /// Training pictures are blended with others of their batch, by shares from a Beta distribution of this (arXiv 1710.09412).
+    pub fn mixup(mut self, alpha: f64) -> Self {
+        self.settings.mixup = Some(alpha);
+        self
+    }
+
     /// What batch-norm does in stages that train.
     pub fn batch_norm(mut self, batch_norm: BatchNorm) -> Self {
         self.settings.batch_norm = Some(batch_norm);

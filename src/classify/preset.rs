@@ -10,7 +10,7 @@ use super::modality::{Defaults, Modality};
 use super::{Error, Head, HeadInit, Metric, ModeName, Settings};
 
 /// Settings that only training by gradient descent looks at.
-const TRAINING: [&str; 20] = [
+const TRAINING: [&str; 21] = [
     "head-init",
     "unfreeze",
     "freeze",
@@ -30,6 +30,7 @@ const TRAINING: [&str; 20] = [
     "batch",
     "accumulate",
     "augment",
+    "mixup",
     "views",
 ];
 
@@ -239,6 +240,7 @@ fn training<M: Modality>(
         ("warmup", warmup, (0.0..1.0).contains(&warmup)),
         ("layer-decay", layer_decay, layer_decay > 0.0 && layer_decay <= 1.0),
         ("label-smoothing", label_smoothing, (0.0..1.0).contains(&label_smoothing)),
+        ("mixup", settings.mixup.unwrap_or(1.0), settings.mixup.unwrap_or(1.0) > 0.0),
         ("clip", settings.clip.unwrap_or(1.0), settings.clip.unwrap_or(1.0) > 0.0),
         (
             "moving-average",
@@ -263,6 +265,7 @@ fn training<M: Modality>(
         layer_decay,
         clip: settings.clip,
         moving_average: settings.moving_average,
+        mixup: settings.mixup,
         monitor: settings.monitor.map(|metric| metric.monitor(settings.patience)),
         views: (views > 0).then_some(views),
         seed: settings.seed.unwrap_or(0),
@@ -399,6 +402,7 @@ mod tests {
             ("mode = \"full\"\npatience = 0", "`patience` is 0"),
             ("patience = 3", "`patience` has no effect in features mode"),
             ("mode = \"full\"\nlr = -1.0", "`lr` is -1"),
+            ("mode = \"full\"\nmixup = 0.0", "`mixup` is 0"),
             ("unfreeze = \"last:x\"", "is not a selection"),
             ("mode = \"lora\"\nhead = \"mlp\"", "lora mode trains a linear head"),
             ("mode = \"lora\"\nbatch-norm = \"train\"", "leaves running statistics"),

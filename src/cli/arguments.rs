@@ -54,8 +54,11 @@ pub struct ImageClassify {
     #[arg(long, value_parser = ["frozen", "train"])]
     pub batch_norm: Option<String>,
     /// How strongly training pictures are varied
-    #[arg(long, value_parser = ["none", "light", "standard", "strong"])]
+    #[arg(long, value_parser = ["none", "light", "standard", "strong", "trivial"])]
     pub augment: Option<String>,
+    /// Blend training pictures with others of their batch: mixup, shares from Beta(ALPHA, ALPHA)
+    #[arg(long, value_name = "ALPHA")]
+    pub mixup: Option<f64>,
     /// Side of the model's input in pixels
     #[arg(long, value_name = "PX")]
     pub size: Option<i64>,

@@ -114,3 +114,20 @@ fn patience_keeps_the_best_epoch_and_an_average_can_be_the_result() {
     assert_eq!(refused.code, 2, "{}", refused.err);
     assert!(refused.err.contains("compare epochs on validation samples"), "{}", refused.err);
 }
+
+#[test]
+fn trivial_augment_and_mixup_train_and_equal_runs_are_equal() {
+    let place = Place::new();
+    place.draw_few("d", 20);
+    let arguments = ["--mode", "partial", "--epochs", "2", "--augment", "trivial", "--mixup", "0.4"];
+    train(&place, "A", &arguments);
+    train(&place, "B", &[&arguments[..], &["--threads", "1"]].concat());
+    let weights = |run: &str| std::fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert_eq!(weights("A"), weights("B"));
+    for (out, without) in
+        [("C", ["--augment", "light", "--mixup", "0.4"]), ("D", ["--augment", "trivial", "--mixup", "4"])]
+    {
+        train(&place, out, &[&arguments[..4], &without].concat());
+        assert_ne!(weights("A"), weights(out), "{without:?}");
+    }
+}

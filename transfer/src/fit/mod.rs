@@ -6,6 +6,7 @@
 mod average;
 mod best;
 mod groups;
+mod mixup;
 mod recipe;
 mod schedule;
 mod source;
@@ -15,6 +16,7 @@ mod trainer;
 pub use average::MovingAverage;
 pub use best::{Best, Goal, Monitor};
 pub use groups::Groups;
+pub use mixup::Mix;
 pub use recipe::{OptimizerChoice, Phase, Recipe};
 pub use schedule::Schedule;
 pub use source::{Source, SourceError, View};
