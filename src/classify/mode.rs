@@ -68,6 +68,8 @@ pub enum HeadInit {
     Probe,
     /// From random numbers.
     Random,
+    /// From the head of the run that is gone on from: rows of classes that both know are kept, others are random.
+    Kept,
 }
 
 /// A score on validation samples by which epochs are compared.

@@ -153,9 +153,16 @@ fn training<M: Modality>(
 ) -> Result<Method, Error> {
     let is_last_only = mode == ModeName::Features;
     let head_init = *settings.head_init.get_or_insert(match head {
+        _ if defaults.head_init == HeadInit::Kept => HeadInit::Kept,
         Head::Linear if !is_last_only => defaults.head_init,
         _ => HeadInit::Random,
     });
+    if head_init == HeadInit::Kept && defaults.head_init != HeadInit::Kept {
+        return Err(Error::usage_with(
+            "there is no head to keep: the model is no run that shares a class with the data and has a head of this form",
+            "name a run with -m RUN, or leave --head-init out",
+        ));
+    }
     if head == Head::Mlp && head_init == HeadInit::Probe {
         return Err(Error::usage(
             "an mlp head cannot start from a probe, which is linear; say --head-init random",
@@ -396,6 +403,7 @@ mod tests {
             ("mode = \"full\"\nunfreeze = \"last:1\"", "--unfreeze has no effect"),
             ("freeze = \"stem\"\nunfreeze = \"last:1\"", "exclude each other"),
             ("mode = \"full\"\nwarmup = 0.1", "`warmup` has no effect"),
+            ("mode = \"full\"\nhead-init = \"kept\"", "there is no head to keep"),
             ("hidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nhidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nepochs = 0", "`epochs` is 0"),

@@ -105,8 +105,8 @@ pub struct Train {
     /// The head; logreg in features mode, else linear
     #[arg(long, value_parser = ["logreg", "mlp", "linear"])]
     pub head: Option<String>,
-    /// How a trained head starts
-    #[arg(long, value_parser = ["probe", "random"])]
+    /// How a trained head starts; kept: with the rows of a run's head, given as -m RUN, that are of the same classes
+    #[arg(long, value_parser = ["probe", "random", "kept"])]
     pub head_init: Option<String>,
     /// What trains besides the head: a stage, last:2, or re:PATTERN (implies partial; default last:1; in gradual mode what trains in the end, by
     /// default everything)

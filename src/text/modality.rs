@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tk_engine::cpu::{Machine, Pool};
 use tk_text::data::{Dataset, Sentences, Tokens};
 use tk_transfer::classification::HeadForm;
+use tk_transfer::earlier_head::EarlierHead;
 
 use super::{Classifier, Encoder};
 use crate::classify::{Error, Head, Loading, Look, Modality, ModeName, Part, Settings};
@@ -39,6 +40,12 @@ impl Modality for Texts {
         classes: usize,
     ) -> Result<Encoder, Error> {
         Encoder::open(settings, mode, head, classes)
+    }
+
+    fn earlier_head(settings: &Settings, model: &Encoder) -> Result<Option<EarlierHead>, Error> {
+        let folder = settings.model.as_deref().map(Path::new);
+        let head = |folder| tk_text::classifier::Classifier::earlier_head(folder, &model.inner);
+        Ok(folder.map(head).transpose()?.flatten())
     }
 
     fn store(_: bool) -> OnceLock<Vec<Tokens>> {
