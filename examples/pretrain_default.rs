@@ -100,6 +100,7 @@ fn main() -> Result<()> {
         clip: None,
         moving_average: Some(0.998),
         monitor: None,
+        mixup: None,
         views: None,
         seed: SEED,
     };

@@ -11,6 +11,7 @@ use tk_image::data::Level;
 use tk_transfer::adapt::{self, Outcome, Progress, Samples, Steering, Validation, adapt_by_probe, finetune};
 use tk_transfer::classification::{HeadForm, with_hidden_layer};
 use tk_transfer::data::{Digest, Labelled, Limit, Quarantine};
+use tk_transfer::earlier_head::EarlierHead;
 use tk_transfer::freeze::FreezePlan;
 use tk_transfer::prefix::PrecisionChoice;
 use tk_transfer::probe::{LinearLoss, Probe, ProbeKind};
@@ -25,7 +26,7 @@ use super::preset::{Method, Preset, mode_and_head};
 use super::run::{Gathered, Run};
 use super::settings::Provenance;
 use super::shelf::{Shelf, set_aside};
-use super::{Error, Event, Head, HeadInit, Settings, record};
+use super::{Error, Event, Head, HeadInit, ModeName, Settings, record};
 
 /// Everything that is decided before work begins.
 pub(crate) struct Prepared<M: Modality> {
@@ -64,12 +65,23 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     let seed = settings.seed.unwrap_or(0);
     let mut model = M::open_model(&mut settings, &job.hub, mode, head, classes)?;
     settings.model = settings.model.as_deref().map(absolute_model);
-    let preset = Preset::resolve::<M>(&mut settings, model.graph(), model.defaults(mode))?;
-    if head == Head::Mlp && matches!(preset.method, Method::Train { .. }) {
-        model = with_hidden_head(model, settings.hidden.unwrap_or(1), classes)?;
+    let mut defaults = model.defaults(mode);
+    let earlier = earlier_head::<M>(&mut settings, &model, data.classes())?;
+    if earlier.is_some() {
+        defaults.head_init = HeadInit::Kept;
+    }
+    let preset = Preset::resolve::<M>(&mut settings, model.graph(), defaults)?;
+    if let Method::Train { head_init, .. } = preset.method {
+        if head == Head::Mlp {
+            model = with_hidden_head(model, settings.hidden.unwrap_or(1), classes)?;
+        }
         let (graph, mut parameters) = (model.graph().clone(), model.parameters().clone());
         parameters.initialise(&graph, seed);
-        model = model.with(graph, parameters);
+        let kept = match earlier.filter(|_| head_init == HeadInit::Kept) {
+            Some(earlier) => earlier.keep(&mut parameters, model.head(), data.classes())?,
+            None => Vec::new(),
+        };
+        model = model.with(graph, parameters).with_kept(kept);
     }
     let (freeze, batch_norm) = preset.freeze();
     let plan = freeze.resolve(model.graph(), model.name(), batch_norm)?;
@@ -107,6 +119,32 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     settings.provenance = Some(found);
     let machine = job.machine.clone().unwrap_or_else(|| Machine::new(0));
     Ok(Prepared { machine, model, preset, plan, division, settings, max_bad })
+}
+
+/// The head of the run that settings name as the model, where one that is trained can keep something of it. The width of a hidden layer
+/// is taken over.
+fn earlier_head<M: Modality>(
+    settings: &mut Settings,
+    model: &M::Model,
+    classes: &[String],
+) -> Result<Option<EarlierHead>, Error> {
+    let (mode, head) = mode_and_head(settings)?;
+    if mode == ModeName::Features && head != Head::Linear {
+        return Ok(None);
+    }
+    let Some(earlier) = M::earlier_head(settings, model)? else { return Ok(None) };
+    let fits = match (earlier.form, head) {
+        (HeadForm::Linear, Head::Linear) => true,
+        (HeadForm::Mlp { hidden }, Head::Mlp) => settings.hidden.is_none_or(|wanted| wanted == hidden),
+        _ => false,
+    };
+    if !fits || earlier.shared(classes).is_empty() {
+        return Ok(None);
+    }
+    if let HeadForm::Mlp { hidden } = earlier.form {
+        settings.hidden = Some(hidden);
+    }
+    Ok(Some(earlier))
 }
 
 /// Does a job.
@@ -272,7 +310,7 @@ fn adapt<M: Modality>(
         Method::Train { recipe, head_init, label_smoothing, .. } => {
             let start = match head_init {
                 HeadInit::Probe => adapt::HeadInit::Probe,
-                HeadInit::Random => adapt::HeadInit::Given,
+                HeadInit::Random | HeadInit::Kept => adapt::HeadInit::Given,
             };
             finetune(&work, recipe, start, *label_smoothing, identity(prepared)?, &steering)
         }

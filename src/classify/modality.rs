@@ -8,6 +8,7 @@ use tk_image::data::Level;
 use tk_transfer::checkpoint::LoadReport;
 use tk_transfer::classification::HeadForm;
 use tk_transfer::data::Labelled;
+use tk_transfer::earlier_head::EarlierHead;
 use tk_transfer::fit::{Schedule, Source};
 use tk_transfer::low_rank::LowRank;
 
@@ -57,6 +58,12 @@ pub trait Modality: Sized {
 
     /// The repository that a model's name means, with its revision; `None` where it comes from elsewhere.
     fn repository(model: &str) -> Option<Repository>;
+
+    /// The head of the run that settings name as the model, if they name one whose head is of the model's kind.
+    ///
+    /// # Errors
+    /// When the run's folder is damaged.
+    fn earlier_head(settings: &Settings, model: &Self::Model) -> Result<Option<EarlierHead>, Error>;
 
     /// An empty store, for samples that are loaded again and again or once.
     fn store(again: bool) -> Self::Store;
@@ -162,6 +169,9 @@ pub trait Network: Clone + Sync {
 
     /// What was loaded; `None` for random weights.
     fn report(&self) -> Option<&LoadReport>;
+
+    /// The same network, whose report says of which classes an earlier run's rows were kept.
+    fn with_kept(self, classes: Vec<String>) -> Self;
 
     /// A digest of where the weights came from.
     fn digest(&self) -> &str;

@@ -71,6 +71,8 @@ pub enum HeadInit {
     Probe,
     /// From random numbers.
     Random,
+    /// From the head of the run that is gone on from: rows of classes that both know are kept, others are random.
+    Kept,
 }
 
 /// A score on validation samples by which epochs are compared.
@@ -180,6 +182,12 @@ impl Mode {
     /// How strongly training pictures are varied.
     pub fn augment(mut self, level: Level) -> Self {
         self.settings.augment = Some(level);
+        self
+    }
+
+    /// Training pictures are blended with others of their batch, by shares from a Beta distribution of this (arXiv 1710.09412).
+    pub fn mixup(mut self, alpha: f64) -> Self {
+        self.settings.mixup = Some(alpha);
         self
     }
 

@@ -39,6 +39,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "max-bad",
             "size",
             "augment",
+            "mixup",
             "views",
             "max-tokens",
         ],

@@ -10,7 +10,7 @@ use super::modality::{Defaults, Modality};
 use super::{Error, Head, HeadInit, Metric, ModeName, Settings};
 
 /// Settings that only training by gradient descent looks at.
-const TRAINING: [&str; 20] = [
+const TRAINING: [&str; 21] = [
     "head-init",
     "unfreeze",
     "freeze",
@@ -30,6 +30,7 @@ const TRAINING: [&str; 20] = [
     "batch",
     "accumulate",
     "augment",
+    "mixup",
     "views",
 ];
 
@@ -160,9 +161,16 @@ fn training<M: Modality>(
 ) -> Result<Method, Error> {
     let is_last_only = mode == ModeName::Features;
     let head_init = *settings.head_init.get_or_insert(match head {
+        _ if defaults.head_init == HeadInit::Kept => HeadInit::Kept,
         Head::Linear if !is_last_only => defaults.head_init,
         _ => HeadInit::Random,
     });
+    if head_init == HeadInit::Kept && defaults.head_init != HeadInit::Kept {
+        return Err(Error::usage_with(
+            "there is no head to keep: the model is no run that shares a class with the data and has a head of this form",
+            "name a run with -m RUN, or leave --head-init out",
+        ));
+    }
     if head == Head::Mlp && head_init == HeadInit::Probe {
         return Err(Error::usage(
             "an mlp head cannot start from a probe, which is linear; say --head-init random",
@@ -247,6 +255,7 @@ fn training<M: Modality>(
         ("warmup", warmup, (0.0..1.0).contains(&warmup)),
         ("layer-decay", layer_decay, layer_decay > 0.0 && layer_decay <= 1.0),
         ("label-smoothing", label_smoothing, (0.0..1.0).contains(&label_smoothing)),
+        ("mixup", settings.mixup.unwrap_or(1.0), settings.mixup.unwrap_or(1.0) > 0.0),
         ("clip", settings.clip.unwrap_or(1.0), settings.clip.unwrap_or(1.0) > 0.0),
         (
             "moving-average",
@@ -271,6 +280,7 @@ fn training<M: Modality>(
         layer_decay,
         clip: settings.clip,
         moving_average: settings.moving_average,
+        mixup: settings.mixup,
         monitor: settings.monitor.map(|metric| metric.monitor(settings.patience)),
         views: (views > 0).then_some(views),
         seed: settings.seed.unwrap_or(0),
@@ -408,12 +418,14 @@ mod tests {
             ("freeze = \"stem\"\nunfreeze = \"last:1\"", "exclude each other"),
             ("mode = \"full\"\nwarmup = 0.1", "`warmup` has no effect"),
             ("balance = \"sampler\"", "a logreg head is fitted on all samples at once"),
+            ("mode = \"full\"\nhead-init = \"kept\"", "there is no head to keep"),
             ("hidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nhidden = 3", "width of an mlp head"),
             ("mode = \"full\"\nepochs = 0", "`epochs` is 0"),
             ("mode = \"full\"\npatience = 0", "`patience` is 0"),
             ("patience = 3", "`patience` has no effect in features mode"),
             ("mode = \"full\"\nlr = -1.0", "`lr` is -1"),
+            ("mode = \"full\"\nmixup = 0.0", "`mixup` is 0"),
             ("unfreeze = \"last:x\"", "is not a selection"),
             ("mode = \"lora\"\nhead = \"mlp\"", "lora mode trains a linear head"),
             ("mode = \"lora\"\nbatch-norm = \"train\"", "leaves running statistics"),

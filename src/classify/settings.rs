@@ -77,6 +77,8 @@ pub struct Settings {
     pub accumulate: Option<usize>,
     /// How strongly training pictures are varied.
     pub augment: Option<Level>,
+    /// Samples are blended with others of their batch, by shares from a Beta distribution of this.
+    pub mixup: Option<f64>,
     /// How many varied views of a picture there are; 0: a new one each epoch.
     pub views: Option<u64>,
     /// Side of the model's input in pixels.

@@ -54,8 +54,11 @@ pub struct ImageClassify {
     #[arg(long, value_parser = ["frozen", "train"])]
     pub batch_norm: Option<String>,
     /// How strongly training pictures are varied
-    #[arg(long, value_parser = ["none", "light", "standard", "strong"])]
+    #[arg(long, value_parser = ["none", "light", "standard", "strong", "trivial"])]
     pub augment: Option<String>,
+    /// Blend training pictures with others of their batch: mixup, shares from Beta(ALPHA, ALPHA)
+    #[arg(long, value_name = "ALPHA")]
+    pub mixup: Option<f64>,
     /// Side of the model's input in pixels
     #[arg(long, value_name = "PX")]
     pub size: Option<i64>,
@@ -103,8 +106,8 @@ pub struct Train {
     /// The head; logreg in features mode, else linear
     #[arg(long, value_parser = ["logreg", "svm", "mlp", "linear"])]
     pub head: Option<String>,
-    /// How a trained head starts
-    #[arg(long, value_parser = ["probe", "random"])]
+    /// How a trained head starts; kept: with the rows of a run's head, given as -m RUN, that are of the same classes
+    #[arg(long, value_parser = ["probe", "random", "kept"])]
     pub head_init: Option<String>,
     /// What trains besides the head: a stage, last:2, or re:PATTERN (implies partial; default last:1; in gradual mode what trains in the end, by
     /// default everything)

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use toml::Value;
 use transferkit::image::{Photographs, Settings, draw_demo};
 
 use super::arguments::ImageClassify;
@@ -14,7 +15,8 @@ const DEMO: &str = "demo";
 /// Runs the command.
 pub fn run(arguments: ImageClassify) -> Result<(), Failure> {
     let texts = [("batch-norm", &arguments.batch_norm), ("augment", &arguments.augment)];
-    let own = said(&texts, &[("size", arguments.size)]);
+    let mut own = said(&texts, &[("size", arguments.size)]);
+    own.extend(arguments.mixup.map(|alpha| ("mixup".to_owned(), Value::Float(alpha))));
     let settings = train::settings(&arguments.train, arguments.data.as_deref(), own)?;
     if arguments.demo {
         return demo(&arguments, settings);

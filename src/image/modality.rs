@@ -14,6 +14,7 @@ use tk_image::model::{EMBEDDED, Head as ModelHead, Model};
 use tk_transfer::checkpoint::LoadReport;
 use tk_transfer::classification::HeadForm;
 use tk_transfer::data::table::is_table;
+use tk_transfer::earlier_head::EarlierHead;
 use tk_transfer::fit::Schedule;
 use tk_transfer::low_rank::LowRank;
 
@@ -93,6 +94,11 @@ impl Modality for Photographs {
 
     fn repository(model: &str) -> Option<Repository> {
         repository(model).ok().flatten()
+    }
+
+    fn earlier_head(settings: &Settings, _: &Model) -> Result<Option<EarlierHead>, Error> {
+        let folder = settings.model.as_deref().map(Path::new).filter(|path| path.is_dir());
+        Ok(folder.map(inner::Classifier::earlier_head).transpose()?.flatten())
     }
 
     fn store(again: bool) -> PictureStore {
@@ -235,6 +241,11 @@ impl Network for Model {
 
     fn report(&self) -> Option<&LoadReport> {
         self.report.as_ref()
+    }
+
+    fn with_kept(mut self, classes: Vec<String>) -> Self {
+        self.report.iter_mut().for_each(|report| report.kept.clone_from(&classes));
+        self
     }
 
     fn digest(&self) -> &str {

@@ -196,6 +196,7 @@ fn model(name: &str) -> ModelPart {
                 expected: vec![2, 1280],
                 found: vec![101, 1280],
             }],
+            kept: vec![name.to_owned()],
             unused: vec![name.to_owned()],
             counters: 52,
         }),

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tk_engine::cpu::{Machine, Pool};
 use tk_text::data::{Dataset, Sentences, Tokens};
 use tk_transfer::classification::HeadForm;
+use tk_transfer::earlier_head::EarlierHead;
 
 use super::{Classifier, Encoder};
 use crate::classify::{Error, Head, Loading, Look, Modality, ModeName, Part, Settings};
@@ -21,7 +22,7 @@ const AT_ONCE: usize = 1024;
 impl Modality for Texts {
     const TASK: &'static str = "text-classify";
     const SAMPLES: &'static str = "texts";
-    const FOREIGN: &'static [&'static str] = &["size", "augment", "views", "batch-norm"];
+    const FOREIGN: &'static [&'static str] = &["size", "augment", "mixup", "views", "batch-norm"];
     const EXAMPLE: &'static str = "--text TEXT";
 
     type Dataset = Dataset;
@@ -45,6 +46,12 @@ impl Modality for Texts {
 
     fn repository(model: &str) -> Option<Repository> {
         Repository::of_model(model)?.ok()
+    }
+
+    fn earlier_head(settings: &Settings, model: &Encoder) -> Result<Option<EarlierHead>, Error> {
+        let folder = settings.model.as_deref().map(Path::new);
+        let head = |folder| tk_text::classifier::Classifier::earlier_head(folder, &model.inner);
+        Ok(folder.map(head).transpose()?.flatten())
     }
 
     fn store(_: bool) -> OnceLock<Vec<Tokens>> {

@@ -136,6 +136,11 @@ impl Network for Encoder {
         Some(&self.inner.report)
     }
 
+    fn with_kept(mut self, classes: Vec<String>) -> Self {
+        self.inner.report.kept = classes;
+        self
+    }
+
     fn digest(&self) -> &str {
         &self.inner.digest
     }

@@ -1,4 +1,6 @@
-//! Ways of training: low-rank pairs, gradual unfreezing, the best of several epochs.
+//! Ways of training: low-rank pairs, gradual unfreezing, the best of several epochs, going on from a run.
+
+use std::path::Path;
 
 use tk_transfer::checkpoint::Checkpoint;
 
@@ -113,4 +115,109 @@ fn patience_keeps_the_best_epoch_and_an_average_can_be_the_result() {
     let refused = place.tk(&arguments);
     assert_eq!(refused.code, 2, "{}", refused.err);
     assert!(refused.err.contains("compare epochs on validation samples"), "{}", refused.err);
+}
+
+#[test]
+fn trivial_augment_and_mixup_train_and_equal_runs_are_equal() {
+    let place = Place::new();
+    place.draw_few("d", 20);
+    let arguments = ["--mode", "partial", "--epochs", "2", "--augment", "trivial", "--mixup", "0.4"];
+    train(&place, "A", &arguments);
+    train(&place, "B", &[&arguments[..], &["--threads", "1"]].concat());
+    let weights = |run: &str| std::fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert_eq!(weights("A"), weights("B"));
+    for (out, without) in
+        [("C", ["--augment", "light", "--mixup", "0.4"]), ("D", ["--augment", "trivial", "--mixup", "4"])]
+    {
+        train(&place, out, &[&arguments[..4], &without].concat());
+        assert_ne!(weights("A"), weights(out), "{without:?}");
+    }
+}
+
+/// A row of a tensor of a run.
+fn row(weights: &Path, name: &str, row: usize) -> Vec<f32> {
+    let weights = Checkpoint::open(weights).unwrap();
+    let rows = weights.info(name).unwrap().shape[0];
+    let values = weights.f32(name).unwrap();
+    values[row * values.len() / rows..(row + 1) * values.len() / rows].to_vec()
+}
+
+#[test]
+fn going_on_from_a_run_keeps_the_rows_of_shared_classes() {
+    let place = Place::new();
+    place.draw_few("few", 20);
+    place.draw("d");
+    std::fs::remove_dir_all(place.path("d/stars")).unwrap();
+    let classes = ["checks", "leaves", "rings", "stripes"];
+    // A rate at which nothing moves by a visible amount.
+    let still = ["--mode", "partial", "--epochs", "1", "--lr", "1e-12"];
+    for (head, layer) in [("linear", "fc"), ("mlp", "fc.2")] {
+        let run = format!("R-{head}");
+        let arguments = ["image-classify", "few", "--out", &run, "--head", head];
+        place.ok(&[
+            &arguments[..],
+            &QUICK,
+            &still[..4],
+            &["--set", "hidden=24"][..if head == "mlp" { 2 } else { 0 }],
+        ]
+        .concat());
+        let from = format!("./{run}");
+        let on = |out: &str, more: &[&str]| {
+            train(&place, out, &[&still[..], &["--head", head, "-m", &from], more].concat())
+        };
+        let said = on(&format!("S-{head}"), &[]);
+        assert!(said.contains("rows of 1 classes kept (rings)"), "{said}");
+        let [before, after] = ["R", "S"].map(|run| place.path(&format!("{run}-{head}/model.safetensors")));
+        let at = classes.iter().position(|class| *class == "rings").unwrap();
+        for name in ["weight", "bias"].map(|name| format!("{layer}.{name}")) {
+            let (kept, found) = (row(&before, &name, 0), row(&after, &name, at));
+            assert!(kept.iter().zip(&found).all(|(a, b)| (a - b).abs() < 1e-6), "{name}: {kept:?} {found:?}");
+        }
+        let said = on(&format!("T-{head}"), &["--head-init", "random"]);
+        assert!(!said.contains("kept"), "{said}");
+        let name = format!("{layer}.weight");
+        assert_ne!(
+            row(&before, &name, 0),
+            row(&place.path(&format!("T-{head}/model.safetensors")), &name, at)
+        );
+    }
+    // The report of loading is on the page too.
+    let page = std::fs::read_to_string(place.path("S-linear/report.html")).unwrap();
+    assert!(page.contains("rows of 1 classes kept (rings)"));
+}
+
+#[test]
+fn a_run_on_texts_is_gone_on_from_too() {
+    let place = Place::new();
+    write_encoder(&place.path("m"));
+    std::fs::write(place.path("r.csv"), reviews(80)).unwrap();
+    let first = ["text-classify", "r.csv", "-m", "m", "--mode", "full", "--epochs", "2", "--out", "R"];
+    place.ok(&first);
+    let on = [
+        "text-classify",
+        "r.csv",
+        "-m",
+        "./R",
+        "--mode",
+        "full",
+        "--epochs",
+        "1",
+        "--lr",
+        "1e-12",
+        "--out",
+        "S",
+    ];
+    let said = place.ok(&on).err;
+    assert!(said.contains("rows of 2 classes kept"), "{said}");
+    let logits = |run: &str| place.ok(&["predict", run, "--text", "a gorgeous film", "--logits"]).out;
+    let numbers = |run: &str| -> Vec<f64> {
+        let line: serde_json::Value = serde_json::from_str(&logits(run)).unwrap();
+        line["logits"].as_object().unwrap().values().map(|logit| logit.as_f64().unwrap()).collect()
+    };
+    assert!(
+        numbers("R").iter().zip(numbers("S")).all(|(a, b)| (a - b).abs() < 1e-4),
+        "{}{}",
+        logits("R"),
+        logits("S")
+    );
 }

@@ -8,6 +8,7 @@ use tk_engine::cpu::kernels::cross_entropy::{CrossEntropy, Targets};
 use tk_engine::graph::{Activation, Graph, GraphBuilder, Value};
 use tk_engine::{EngineError, Parameters, Result, Tensor};
 
+use crate::fit::Mix;
 use crate::metrics::Confusion;
 use crate::task::{LossValue, Meter, Task};
 
@@ -126,6 +127,20 @@ impl Task for Classification {
             }
         };
         Ok(LossValue { value, gradients: vec![Tensor::new(logits.shape(), gradient)?] })
+    }
+
+    fn mixed(&self, targets: &[Tensor], mix: &Mix) -> Result<Vec<Tensor>> {
+        let shares = |target: &Tensor| match class_numbers(target, self.classes)? {
+            None => mix.rows(target),
+            Some(numbers) => {
+                let mut shares = vec![0.0; numbers.len() * self.classes];
+                for (row, &class) in shares.chunks_exact_mut(self.classes).zip(&numbers) {
+                    row[class as usize] = 1.0;
+                }
+                mix.rows(&Tensor::new(&[numbers.len(), self.classes], shares)?)
+            }
+        };
+        targets.iter().map(shares).collect()
     }
 
     fn meter(&self) -> Box<dyn Meter> {
@@ -299,6 +314,21 @@ mod tests {
         assert!((a.value - b.value).abs() < 1e-6);
         for (a, b) in a.gradients[0].to_f32().iter().zip(b.gradients[0].to_f32()) {
             assert!((a - b).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn the_loss_of_mixed_targets_is_the_mix_of_losses() {
+        let logits = Tensor::new(&[2, 3], vec![0.5, -1.0, 2.0, 0.0, 0.3, -0.2]).unwrap();
+        let targets = [[2.0, 0.0], [0.0, 2.0]].map(|numbers| Tensor::new(&[2], numbers.to_vec()).unwrap());
+        let mix = Mix { share: 0.7, partners: vec![1, 0] };
+        let loss = |targets: &[Tensor]| task().loss(std::slice::from_ref(&logits), targets, 2.0).unwrap();
+        let mixed = loss(&task().mixed(&targets[..1], &mix).unwrap());
+        let [own, others] = targets.map(|target| loss(&[target]));
+        assert!((mixed.value - 0.7 * own.value - 0.3 * others.value).abs() < 1e-6);
+        let sums = own.gradients[0].to_f32().into_iter().zip(others.gradients[0].to_f32());
+        for (found, (own, other)) in mixed.gradients[0].to_f32().into_iter().zip(sums) {
+            assert!((found - 0.7 * own - 0.3 * other).abs() < 1e-6);
         }
     }
 

@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod checkpoint;
 pub mod classification;
 pub mod data;
+pub mod earlier_head;
 pub mod fit;
 pub mod freeze;
 pub mod hub;

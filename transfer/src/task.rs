@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use tk_engine::graph::{GraphBuilder, Value};
-use tk_engine::{Result, Tensor};
+use tk_engine::{EngineError, Result, Tensor};
+
+use crate::fit::Mix;
 
 /// Some samples, ready for a graph.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,17 @@ pub trait Task: Send + Sync {
     /// # Errors
     /// When outputs and targets do not fit each other.
     fn loss(&self, outputs: &[Tensor], targets: &[Tensor], total: f64) -> Result<LossValue>;
+
+    /// The targets of blended samples.
+    ///
+    /// # Errors
+    /// When the task has none.
+    fn mixed(&self, _targets: &[Tensor], _mix: &Mix) -> Result<Vec<Tensor>> {
+        Err(EngineError::Unsupported {
+            what: "mixup".into(),
+            why: "this task has no targets between two samples'".into(),
+        })
+    }
 
     /// A meter that has seen nothing.
     fn meter(&self) -> Box<dyn Meter>;

@@ -113,6 +113,7 @@ fn recipe(phases: &[Freeze], views: Option<u64>) -> Recipe {
         clip: Some(1.0),
         moving_average: Some(0.9),
         monitor: None,
+        mixup: None,
         views,
         seed: 3,
     }
@@ -308,6 +309,30 @@ fn patience_ends_each_phase_and_a_stopped_run_goes_on_to_the_same_bytes() {
             without_seconds(&whole.records),
             "stopped after {stop}"
         );
+    }
+}
+
+#[test]
+fn mixed_samples_teach_and_a_stopped_run_goes_on_to_the_same_bytes() {
+    // Behind a prefix and without one.
+    for phases in [vec![Freeze::Nothing], vec![Freeze::AllBut("layer1".parse().unwrap())]] {
+        let bench = || {
+            let mut bench = Bench::new(&phases, Some(2));
+            (bench.recipe.mixup, bench.recipe.accumulate) = (Some(0.4), 2);
+            bench.recipe.phases[0].epochs = 8;
+            bench
+        };
+        let whole = bench().run().unwrap();
+        let last = whole.records.last().unwrap();
+        assert!(last.validation["accuracy"] > 0.9, "{last:?}");
+        let mut plain = bench();
+        plain.recipe.mixup = None;
+        assert_ne!(plain.run().unwrap().parameters, whole.parameters);
+        let folder = tempfile::tempdir().unwrap();
+        let state = Some(folder.path().join("state.safetensors"));
+        let stopped = Bench { state: state.clone(), stop: Some(7), ..bench() };
+        assert!(matches!(stopped.run(), Err(FitError::Interrupted { .. })));
+        assert_eq!(Bench { state, threads: 1, ..bench() }.run().unwrap().parameters, whole.parameters);
     }
 }
 

@@ -15,6 +15,7 @@ use tk_transfer::atomic::{WriteError, write_bytes_atomic};
 use tk_transfer::bundle::{Bundle, BundleError};
 use tk_transfer::checkpoint::{Checkpoint, CheckpointError, Precision, SaveError, SaveTensor, save};
 use tk_transfer::classification::{HeadForm, Prediction};
+use tk_transfer::earlier_head::EarlierHead;
 use tk_transfer::low_rank::{Adapted, AdapterError};
 
 use crate::architectures::{Config, ConfigError};
@@ -115,6 +116,31 @@ impl Classifier {
     /// # Errors
     /// When files are missing, damaged, or of another version.
     pub fn load(folder: &Path, machine: &Machine) -> Result<Self, ClassifierError> {
+        let (model, head) = Self::stored(folder)?;
+        let classes = match &model.labels {
+            Some(labels) => labels.clone(),
+            None => (0..model.settings.classes).map(|class| class.to_string()).collect(),
+        };
+        Self::new(model, classes, head, machine)
+    }
+
+    /// The head of a run's folder, for a run that goes on from it; `None` where the folder is no run's.
+    ///
+    /// # Errors
+    /// As [`Classifier::load`].
+    pub fn earlier_head(folder: &Path) -> Result<Option<EarlierHead>, ClassifierError> {
+        if Bundle::read(folder)?.is_none() {
+            return Ok(None);
+        }
+        let (model, form) = Self::stored(folder)?;
+        let prefix = format!("{}.", model.architecture.head);
+        let of =
+            |classes| EarlierHead::of(form, classes, &model.parameters, |name| name.starts_with(&prefix));
+        Ok(model.labels.clone().map(of))
+    }
+
+    /// The model of a folder with its own head, and the head's form.
+    fn stored(folder: &Path) -> Result<(Model, HeadForm), ClassifierError> {
         let fail = |reason: String| ClassifierError::NotARun { path: folder.display().to_string(), reason };
         let head = Bundle::read(folder)?.map_or(HeadForm::Linear, |bundle| bundle.head);
         let origin = crate::model::Origin::Folder(folder.to_owned());
@@ -135,11 +161,7 @@ impl Classifier {
                 model
             }
         };
-        let classes = match &model.labels {
-            Some(labels) => labels.clone(),
-            None => (0..model.settings.classes).map(|class| class.to_string()).collect(),
-        };
-        Self::new(model, classes, head, machine)
+        Ok((model, head))
     }
 
     /// Writes the folder's files, each aside and then renamed. `card` is the text of its `README.md`.

@@ -15,6 +15,7 @@ use tk_transfer::atomic::{WriteError, write_bytes_atomic};
 use tk_transfer::bundle::{Bundle, BundleError as FileError};
 use tk_transfer::checkpoint::{Checkpoint, CheckpointError, Precision, SaveError, SaveTensor, save};
 use tk_transfer::classification::{HeadForm, Prediction, with_hidden_layer};
+use tk_transfer::earlier_head::EarlierHead;
 use tk_transfer::low_rank::Adapter;
 
 use crate::architectures::{ArchitectureError, Head};
@@ -129,15 +130,7 @@ impl Classifier {
     /// When files are missing, damaged, or of another version, or the folder holds no classifier.
     pub fn load(folder: &Path, machine: &Machine) -> Result<Self, ClassifierError> {
         let bundle = Bundle::read(folder)?;
-        let (model, head) = match &bundle {
-            Some(Bundle { head: HeadForm::Mlp { hidden }, fields, .. }) => {
-                let classes = names(fields);
-                let mut model = opened_for_hidden_layer(folder, classes.len(), *hidden)?;
-                model.labels = Some(classes);
-                (model, HeadForm::Mlp { hidden: *hidden })
-            }
-            _ => (Model::open(folder, Start::Stored)?, HeadForm::Linear),
-        };
+        let (model, head) = stored(folder, bundle.as_ref())?;
         let mut tokenizer = Tokenizer::open(&model.folder)?;
         let asked = bundle.as_ref().and_then(|bundle| bundle.fields.get("max_tokens")?.as_u64());
         let most = asked.and_then(|most| usize::try_from(most).ok()).unwrap_or(model.max_length);
@@ -146,6 +139,27 @@ impl Classifier {
         let count = model.head.classes().unwrap_or(0);
         let classes = model.labels.clone().unwrap_or_else(|| (0..count).map(|n| n.to_string()).collect());
         Self::new(model, tokenizer, classes, head, machine)
+    }
+
+    /// The head of a run's folder, for a run that goes on from it with `model`; `None` where the folder is no run's, or its head is
+    /// another kind, such as one over sentence embeddings.
+    ///
+    /// # Errors
+    /// As [`Classifier::load`].
+    pub fn earlier_head(folder: &Path, model: &Model) -> Result<Option<EarlierHead>, ClassifierError> {
+        let bundle = Bundle::read(folder)?;
+        if bundle.is_none() {
+            return Ok(None);
+        }
+        let (earlier, form) = stored(folder, bundle.as_ref())?;
+        let is_same = match (earlier.head, model.head) {
+            (Head::Published { .. }, Head::Published { .. }) => true,
+            (Head::Pooled { pooling: a, .. }, Head::Pooled { pooling: b, .. }) => a == b,
+            _ => false,
+        };
+        let is_of_head = |name: &str| earlier.architecture.is_of_head(name);
+        let of = |classes| EarlierHead::of(form, classes, &earlier.parameters, is_of_head);
+        Ok(earlier.labels.clone().filter(|_| is_same).map(of))
     }
 
     /// Writes the folder's files, each aside and then renamed. `card` is the text of its `README.md`.
@@ -293,6 +307,19 @@ fn run(plan: &mut Plan, layout: &Layout, tokens: &[Tokens]) -> Result<Vec<Vec<f3
         }
     }
     Ok(rows)
+}
+
+/// The model of a folder with its own head, and the head's form.
+fn stored(folder: &Path, bundle: Option<&Bundle>) -> Result<(Model, HeadForm), ClassifierError> {
+    match bundle {
+        Some(Bundle { head: HeadForm::Mlp { hidden }, fields, .. }) => {
+            let classes = names(fields);
+            let mut model = opened_for_hidden_layer(folder, classes.len(), *hidden)?;
+            model.labels = Some(classes);
+            Ok((model, HeadForm::Mlp { hidden: *hidden }))
+        }
+        _ => Ok((Model::open(folder, Start::Stored)?, HeadForm::Linear)),
+    }
 }
 
 /// The model of a folder whose head has a hidden layer.

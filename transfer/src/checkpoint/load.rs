@@ -98,6 +98,7 @@ pub fn load_into(target: &Target<'_>, checkpoint: &Checkpoint) -> Result<Loaded,
         renamed: 0,
         initialised: Vec::new(),
         replaced: Vec::new(),
+        kept: Vec::new(),
         unused: Vec::new(),
         counters,
     };

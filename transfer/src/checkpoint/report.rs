@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// How many classes a line names.
+const NAMED: usize = 4;
+
 /// Outcome of a load: `loaded + initialised + replaced = parameters`. Prints as one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadReport {
@@ -24,6 +27,9 @@ pub struct LoadReport {
     pub initialised: Vec<Initialised>,
     /// Parameters of the head that the checkpoint has for another task, to be initialised.
     pub replaced: Vec<Replaced>,
+    /// The classes whose rows of an earlier run's head were kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<String>,
     /// Tensors of the checkpoint that no parameter asks for, under their names in the file.
     pub unused: Vec<String>,
     /// Batch-norm's step counters in the checkpoint, which nothing needs.
@@ -79,6 +85,11 @@ impl fmt::Display for LoadReport {
             Some((found, expected)) => write!(formatter, ", head replaced ({found} → {expected} classes)")?,
             None if !self.replaced.is_empty() => write!(formatter, ", head replaced")?,
             None => {}
+        }
+        if !self.kept.is_empty() {
+            let named = self.kept.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = if self.kept.len() > NAMED { ", …" } else { "" };
+            write!(formatter, ", rows of {} classes kept ({named}{more})", self.kept.len())?;
         }
         if !self.initialised.is_empty() {
             write!(formatter, ", {} initialised", self.initialised.len())?;

@@ -27,6 +27,8 @@ pub struct Recipe {
     pub moving_average: Option<f64>,
     /// How the best epoch is found, whose weights then are the result; `None`: the last epoch's are.
     pub monitor: Option<Monitor>,
+    /// Samples are blended with others of their batch, behind the frozen prefix; their shares follow Beta of this (arXiv 1710.09412).
+    pub mixup: Option<f64>,
     /// How many different augmented views of a sample there are; `None`: a new one each epoch.
     pub views: Option<u64>,
     /// The seed of every random choice.

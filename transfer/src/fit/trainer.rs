@@ -7,10 +7,11 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use tk_engine::cpu::{Machine, Tape};
+use tk_engine::random::Stream;
 use tk_engine::{EngineError, Graph, Inference, Parameters, StepKey, Tensor, Training};
 
 use super::state::Position;
-use super::{Best, Groups, MovingAverage, Phase, Recipe, Record, Source, SourceError, State, View};
+use super::{Best, Groups, Mix, MovingAverage, Phase, Recipe, Record, Source, SourceError, State, View};
 use crate::audit::{Audit, AuditError, AuditReport, Violation};
 use crate::checkpoint::{CheckpointError, SaveError};
 use crate::freeze::{FreezeError, FreezePlan};
@@ -457,11 +458,23 @@ impl<'a> PhaseRun<'a> {
             return Ok((0.0, 0));
         }
         let mut loss = 0.0;
-        for batch in parts.iter().filter(|batch| !batch.samples.is_empty()) {
+        for (part, batch) in parts.iter().enumerate().filter(|(_, batch)| !batch.samples.is_empty()) {
+            let mixed;
+            let (inputs, targets) = match recipe.mixup {
+                None => (&batch.inputs, &batch.targets),
+                Some(alpha) => {
+                    let name = ["mixup".into(), self.state.position.updates.into(), part.into()];
+                    let mix = Mix::draw(alpha, batch.samples.len(), Stream::new(recipe.seed, &name));
+                    let inputs =
+                        batch.inputs.iter().map(|input| mix.rows(input)).collect::<Result<_, _>>()?;
+                    mixed = (inputs, self.run.task.mixed(&batch.targets, &mix)?);
+                    (&mixed.0, &mixed.1)
+                }
+            };
             let identities = batch.samples.iter().map(|&sample| self.run.training.identity(sample)).collect();
             let key = StepKey { seed: recipe.seed, step: self.state.position.updates, samples: identities };
-            let outputs = self.tape.forward(&batch.inputs, &key)?;
-            let value = self.run.task.loss(&outputs, &batch.targets, samples as f64)?;
+            let outputs = self.tape.forward(inputs, &key)?;
+            let value = self.run.task.loss(&outputs, targets, samples as f64)?;
             self.tape.backward(&value.gradients)?;
             loss += value.value;
         }

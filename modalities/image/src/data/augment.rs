@@ -1,4 +1,4 @@
-//! From a picture to network input with chance: random resized crop, flip, colour changes, erasing.
+//! From a picture to network input with chance: random resized crop, flip, TrivialAugment, colour changes, erasing.
 //!
 //! All chance comes from the stream that the caller names by seed, epoch and sample, so a view can be made again at any time on any
 //! thread. Every view takes its values from the stream in the same order. Crop and erasing are drawn as torchvision draws them.
@@ -10,6 +10,7 @@ use crate::data::jitter::{Jitter, to_grey};
 use crate::data::picture::Picture;
 use crate::data::resize::{Region, Size, resize_region};
 use crate::data::transform::Preprocess;
+use crate::data::trivial_augment::Operation;
 
 /// Named strengths of augmentation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub enum Level {
     Standard,
     /// Small crops, strong colour, some grey and erased pictures: for long training.
     Strong,
+    /// Crops, mirroring, and one of TrivialAugment's operations of any strength (arXiv 2103.10158): much variety, nothing to tune.
+    Trivial,
 }
 
 /// What may happen to a picture on its way to the network, in this order.
@@ -34,6 +37,9 @@ pub struct Augment {
     pub crop: Option<RandomCrop>,
     /// The probability of mirroring left and right.
     pub flip: f64,
+    /// One operation of TrivialAugment.
+    #[serde(default)]
+    pub trivial: bool,
     /// Changes of colour.
     pub jitter: Option<Jitter>,
     /// The probability of dropping colour.
@@ -73,17 +79,18 @@ impl From<Level> for Augment {
         let jitter = |strength: f32, hue: f32| {
             Some(Jitter { brightness: strength, contrast: strength, saturation: strength, hue })
         };
+        let none = Self { crop: None, flip: 0.0, trivial: false, jitter: None, grey: 0.0, erasing: None };
         match level {
-            Level::None => Self { crop: None, flip: 0.0, jitter: None, grey: 0.0, erasing: None },
-            Level::Light => Self { crop: crop(0.6), flip: 0.5, jitter: None, grey: 0.0, erasing: None },
-            Level::Standard => {
-                Self { crop: crop(0.35), flip: 0.5, jitter: jitter(0.2, 0.0), grey: 0.0, erasing: None }
-            }
+            Level::None => none,
+            Level::Light => Self { crop: crop(0.6), flip: 0.5, ..none },
+            Level::Standard => Self { crop: crop(0.35), flip: 0.5, jitter: jitter(0.2, 0.0), ..none },
+            Level::Trivial => Self { crop: crop(0.35), flip: 0.5, trivial: true, ..none },
             Level::Strong => Self {
                 crop: crop(0.2),
                 flip: 0.5,
                 jitter: jitter(0.4, 0.1),
                 grey: 0.1,
+                trivial: false,
                 erasing: Some(Erasing { probability: 0.25, scale: [0.02, 0.33], ratio: [0.3, 3.3] }),
             },
         }
@@ -97,7 +104,7 @@ impl Augment {
     /// Where [`Preprocess::check`] fails.
     pub fn apply(&self, picture: &Picture, preprocess: &Preprocess, stream: &mut Stream) -> Vec<f32> {
         let [height, width] = preprocess.input_size;
-        let bytes = match &self.crop {
+        let mut bytes = match &self.crop {
             None => preprocess.crop(picture),
             Some(crop) => {
                 let region = crop.region(picture.width(), picture.height(), stream);
@@ -106,6 +113,12 @@ impl Augment {
         };
         let is_mirrored = stream.unit() < self.flip;
         let is_grey = stream.unit() < self.grey;
+        if is_mirrored {
+            mirror(&mut bytes, width as usize);
+        }
+        if self.trivial {
+            Operation::draw(stream).apply(&mut bytes, width as usize);
+        }
         let mut input = if self.jitter.is_some() || is_grey {
             let mut pixels: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
             if let Some(jitter) = &self.jitter {
@@ -124,9 +137,6 @@ impl Augment {
         } else {
             preprocess.normalise(&bytes)
         };
-        if is_mirrored {
-            mirror(&mut input, width as usize);
-        }
         if let Some(erasing) = &self.erasing {
             erasing.apply(&mut input, width, height, stream);
         }
@@ -197,7 +207,7 @@ fn place(width: u32, height: u32, across: u32, down: u32, stream: &mut Stream) -
 }
 
 /// Mirrors `[height, width, 3]` left and right.
-fn mirror(pixels: &mut [f32], width: usize) {
+fn mirror<T>(pixels: &mut [T], width: usize) {
     for row in pixels.chunks_exact_mut(width * 3) {
         let (left, right) = row.split_at_mut(width / 2 * 3);
         for (a, b) in left.chunks_exact_mut(3).zip(right.rchunks_exact_mut(3)) {
@@ -231,7 +241,7 @@ mod tests {
     #[test]
     fn a_view_is_a_function_of_its_stream() {
         let preprocess = Preprocess::imagenet(16);
-        for level in [Level::Light, Level::Standard, Level::Strong] {
+        for level in [Level::Light, Level::Standard, Level::Strong, Level::Trivial] {
             let view = |seed| Augment::from(level).apply(&picture(), &preprocess, &mut stream(seed));
             assert_eq!(view(1), view(1), "{level:?}");
             assert_ne!(view(1), view(2), "{level:?}");

@@ -13,6 +13,7 @@ mod transform;
 
 mod augment;
 mod jitter;
+mod trivial_augment;
 
 mod dataset;
 mod error;

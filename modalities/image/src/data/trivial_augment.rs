@@ -50,7 +50,8 @@ impl Operation {
 
     /// The operation at a place of torchvision's list, of a strength in `0..31`; where both directions exist, perhaps the other one.
     fn of(operation: usize, bin: usize, is_negative: bool) -> Self {
-        let signed = |most: f32| if is_negative { -strength(bin, 0.0, most) } else { strength(bin, 0.0, most) };
+        let signed =
+            |most: f32| if is_negative { -strength(bin, 0.0, most) } else { strength(bin, 0.0, most) };
         match operation {
             1 => Self::ShearX(signed(0.99)),
             2 => Self::ShearY(signed(0.99)),
