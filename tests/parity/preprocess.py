@@ -1,4 +1,4 @@
-"""Writes what timm's evaluation transform makes of six photographs: expected/preprocess.json.
+"""Writes what timm's evaluation transform makes of photographs, for every preset of the catalog: expected/preprocess.json.
 
     python preprocess.py [FOLDER]          # default ../shared/data/ants-bees beside the workspace
 
@@ -7,19 +7,32 @@ The decoded photographs are described too, so that a difference of the decoder i
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import PIL
 import timm
 from PIL import Image
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, create_transform
+from timm.data import create_transform
 
 import fill
 
-# (side in pixels, interpolation, part of the resized picture that the crop keeps)
-SETTINGS = [(224, "bilinear", 0.875), (224, "bicubic", 0.95), (96, "bilinear", 0.875), (160, "bicubic", 1.0)]
-PHOTOGRAPHS = 6
+PHOTOGRAPHS = 3
+SAMPLES = 48
+ROOT = Path(__file__).resolve().parents[2]
+
+# What of a catalog entry says how pixels are prepared.
+FIELDS = ("size", "interpolation", "crop", "mean", "std")
+
+
+def presets() -> list[dict]:
+    """The catalog's presets, each once, with one that reduces strongly and one without a crop."""
+    entries = tomllib.loads((ROOT / "weights" / "catalog.toml").read_text())["image"]
+    found = [{field: entry[field] for field in FIELDS} for entry in entries]
+    usual = found[0]
+    found += [{**usual, "size": 96, "interpolation": "bilinear"}, {**usual, "size": 160, "crop": 1.0}]
+    return [preset for position, preset in enumerate(found) if preset not in found[:position]]
 
 
 def chosen(folder: Path) -> list[Path]:
@@ -31,40 +44,41 @@ def chosen(folder: Path) -> list[Path]:
 def describe(pixels: np.ndarray, digits: int) -> dict:
     """Shape, moments of each channel and a few entries of a [channels, height, width] array in flat order."""
     flat = pixels.reshape(-1)
-    positions = fill.sample_positions(len(flat), 12)
+    positions = fill.sample_positions(len(flat), SAMPLES)
     kept = lambda values: [float(f"{value:.{digits}g}") for value in values]
     return {
         "shape": list(pixels.shape),
         "mean": kept(pixels.mean((1, 2))),
         "std": kept(pixels.std((1, 2))),
-        "at": positions,
         "values": kept(flat[positions]),
     }
 
 
+def prepared(picture: Image.Image, preset: dict) -> dict:
+    """The preset, and what timm makes of a picture by it."""
+    transform = create_transform(
+        input_size=(3, preset["size"], preset["size"]),
+        is_training=False,
+        interpolation=preset["interpolation"],
+        crop_pct=preset["crop"],
+        mean=preset["mean"],
+        std=preset["std"],
+    )
+    return {**preset, "pixels": describe(transform(picture).numpy().astype(np.float64), 5)}
+
+
 def main() -> None:
-    root = Path(__file__).resolve().parents[2]
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else root.parent / "shared/data/ants-bees"
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared/data/ants-bees"
     described = []
     for path in chosen(folder):
         picture = Image.open(path).convert("RGB")
-        entry = {"file": str(path.relative_to(folder))}
-        entry["decoded"] = describe(np.asarray(picture).transpose(2, 0, 1).astype(np.float64), 8)
-        for size, interpolation, crop in SETTINGS:
-            transform = create_transform(
-                input_size=(3, size, size),
-                is_training=False,
-                interpolation=interpolation,
-                crop_pct=crop,
-                mean=IMAGENET_DEFAULT_MEAN,
-                std=IMAGENET_DEFAULT_STD,
-            )
-            entry[f"{size}-{interpolation}-{crop}"] = describe(transform(picture).numpy().astype(np.float64), 7)
-        described.append(entry)
-    found = {"format": 1, "versions": {"timm": timm.__version__, "pillow": PIL.__version__}, "photographs": described}
+        decoded = describe(np.asarray(picture).transpose(2, 0, 1).astype(np.float64), 8)
+        presets_of = [prepared(picture, preset) for preset in presets()]
+        described.append({"file": str(path.relative_to(folder)), "decoded": decoded, "presets": presets_of})
+    found = {"format": 2, "versions": {"timm": timm.__version__, "pillow": PIL.__version__}, "photographs": described}
     target = Path(__file__).parent / "expected" / "preprocess.json"
     target.write_text(json.dumps(found, separators=(",", ":")) + "\n")
-    print(f"{target.name}: {target.stat().st_size} bytes, {len(described)} photographs")
+    print(f"{target.name}: {target.stat().st_size} bytes, {len(described)} photographs, {len(presets())} presets")
 
 
 if __name__ == "__main__":
