@@ -29,6 +29,7 @@ mod bench;
 mod cache;
 mod completions;
 mod models;
+mod published;
 
 use std::process::ExitCode;
 

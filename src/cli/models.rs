@@ -1,22 +1,24 @@
-//! `tk models`: which there are, of which stages they consist; fetching and verifying their weights.
+//! `tk models`: which there are, what is published of them, and of which stages they consist.
 
-use tk_image::architectures::find;
-use tk_image::catalog;
-use tk_image::model::{EMBEDDED, Head, Model, Origin};
-use transferkit::hub::{Checked, Files, Hub, HubError, Repository, Verdict};
-use transferkit::image::{Error, repository_of_model, resolve_model};
+use serde_json::{Value, json};
+use tk_engine::Graph;
+use tk_image::architectures::{Settings, find};
+use tk_image::catalog::{self, Entry};
+use tk_image::data::Preprocess;
+use tk_image::model::{EMBEDDED, Head, Model};
+use transferkit::image::{Error, resolve_model};
 
 use super::arguments::{Models, ModelsAction, Network};
 use super::weights::{self, Located};
-use super::{Failure, console, environment};
+use super::{Failure, console, published};
 
 /// Runs the command.
 pub fn run(arguments: Models) -> Result<(), Failure> {
     match arguments.action {
         ModelsAction::List { json } => list(json),
         ModelsAction::Show { model, network, json } => show(&model, &network, json),
-        ModelsAction::Pull { names, network } => pull(&names, &network),
-        ModelsAction::Verify { names, json } => verify(&names, json),
+        ModelsAction::Pull { names, network } => published::pull(&names, &network),
+        ModelsAction::Verify { names, json } => published::verify(&names, json),
     }
 }
 
@@ -34,168 +36,131 @@ fn list(json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a name stands for that weights can be fetched of.
-enum Published {
-    Repository(Repository, Option<&'static str>),
-    File(&'static catalog::Entry, &'static str),
+/// What is shown of a model.
+struct Shown {
+    architecture: &'static str,
+    graph: Graph,
+    preprocess: Preprocess,
+    /// 0 where the weights come without a classifier.
+    classes: usize,
+    features: usize,
+    labels: Option<Vec<String>>,
+    loaded: String,
 }
 
-impl Published {
-    fn find(name: &str) -> Result<Self, Failure> {
-        let word = name.split_once('@').map_or(name, |(word, _)| word);
-        let entry = catalog::find(word);
-        if let Some(repository) = repository_of_model(name)? {
-            return Ok(Self::Repository(repository, entry.and_then(|entry| entry.file.as_deref())));
+impl Shown {
+    /// A model with its weights; a network's name alone is shown without them.
+    fn find(name: &str, network: &Network) -> Result<Self, Failure> {
+        match find(name) {
+            Ok(_) if name != EMBEDDED => Self::of_catalog(name),
+            _ => Self::of_weights(name, network),
         }
-        if let Some((entry, url)) = entry.and_then(|entry| Some((entry, entry.url.as_deref()?))) {
-            return Ok(Self::File(entry, url));
-        }
-        let failure = Failure::usage(format!("`{name}` is in no catalog, so there is nothing to fetch"));
-        Err(match (name, weights::prefixed(name)) {
-            (EMBEDDED, _) => Failure::usage(format!("`{EMBEDDED}` is embedded: there is nothing to fetch")),
-            (_, Some(prefixed)) => {
-                failure.help(format!("a repository of the hub: tk models pull {prefixed}"))
-            }
-            _ => failure.help("`tk models list` shows the catalog; a repository of the hub is hf:ORG/NAME"),
+    }
+
+    fn of_catalog(name: &str) -> Result<Self, Failure> {
+        let fail = |error| Failure::from(Error::from(tk_image::model::ModelError::from(error)));
+        let architecture = find(name).map_err(fail)?;
+        let entry = catalog::find(name);
+        let classes = entry.map_or(1000, |entry| entry.classes);
+        let graph = architecture.build(&Settings::classes(classes.max(1))).map_err(fail)?;
+        let weight = graph.parameter(&format!("{}.weight", architecture.head));
+        Ok(Self {
+            architecture: architecture.name,
+            features: weight.map_or(0, |index| graph.parameters()[index].shape[1]),
+            graph,
+            preprocess: entry.map_or_else(|| architecture.preprocess(), Entry::preprocess),
+            classes,
+            labels: None,
+            loaded: "shown without weights".to_owned(),
         })
     }
-}
 
-fn pull(names: &[String], network: &Network) -> Result<(), Failure> {
-    let all = names.iter().map(|name| Published::find(name)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(reason) = environment::offline(network) {
-        return Err(Failure::usage(format!("`{}`: {reason}", names.join(" "))));
+    fn of_weights(name: &str, network: &Network) -> Result<Self, Failure> {
+        let Located { hub, .. } = weights::locate(name, network)?;
+        let model = Model::open(&resolve_model(name, &hub)?, Head::Published).map_err(Error::from)?;
+        Ok(Self {
+            architecture: model.architecture.name,
+            features: model.feature_count(),
+            classes: if model.has_head { model.settings.classes } else { 0 },
+            loaded: model.report.as_ref().map_or_else(String::new, ToString::to_string),
+            graph: model.graph,
+            preprocess: model.preprocess,
+            labels: model.labels,
+        })
     }
-    let hub = environment::hub();
-    for published in all {
-        let path = match published {
-            Published::Repository(repository, None) => weights::pull(&hub, &repository, Files::Model)?,
-            Published::Repository(repository, Some(file)) => {
-                weights::pull(&hub, &repository, Files::Named(file))?.join(file)
-            }
-            Published::File(entry, url) => weights::pull_file(&hub, &entry.name, url, &entry.licence)?,
+
+    /// Each stage's name and its count of numbers.
+    fn stages(&self) -> Vec<(&str, usize)> {
+        let stage_of = self.graph.parameter_stages();
+        let count = |wanted: usize| -> usize {
+            let specs = self.graph.parameters().iter().zip(&stage_of);
+            specs
+                .filter(|(_, stage)| **stage == wanted)
+                .map(|(spec, _)| spec.shape.iter().product::<usize>())
+                .sum()
         };
-        console::line(&path.display().to_string())?;
-    }
-    Ok(())
-}
-
-fn verify(names: &[String], json: bool) -> Result<(), Failure> {
-    let hub = environment::hub();
-    let mut damaged = Vec::new();
-    for (name, files) in checked(&hub, names)? {
-        if files.is_empty() {
-            return Err(
-                Failure::usage(format!("`{name}` is not here")).help(format!("tk models pull {name}"))
-            );
-        }
-        for Checked { model, commit, file, verdict } in files {
-            let (word, remark) = match &verdict {
-                Verdict::Good => ("good", String::new()),
-                Verdict::Damaged { expected, found } => {
-                    ("damaged", format!("digest {found}, expected {expected}"))
-                }
-                Verdict::Gone => ("gone", "a link to a blob that is not there".to_owned()),
-                Verdict::Unknown => ("unknown", "its digest was not kept".to_owned()),
-            };
-            if json {
-                let (found, commit) = (serde_json::json!(remark), serde_json::json!(commit));
-                console::json(&serde_json::json!({
-                    "model": model, "commit": commit, "file": file, "verdict": word, "remark": found,
-                }))?;
-            } else {
-                console::line(format!("{word:<8} {model} {file}  {remark}").trim_end())?;
-            }
-            // An older commit is repaired under its own name.
-            let again = match (&commit, name.contains('@')) {
-                (Some(commit), false) if !is_current(&hub, &name, commit) => format!("{name}@{commit}"),
-                _ => name.clone(),
-            };
-            if matches!(verdict, Verdict::Damaged { .. } | Verdict::Gone) && !damaged.contains(&again) {
-                damaged.push(again);
-            }
-        }
-    }
-    match damaged.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::error("some files are not what they should be")
-            .help(format!("fetch them anew: tk models pull {}", damaged.join(" ")))),
+        self.graph
+            .stages()
+            .iter()
+            .enumerate()
+            .map(|(index, stage)| (stage.name.as_str(), count(index)))
+            .collect()
     }
 }
 
-/// The files of names, or of everything that is here, with the name that pulls them.
-fn checked(hub: &Hub, names: &[String]) -> Result<Vec<(String, Vec<Checked>)>, Failure> {
-    let of_file = |entry: &catalog::Entry, url: &str| -> Result<Vec<Checked>, HubError> {
-        Ok(hub.verify_file(&entry.name, url)?.into_iter().collect())
-    };
-    let mut all = Vec::new();
-    for name in names {
-        let files = match Published::find(name)? {
-            Published::Repository(repository, _) => hub.verify(&repository).map_err(weights::failed)?,
-            Published::File(entry, url) => of_file(entry, url).map_err(weights::failed)?,
-        };
-        all.push((name.clone(), files));
-    }
-    if names.is_empty() {
-        for repository in hub.repositories().map_err(weights::failed)? {
-            let files = hub.verify(&repository).map_err(weights::failed)?;
-            all.push((format!("{}{repository}", transferkit::hub::PREFIX), files));
-        }
-        for (entry, url) in catalog::entries().iter().filter_map(|entry| Some((entry, entry.url.as_deref()?)))
-        {
-            all.push((entry.name.clone(), of_file(entry, url).map_err(weights::failed)?));
-        }
-        all.retain(|(_, files)| !files.is_empty());
-    }
-    Ok(all)
-}
-
-/// Whether a name means this commit.
-fn is_current(hub: &Hub, name: &str, commit: &str) -> bool {
-    let repository = repository_of_model(name).ok().flatten();
-    repository
-        .and_then(|repository| hub.snapshot(&repository))
-        .is_some_and(|snapshot| snapshot.commit == commit)
-}
-
-fn show(name: &str, network: &Network, json: bool) -> Result<(), Failure> {
-    let Located { hub, .. } = weights::locate(name, network)?;
-    // A bare architecture is shown without its weights.
-    let origin = match find(name) {
-        Ok(_) if name != EMBEDDED => Origin::Random(name.to_owned()),
-        _ => resolve_model(name, &hub)?,
-    };
-    let model = Model::open(&origin, Head::Published).map_err(Error::from)?;
-    let stages = model.graph.parameter_stages();
-    let numbers = |wanted: usize| -> usize {
-        let specs = model.graph.parameters().iter().zip(&stages).filter(|(_, stage)| **stage == wanted);
-        specs.map(|(spec, _)| spec.shape.iter().product::<usize>()).sum()
-    };
-    let rows: Vec<(&str, usize)> = model
-        .graph
-        .stages()
-        .iter()
-        .enumerate()
-        .map(|(index, stage)| (stage.name.as_str(), numbers(index)))
-        .collect();
-    let [height, width] = model.preprocess.input_size;
-    if json {
-        return console::json(&serde_json::json!({
+fn show(name: &str, network: &Network, as_json: bool) -> Result<(), Failure> {
+    let shown = Shown::find(name, network)?;
+    let published = catalog::find(name.split_once('@').map_or(name, |(name, _)| name));
+    let [height, width] = shown.preprocess.input_size;
+    if as_json {
+        let stages = shown.stages().into_iter();
+        let stages: Vec<Value> =
+            stages.map(|(name, numbers)| json!({ "name": name, "parameters": numbers })).collect();
+        return console::json(&json!({
             "name": name,
-            "architecture": model.architecture.name,
+            "architecture": shown.architecture,
             "input": [height, width],
-            "classes": model.settings.classes,
-            "labels": model.labels,
-            "features": model.feature_count(),
-            "stages": rows.iter().map(|(name, numbers)| serde_json::json!({ "name": name, "parameters": numbers })).collect::<Vec<_>>(),
+            "classes": shown.classes,
+            "labels": shown.labels,
+            "features": shown.features,
+            "published": published,
+            "stages": stages,
         }));
     }
-    let loaded = model.report.as_ref().map_or_else(|| "without weights".to_owned(), ToString::to_string);
-    let (architecture, classes, features) =
-        (model.architecture.name, model.settings.classes, model.feature_count());
+    let Shown { architecture, features, classes, loaded, .. } = &shown;
     console::line(&format!(
         "{name}: {architecture}, {width}×{height} pixels, {features} features, {classes} classes; {loaded}"
     ))?;
+    if let Some(entry) = published {
+        facts(entry).iter().try_for_each(|(what, said)| console::line(&format!("  {what:<12} {said}")))?;
+    }
     console::line("stages, from input to output, as --freeze and --unfreeze name them:")?;
-    rows.iter().try_for_each(|(name, numbers)| console::line(&format!("  {name:<16} {numbers:>11} numbers")))
+    shown
+        .stages()
+        .iter()
+        .try_for_each(|(name, numbers)| console::line(&format!("  {name:<16} {numbers:>11} numbers")))
+}
+
+/// What the catalog says of an entry, as lines.
+fn facts(entry: &Entry) -> Vec<(&'static str, String)> {
+    let place = match (&entry.repository, &entry.file, &entry.url) {
+        (Some(repository), Some(file), _) => format!("{repository} {file}"),
+        (.., url) => url.clone().unwrap_or_default(),
+    };
+    let interpolation = format!("{:?}", entry.interpolation).to_lowercase();
+    let mut facts = vec![
+        ("published", format!("{}, {place}", entry.name)),
+        ("licence", entry.licence.clone()),
+        ("parameters", entry.parameters.to_string()),
+        ("pixels", format!("{}, {interpolation}, crop {}", entry.size, entry.crop)),
+        ("mean, std", format!("{:?}, {:?}", entry.mean, entry.std)),
+    ];
+    if let Some(size) = entry.test_size {
+        let crop = entry.test_crop.unwrap_or(entry.crop);
+        facts.push(("at best", format!("{size} pixels, crop {crop}: --size {size}")));
+    }
+    if let (Some(top1), Some(size)) = (entry.top1, entry.top1_size) {
+        facts.push(("top-1", format!("{top1} % on ImageNet-1k at {size} pixels")));
+    }
+    facts
 }

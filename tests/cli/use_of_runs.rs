@@ -109,7 +109,14 @@ fn models_are_listed_and_shown() {
     let names: Vec<&str> =
         shown["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["stem", "layer1", "layer2", "layer3", "layer4", "pool", "head"]);
+    assert_eq!(shown["published"]["licence"], "Apache-2.0");
     assert_eq!(place.tk(&["models", "show", "resnet51"]).code, 2);
+    let shown = place.ok(&["models", "show", "vit_small_patch14_dinov2"]).out;
+    for part in
+        ["384 features, 0 classes", "timm/vit_small_patch14_dinov2.lvd142m", "518, bicubic", "  blocks.11 "]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
 }
 
 #[test]
