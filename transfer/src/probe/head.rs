@@ -38,7 +38,7 @@ pub enum Probe {
 
 impl Probe {
     /// Fits a linear model on standardised features; `scale` turns its scores into logits (see
-    /// [`CrossValidation`](super::CrossValidation)). The report's own layer still reads standardised features and gives scores.
+    /// [`CrossValidation`]). The report's own layer still reads standardised features and gives scores.
     ///
     /// # Errors
     /// When an option is out of range.
