@@ -1,5 +1,5 @@
-//! Speed of the convolution kernels on the layers of ResNet-50, VGG16, MobileNetV2 and a MiniLM encoder at batch 8 (of 104 tokens), as a share of
-//! what the processor can do at best in f32, which is measured first. Winograd's algorithm, where large images take it, is counted as if it
+//! Speed of the convolution kernels on the layers of ResNet-50, VGG16, MobileNetV2, EfficientNet-B0, ConvNeXt-T and a MiniLM encoder at batch 8
+//! (of 104 tokens), as a share of what the processor can do at best in f32, which is measured first. Winograd's algorithm, where large images take it, is counted as if it
 //! multiplied everything.
 //!
 //! `cargo bench -p tk-engine --bench kernels -- [WORD…]`: words are an instruction set (`avx2`), a precision (`bf16`, `int8`), or parts of
@@ -38,9 +38,14 @@ fn main() {
     let peak = peak(&machine);
     let threads = machine.pool.threads();
     println!("{precision}, {} on {threads} threads: {peak:.0} GFLOP/s from registers in f32", isa.name());
-    for (network, layers) in
-        [("resnet50", resnet50()), ("vgg16", vgg16()), ("mobilenetv2", mobilenetv2()), ("encoder", encoder())]
-    {
+    for (network, layers) in [
+        ("resnet50", resnet50()),
+        ("vgg16", vgg16()),
+        ("mobilenetv2", mobilenetv2()),
+        ("efficientnet", efficientnet()),
+        ("convnext", convnext()),
+        ("encoder", encoder()),
+    ] {
         println!(
             "\n{network:<34}{:>28}{:>20}{:>20}{:>16}",
             "forward  ms GFLOP/s  %", "input", "weights", "pack ms"
@@ -250,25 +255,43 @@ fn encoder() -> Vec<Layer> {
 
 /// The convolutions of MobileNetV2 (arXiv 1801.04381, table 2).
 fn mobilenetv2() -> Vec<Layer> {
+    inverted_residuals(&[
+        (3, 1, 16, 1, 1),
+        (3, 6, 24, 2, 2),
+        (3, 6, 32, 3, 2),
+        (3, 6, 64, 4, 2),
+        (3, 6, 96, 3, 1),
+        (3, 6, 160, 3, 2),
+        (3, 6, 320, 1, 1),
+    ])
+}
+
+/// The convolutions of EfficientNet-B0 (arXiv 1905.11946, table 1), but for those that squeeze.
+fn efficientnet() -> Vec<Layer> {
+    inverted_residuals(&[
+        (3, 1, 16, 1, 1),
+        (3, 6, 24, 2, 2),
+        (5, 6, 40, 2, 2),
+        (3, 6, 80, 3, 2),
+        (5, 6, 112, 3, 1),
+        (5, 6, 192, 4, 2),
+        (3, 6, 320, 1, 1),
+    ])
+}
+
+/// By kernel, expansion, channels, count of blocks and stride of the first.
+fn inverted_residuals(rows: &[(usize, usize, usize, usize, usize)]) -> Vec<Layer> {
     let mut layers = Vec::new();
     add(&mut layers, square(224, [3, 32], 3, 2), false);
     let (mut extent, mut channels) = (112, 32);
-    for (expansion, out, blocks, first_stride) in [
-        (1, 16, 1, 1),
-        (6, 24, 2, 2),
-        (6, 32, 3, 2),
-        (6, 64, 4, 2),
-        (6, 96, 3, 1),
-        (6, 160, 3, 2),
-        (6, 320, 1, 1),
-    ] {
+    for &(kernel, expansion, out, blocks, first_stride) in rows {
         for block in 0..blocks {
             let stride = if block == 0 { first_stride } else { 1 };
             let middle = channels * expansion;
             if expansion > 1 {
                 add(&mut layers, square(extent, [channels, middle], 1, 1), false);
             }
-            add(&mut layers, square(extent, [middle, middle], 3, stride), true);
+            add(&mut layers, square(extent, [middle, middle], kernel, stride), true);
             extent /= stride;
             add(&mut layers, square(extent, [middle, out], 1, 1), false);
             channels = out;
@@ -276,5 +299,18 @@ fn mobilenetv2() -> Vec<Layer> {
     }
     add(&mut layers, square(extent, [channels, 1280], 1, 1), false);
     add(&mut layers, ConvShape::linear(BATCH, 1280, 1000), false);
+    layers
+}
+
+/// The blocks of ConvNeXt-T (arXiv 2201.03545).
+fn convnext() -> Vec<Layer> {
+    let mut layers = Vec::new();
+    for (extent, channels, blocks) in [(56, 96, 3), (28, 192, 3), (14, 384, 9), (7, 768, 3)] {
+        for _ in 0..blocks {
+            add(&mut layers, square(extent, [channels, channels], 7, 1), true);
+            add(&mut layers, square(extent, [channels, 4 * channels], 1, 1), false);
+            add(&mut layers, square(extent, [4 * channels, channels], 1, 1), false);
+        }
+    }
     layers
 }

@@ -5,10 +5,10 @@ use super::kernels::conv::{self, Direction, PackedWeights};
 use super::kernels::matrix::Stored;
 use super::kernels::narrow::{Quantization, Storage};
 use super::steps::{
-    Activate, AddBroadcast, AddValues, Attend, Concatenate, Convolve, Drop, Fallback, Form, InvertedResidual,
-    LookUp, MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows, PermuteAxes, Pool,
-    PoolKind, ReduceAxes, RenameAxes, RepeatAxis, ScaleAndShift, Scope, ShareRows, SliceAxis, Statistics,
-    Step,
+    Activate, AddBroadcast, AddValues, Attend, Concatenate, Convolve, Drop, Factors, Fallback, Form,
+    InvertedResidual, LookUp, MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows,
+    PermuteAxes, Pool, PoolKind, ReduceAxes, RenameAxes, RepeatAxis, ScaleAndShift, Scope, ShareRows,
+    SliceAxis, Statistics, Step,
 };
 use crate::graph::{Activation, Graph, Node, Op, Reduction, SliceRange, Value};
 use crate::{Precision, TrainSpec};
@@ -137,11 +137,11 @@ impl Compiler<'_> {
             (Op::Add, Some(x)) if self.same_shape(inputs) => {
                 Box::new(AddValues { a: x, b: inputs[1], output })
             }
-            (Op::Multiply, Some(x)) if self.same_shape(inputs) || self.is_gate(inputs) => {
-                Box::new(MultiplyValues { a: x, b: inputs[1], output })
-            }
             (Op::Add, Some(x)) => Box::new(AddBroadcast { operands: [x, inputs[1]], output }),
-            (Op::Multiply, Some(x)) => Box::new(MultiplyBroadcast { operands: [x, inputs[1]], output }),
+            (Op::Multiply, Some(x)) => match self.factors(inputs) {
+                Some(factors) => Box::new(MultiplyValues { a: x, b: inputs[1], factors, output }),
+                None => Box::new(MultiplyBroadcast { operands: [x, inputs[1]], output }),
+            },
             (Op::Concat { axis }, Some(_)) if !self.shapes[position].contains(&0) => {
                 Box::new(Concatenate { inputs: inputs.to_vec(), axis: *axis, output })
             }
@@ -306,10 +306,7 @@ impl Compiler<'_> {
         let node = &self.graph.nodes()[position];
         let form = self.form(node)?;
         let mut tail = self.tail(position);
-        let curve = match form {
-            Form::Depthwise(_) => None,
-            Form::Full(_) | Form::Linear => self.curve(&mut tail),
-        };
+        let curve = self.curve(&mut tail);
         let mut step = Convolve {
             x: node.inputs[0],
             weight: node.inputs[1],
@@ -428,13 +425,25 @@ impl Compiler<'_> {
         inputs.iter().all(|input| self.shapes[input.index()] == self.shapes[inputs[0].index()])
     }
 
-    /// Whether the second value is one number for each sample and channel of the first: `[batch, 1, …, channels]`.
-    fn is_gate(&self, inputs: &[Value]) -> bool {
-        let (x, gate) = (&self.shapes[inputs[0].index()], &self.shapes[inputs[1].index()]);
-        x.len() == gate.len()
-            && x.len() > 2
-            && (x[0], x.last()) == (gate[0], gate.last())
-            && gate[1..gate.len() - 1].iter().all(|&size| size == 1)
+    /// What the second value's numbers are factors for, in the cases that have a kernel: it has the first one's shape, or is
+    /// `[batch, 1, …, channels]` or `[channels]`.
+    fn factors(&self, inputs: &[Value]) -> Option<Factors> {
+        let (x, by) = (&self.shapes[inputs[0].index()], &self.shapes[inputs[1].index()]);
+        let (channels, &batch) = (x.last()?, x.first()?);
+        if x == by {
+            Some(Factors::Numbers)
+        } else if x.contains(&0) {
+            None
+        } else if by[..] == [*channels] {
+            Some(Factors::Channels)
+        } else if let [of, ones @ .., last] = &by[..]
+            && (*of, last, by.len()) == (batch, channels, x.len())
+            && ones.iter().all(|&size| size == 1)
+        {
+            Some(Factors::SampleChannels)
+        } else {
+            None
+        }
     }
 
     /// Whether axes are all those of a value between the first and the last.

@@ -33,7 +33,7 @@ impl Plan {
     /// # Errors
     /// When a parameter has no value, or one of another shape.
     pub fn new(machine: &Machine, graph: &Graph, parameters: &Parameters) -> Result<Self> {
-        let (graph, parameters) = graph.fold_batch_norm(parameters)?;
+        let (graph, parameters) = graph.fold(parameters)?;
         let mut workspace = Workspace::new(machine.clone(), vec![false; graph.nodes().len()]);
         for (position, node) in graph.nodes().iter().enumerate() {
             if let Op::Parameter(index) = node.op {

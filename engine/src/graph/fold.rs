@@ -1,15 +1,15 @@
-//! Folding batch-norm into the convolution before it, for graphs that are only run.
+//! Folding batch-norm and layer scale into the convolution or linear layer before them, for graphs that are only run.
 
 use super::{Graph, Init, Kind, Node, Op, ParameterSpec, Value};
 use crate::{Parameters, Result, Tensor};
 
 impl Graph {
-    /// The same function with every frozen batch-norm that directly follows a convolution folded into its weight and bias.
-    /// Norms elsewhere stay. Folding is computed in f64 and rounded once.
+    /// The same function with every frozen batch-norm, and every factor per channel, that directly follows a convolution or linear layer
+    /// folded into its weight and bias. Norms and factors elsewhere stay. Folding is computed in f64 and rounded once.
     ///
     /// # Errors
     /// When a parameter has no value.
-    pub fn fold_batch_norm(&self, parameters: &Parameters) -> Result<(Self, Parameters)> {
+    pub fn fold(&self, parameters: &Parameters) -> Result<(Self, Parameters)> {
         let uses = self.use_counts();
         let mut folded = self.clone();
         let mut values = parameters.clone();
@@ -17,16 +17,15 @@ impl Graph {
         let mut replaced: Vec<Value> = (0..self.nodes.len()).map(Value::at).collect();
         let mut new_biases: Vec<(usize, String, usize)> = Vec::new();
         for (position, node) in self.nodes.iter().enumerate() {
-            let Op::BatchNorm { epsilon, .. } = node.op else { continue };
+            if !matches!(node.op, Op::BatchNorm { .. } | Op::Multiply) {
+                continue;
+            }
             let conv = node.inputs[0];
             let Some(weight) = self.own_weight(conv, &uses) else { continue };
-            let mut statistics = Vec::with_capacity(4);
-            for input in &node.inputs[1..] {
-                let Op::Parameter(index) = self.node(*input).op else { break };
-                statistics.push(parameters.get(&self.parameters[index].name)?.to_f64());
+            let Some((scale, shift)) = self.scale_and_shift(node, parameters)? else { continue };
+            if [scale.len()] != self.parameters[weight].shape[..1] {
+                continue;
             }
-            let [gamma, beta, mean, variance] = statistics.as_slice() else { continue };
-            let scale: Vec<f64> = gamma.iter().zip(variance).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
 
             let old_bias = match self.node(conv).inputs.get(2) {
                 Some(bias) => match self.node(*bias).op {
@@ -46,7 +45,7 @@ impl Graph {
                 Some(name) => parameters.get(name)?.to_f64(),
                 None => vec![0.0; scale.len()],
             };
-            let bias = (0..scale.len()).map(|c| ((start[c] - mean[c]) * scale[c] + beta[c]) as f32).collect();
+            let bias = (0..scale.len()).map(|c| (start[c] * scale[c] + shift[c]) as f32).collect();
             let bias_name =
                 old_bias.clone().unwrap_or_else(|| format!("{}.folded_bias", self.node(conv).name));
             values.set(&bias_name, Tensor::new(&[scale.len()], bias)?);
@@ -69,12 +68,36 @@ impl Graph {
         Ok((folded.rebuilt(&new_biases), values))
     }
 
-    /// The weight parameter of a convolution that only one node reads and whose weight and bias nobody shares.
+    /// What a batch-norm with running statistics, or a product with a parameter of one axis, multiplies each channel by and adds to it.
+    fn scale_and_shift(&self, node: &Node, parameters: &Parameters) -> Result<Option<(Vec<f64>, Vec<f64>)>> {
+        let mut values = Vec::with_capacity(4);
+        for input in &node.inputs[1..] {
+            let Op::Parameter(index) = self.node(*input).op else { return Ok(None) };
+            if self.parameters[index].shape.len() != 1 {
+                return Ok(None);
+            }
+            values.push(parameters.get(&self.parameters[index].name)?.to_f64());
+        }
+        Ok(match (&node.op, values.as_slice()) {
+            (Op::BatchNorm { epsilon, .. }, [gamma, beta, mean, variance]) => {
+                let scale: Vec<f64> =
+                    gamma.iter().zip(variance).map(|(g, v)| g / (v + epsilon).sqrt()).collect();
+                let shift = beta.iter().zip(mean).zip(&scale).map(|((b, m), s)| b - m * s).collect();
+                Some((scale, shift))
+            }
+            (Op::Multiply, [scale]) => Some((scale.clone(), vec![0.0; scale.len()])),
+            _ => None,
+        })
+    }
+
+    /// The weight parameter of a convolution or linear layer that only one node reads and whose weight and bias nobody shares.
     fn own_weight(&self, conv: Value, uses: &[usize]) -> Option<usize> {
         let node = self.node(conv);
         let own = |value: &Value| uses[value.index()] == 1;
         match node.op {
-            Op::Convolution(_) if uses[conv.index()] == 1 && node.inputs[1..].iter().all(own) => {
+            Op::Convolution(_) | Op::Linear
+                if uses[conv.index()] == 1 && node.inputs[1..].iter().all(own) =>
+            {
                 match self.node(node.inputs[1]).op {
                     Op::Parameter(index) => Some(index),
                     _ => None,
@@ -152,11 +175,32 @@ mod tests {
         ] {
             parameters.set(name, Tensor::new(&shape, values.to_vec()).unwrap());
         }
-        let (folded, values) = graph.fold_batch_norm(&parameters).unwrap();
+        let (folded, values) = graph.fold(&parameters).unwrap();
         assert!(folded.nodes().iter().all(|node| !matches!(node.op, Op::BatchNorm { .. })));
         assert_eq!(values.get("conv.weight").unwrap().to_f32(), [3.0, 5.0]);
         assert_eq!(values.get("conv.folded_bias").unwrap().to_f32(), [-3.0, -1.0]);
         folded.check().unwrap();
+    }
+
+    #[test]
+    fn a_factor_per_channel_disappears_into_its_layer_and_others_stay() {
+        // shape of the factors, whether they disappear
+        for (shape, folds) in [(vec![2], true), (vec![1], false), (vec![1, 2], false)] {
+            let mut b = GraphBuilder::new();
+            b.begin_stage("only");
+            let x = b.input("x", 2, Some(3));
+            let y = b.linear("fc", x, 2);
+            let scale = b.parameter("gamma", &shape, Kind::NormWeight, Init::Constant(0.5));
+            let z = b.add("scale", Op::Multiply, &[y, scale]);
+            b.end_stage(z);
+            let graph = b.finish(&[("z", z)]).unwrap();
+            let mut parameters = Parameters::initial(&graph, 0);
+            parameters.set("fc.bias", Tensor::new(&[2], vec![4.0, -6.0]).unwrap());
+            let (folded, values) = graph.fold(&parameters).unwrap();
+            assert_eq!(folded.nodes().iter().all(|node| node.op != Op::Multiply), folds, "{shape:?}");
+            let bias = if folds { [2.0, -3.0] } else { [4.0, -6.0] };
+            assert_eq!(values.get("fc.bias").unwrap().to_f32(), bias, "{shape:?}");
+        }
     }
 
     #[test]
@@ -172,7 +216,7 @@ mod tests {
         b.end_stage(z);
         let graph = b.finish(&[("z", z)]).unwrap();
         let parameters = Parameters::initial(&graph, 0);
-        let (folded, values) = graph.fold_batch_norm(&parameters).unwrap();
+        let (folded, values) = graph.fold(&parameters).unwrap();
         assert_eq!(folded, graph);
         assert_eq!(values, parameters);
     }

@@ -140,7 +140,7 @@ fn disturb(tensor: &Tensor) -> Result<Tensor> {
 
 /// A folded graph is the same function, up to the rounding of folded weights to f32.
 fn check_folding(graph: &Graph, parameters: &Parameters, inputs: &[Tensor], outputs: &[Tensor]) -> Checked {
-    let (folded, values) = graph.fold_batch_norm(parameters)?;
+    let (folded, values) = graph.fold(parameters)?;
     for (number, (found, expected)) in run(&folded, &values, inputs)?.iter().zip(outputs).enumerate() {
         check_close(&format!("output {number} of the folded graph"), found, expected, 1e-5)?;
     }

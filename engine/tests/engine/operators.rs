@@ -47,7 +47,7 @@ pub fn all() -> Vec<Case> {
 fn convolutions() -> Vec<Case> {
     // name, input, output channels, kernel, stride, padding, dilation, groups
     type Setting = (&'static str, [usize; 4], usize, [usize; 2], [usize; 2], [usize; 4], [usize; 2], usize);
-    let settings: [Setting; 9] = [
+    let settings: [Setting; 11] = [
         ("3×3, same", [2, 5, 6, 3], 4, [3, 3], [1, 1], [1; 4], [1, 1], 1),
         ("1×1, stride 2", [2, 5, 4, 3], 5, [1, 1], [2, 2], [0; 4], [1, 1], 1),
         ("asymmetric", [1, 7, 6, 2], 3, [3, 2], [2, 1], [1, 0, 2, 1], [1, 2], 1),
@@ -56,6 +56,8 @@ fn convolutions() -> Vec<Case> {
         ("two groups", [2, 5, 4, 6], 4, [3, 3], [1, 2], [1, 1, 0, 1], [1, 1], 2),
         ("depthwise", [2, 5, 5, 3], 3, [3, 3], [1, 1], [1; 4], [1, 1], 3),
         ("depthwise 5×3, stride 2", [1, 7, 6, 4], 4, [5, 3], [2, 2], [2, 1, 1, 0], [1, 2], 4),
+        ("depthwise 5×5, stride 2", [1, 7, 6, 3], 3, [5, 5], [2, 2], [2; 4], [1, 1], 3),
+        ("depthwise 7×7", [2, 5, 8, 3], 3, [7, 7], [1, 1], [3; 4], [1, 1], 3),
         ("depthwise, two outputs each", [1, 5, 4, 3], 6, [3, 3], [2, 1], [1; 4], [1, 1], 3),
     ];
     let mut cases: Vec<Case> = Vec::new();

@@ -225,6 +225,15 @@ pub fn forward(machine: &Machine, activation: Activation, x: &[f32], y: &mut [f3
     });
 }
 
+/// `y = activation(y)`, any shape.
+pub(super) fn apply(machine: &Machine, activation: Activation, y: &mut [f32]) {
+    machine.pool.for_each_chunk(y, CHUNK, |_, y| {
+        let columns = y.len();
+        // SAFETY: the chunk is this task's.
+        unsafe { bend(machine.isa, activation, y.as_mut_ptr(), &[0], columns) };
+    });
+}
+
 /// The floats of the widest register.
 const REGISTER: usize = 16;
 

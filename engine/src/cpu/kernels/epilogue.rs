@@ -12,7 +12,7 @@ pub struct Epilogue<'a> {
     pub residual: Option<Numbers<'a>>,
     /// Applied next.
     pub clamp: Clamp,
-    /// Applied last, by full convolutions and linear layers alone.
+    /// Applied last.
     pub curve: Option<Activation>,
 }
 

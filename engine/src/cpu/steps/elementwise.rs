@@ -75,11 +75,24 @@ impl Step for AddValues {
     }
 }
 
-/// `output = a · b`, of one shape, or `b` one number for each sample and channel.
+/// `output = a · b`.
 pub(crate) struct MultiplyValues {
     pub a: Value,
     pub b: Value,
+    /// How often each number of `b` stands for one of `a`.
+    pub factors: Factors,
     pub output: Value,
+}
+
+/// What the factors of a value are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Factors {
+    /// Each for one number.
+    Numbers,
+    /// Each for a channel of a sample.
+    SampleChannels,
+    /// Each for a channel.
+    Channels,
 }
 
 impl Step for MultiplyValues {
@@ -107,11 +120,12 @@ impl Step for MultiplyValues {
             let (mut db, accumulate) = workspace.gradient_buffer(self.b);
             let into = &mut db[..workspace.len(self.b)];
             let (machine, a, dy) = (&workspace.machine, workspace.get(self.a), &dy[..length]);
-            match self.is_gate(workspace) {
-                true => {
-                    elementwise::gate_gradient(machine, a, dy, self.channels(workspace), into, accumulate)
+            match self.factors {
+                Factors::Numbers => elementwise::multiply(machine, a, dy, into, accumulate),
+                Factors::SampleChannels => {
+                    elementwise::gate_gradient(machine, a, dy, self.channels(workspace), into, accumulate);
                 }
-                false => elementwise::multiply(machine, a, dy, into, accumulate),
+                Factors::Channels => elementwise::sum_products(machine, [a, dy], into, accumulate),
             }
             workspace.put_gradient(self.b, db);
         }
@@ -121,10 +135,6 @@ impl Step for MultiplyValues {
 }
 
 impl MultiplyValues {
-    fn is_gate(&self, workspace: &Workspace) -> bool {
-        workspace.len(self.a) != workspace.len(self.b)
-    }
-
     fn channels(&self, workspace: &Workspace) -> usize {
         workspace.shape(self.a).last().copied().unwrap_or(1)
     }
@@ -132,9 +142,12 @@ impl MultiplyValues {
     /// `into (+)= x · b`.
     fn scaled(&self, workspace: &Workspace, x: &[f32], into: &mut [f32], accumulate: Accumulate) {
         let (machine, b) = (&workspace.machine, workspace.get(self.b));
-        match self.is_gate(workspace) {
-            true => elementwise::gate(machine, x, b, self.channels(workspace), into, accumulate),
-            false => elementwise::multiply(machine, x, b, into, accumulate),
+        match self.factors {
+            Factors::Numbers => elementwise::multiply(machine, x, b, into, accumulate),
+            Factors::SampleChannels => {
+                elementwise::gate(machine, x, b, self.channels(workspace), into, accumulate);
+            }
+            Factors::Channels => elementwise::scale_channels(machine, b, x, into, accumulate),
         }
     }
 }

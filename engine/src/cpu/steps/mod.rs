@@ -20,7 +20,7 @@ mod row_normalisation;
 pub(crate) use arithmetic::{AddBroadcast, MultiplyBroadcast, ReduceAxes, ScaleAndShift};
 pub(crate) use attention::Attend;
 pub(crate) use convolution::{Convolve, Form};
-pub(crate) use elementwise::{Activate, AddValues, Concatenate, MultiplyValues};
+pub(crate) use elementwise::{Activate, AddValues, Concatenate, Factors, MultiplyValues};
 pub(crate) use fallback::Fallback;
 pub(crate) use inverted_residual::InvertedResidual;
 pub(crate) use lookup::LookUp;

@@ -2,6 +2,7 @@
 
 use super::line::{Line, rows_each};
 use super::passes::{check, pixel};
+use super::strips;
 use crate::cpu::Machine;
 use crate::cpu::kernels::accumulate::Accumulate;
 use crate::cpu::kernels::conv::{ConvShape, Geometry};
@@ -25,12 +26,37 @@ pub fn backward_weights(
     scratch: &mut Scratch,
 ) {
     check(shape, input, weight_gradient, output_gradient);
+    let parts = match strips::suits(shape) {
+        true => strips::gradients(machine, shape, input, output_gradient, scratch),
+        false => any_kernel(machine, shape, input, output_gradient, scratch),
+    };
+    // Partial results `[part][tap][channel]`, added up in order.
+    let channels = shape.in_channels;
+    let partials = scratch.floats(parts * shape.taps() * channels);
+    let (sums, others) = partials.split_at_mut((shape.taps() * channels).min(partials.len()));
+    for other in others.chunks_exact(sums.len().max(1)) {
+        sums.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
+    }
+    for (channel, kernel) in weight_gradient.chunks_exact_mut(shape.taps()).enumerate() {
+        for (tap, slot) in kernel.iter_mut().enumerate() {
+            accumulate.store(slot, sums.get(tap * channels + channel).copied().unwrap_or(0.0));
+        }
+    }
+}
+
+/// The gradient by parts, `[part][tap][channel]` in scratch, and the count of parts.
+fn any_kernel(
+    machine: &Machine,
+    shape: &ConvShape,
+    input: &[f32],
+    output_gradient: &[f32],
+    scratch: &mut Scratch,
+) -> usize {
     let geometry = Geometry::forward(shape, false);
     let channels = shape.in_channels;
     let [rows, columns] = geometry.grid;
     let rows_each = rows_each(rows, columns * channels);
     let tasks = rows.div_ceil(rows_each);
-    // Partial results `[task][tap][channel]`, added up in order.
     let partials = scratch.floats(shape.batch * tasks * shape.taps() * channels);
     machine.pool.for_each_chunk(partials, shape.taps() * channels, |task, sums| {
         sums.fill(0.0);
@@ -45,15 +71,7 @@ pub fn backward_weights(
             with_microkernels!(machine.isa, Kernels => unsafe { Kernels::run(row) });
         }
     });
-    let (sums, others) = partials.split_at_mut((shape.taps() * channels).min(partials.len()));
-    for other in others.chunks_exact(sums.len().max(1)) {
-        sums.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
-    }
-    for (channel, kernel) in weight_gradient.chunks_exact_mut(shape.taps()).enumerate() {
-        for (tap, slot) in kernel.iter_mut().enumerate() {
-            accumulate.store(slot, sums.get(tap * channels + channel).copied().unwrap_or(0.0));
-        }
-    }
+    shape.batch * tasks
 }
 
 /// Adds a row's products to the sums, `[tap][channel]`.

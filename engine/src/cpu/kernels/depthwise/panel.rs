@@ -1,4 +1,4 @@
-//! The innermost loop where every tap lies in memory: rows of one panel of channels, padded with zeros.
+//! The innermost loops where every tap lies in memory: rows of one panel of channels, padded with zeros.
 
 #![expect(
     clippy::needless_range_loop,
@@ -10,7 +10,7 @@ use crate::cpu::kernels::micro::{Loop, Vector};
 /// Output pixels that are computed side by side, so that a source pixel is loaded once for all of them.
 const SIDE_BY_SIDE: usize = 4;
 
-/// A few rows of output of one panel of channels, for square kernels of 3 or 5 and strides of 1 or 2.
+/// A few rows of output of one panel of channels, for square kernels of 3, 5 or 7 and strides of 1 or 2.
 ///
 /// To run it: source rows hold `apart` floats for each column that a tap reads; weights and bias hold `channels` floats (a tap);
 /// the output has room for `columns` pixels a row and belongs to nobody else.
@@ -26,6 +26,8 @@ pub(in crate::cpu::kernels) struct PanelRows<'a> {
     pub weights: (*const f32, usize),
     /// At the panel's first channel; null adds nothing.
     pub bias: *const f32,
+    /// At the output's place in what is added to it, which lies as the output does; null adds nothing.
+    pub residual: *const f32,
     /// Bounds of the activation.
     pub limits: (f32, f32),
     /// Channels of the panel.
@@ -46,9 +48,9 @@ impl Loop for PanelRows<'_> {
                 (3, 2) => self.registers::<V, 3, 2>(),
                 (5, 1) => self.registers::<V, 5, 1>(),
                 (5, 2) => self.registers::<V, 5, 2>(),
-                other => {
-                    unreachable!("panels are for kernels of 3 or 5 and strides of 1 or 2, not {other:?}")
-                }
+                (7, 1) => self.registers::<V, 7, 1>(),
+                (7, 2) => self.registers::<V, 7, 2>(),
+                other => unsupported(other),
             }
         }
     }
@@ -75,7 +77,12 @@ impl PanelRows<'_> {
                 };
                 let limits = (V::splat(self.limits.0), V::splat(self.limits.1));
                 for (row, sources) in self.sources.as_chunks::<KERNEL>().0.iter().enumerate() {
-                    let output = self.output.0.add(row * self.columns * self.output.1 + channel);
+                    let place = row * self.columns * self.output.1 + channel;
+                    let output = self.output.0.add(place);
+                    let residual = match self.residual.is_null() {
+                        true => std::ptr::null(),
+                        false => self.residual.add(place),
+                    };
                     let pixels = Pixels::<V, KERNEL, STRIDE> {
                         sources: sources.map(|source| source.add(channel)),
                         apart: self.apart,
@@ -83,6 +90,7 @@ impl PanelRows<'_> {
                         bias,
                         limits,
                         output: (output, self.output.1),
+                        residual,
                         lanes,
                     };
                     let mut column = 0;
@@ -108,6 +116,7 @@ struct Pixels<V, const KERNEL: usize, const STRIDE: usize> {
     bias: V,
     limits: (V, V),
     output: (*mut f32, usize),
+    residual: *const f32,
     lanes: usize,
 }
 
@@ -133,9 +142,127 @@ impl<V: Vector, const KERNEL: usize, const STRIDE: usize> Pixels<V, KERNEL, STRI
         for pixel in 0..COUNT {
             // SAFETY: as above.
             unsafe {
-                let result = sums[pixel].clamp(self.limits.0, self.limits.1);
-                result.store_first(self.output.0.add((column + pixel) * self.output.1), self.lanes);
+                let place = (column + pixel) * self.output.1;
+                let sum = match self.residual.is_null() {
+                    true => sums[pixel],
+                    false => sums[pixel].add(V::load_first(self.residual.add(place), self.lanes)),
+                };
+                sum.clamp(self.limits.0, self.limits.1).store_first(self.output.0.add(place), self.lanes);
             }
         }
     }
+}
+
+/// Adds to the gradient of the weights of one panel of channels what a few rows of output give, for the same kernels and strides.
+///
+/// To run it: source rows as for [`PanelRows`]; the gradient has `columns` pixels a row; sums hold every tap and belong to nobody else.
+pub(super) struct PanelGradients<'a> {
+    /// Extent of the kernel, and source pixels from one output pixel to the next.
+    pub kernel: usize,
+    pub stride: usize,
+    /// For each row of output the `kernel` source rows that it reads, at the column of its first tap.
+    pub sources: &'a [*const f32],
+    /// Floats from one source pixel to the next: whole registers.
+    pub apart: usize,
+    /// The first pixel's first channel of the output's gradient, and the floats from one pixel to the next.
+    pub gradient: (*const f32, usize),
+    /// Channels of the panel.
+    pub channels: usize,
+    /// Pixels of a row of output.
+    pub columns: usize,
+    /// Sums `[tap][channel]` at the panel's first channel, and the floats from one tap to the next.
+    pub sums: (*mut f32, usize),
+}
+
+impl Loop for PanelGradients<'_> {
+    #[inline(always)]
+    unsafe fn run<V: Vector>(self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (self.kernel, self.stride) {
+                (3, 1) => self.registers::<V, 3, 1>(),
+                (3, 2) => self.registers::<V, 3, 2>(),
+                (5, 1) => self.registers::<V, 5, 1>(),
+                (5, 2) => self.registers::<V, 5, 2>(),
+                (7, 1) => self.registers::<V, 7, 1>(),
+                (7, 2) => self.registers::<V, 7, 2>(),
+                other => unsupported(other),
+            }
+        }
+    }
+}
+
+impl PanelGradients<'_> {
+    /// A register of channels and a row of the kernel at a time.
+    #[inline(always)]
+    unsafe fn registers<V: Vector, const KERNEL: usize, const STRIDE: usize>(&self) {
+        for channel in (0..self.channels).step_by(V::LANES) {
+            let lanes = (self.channels - channel).min(V::LANES);
+            for tap in 0..KERNEL {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let slots: [*mut f32; KERNEL] = std::array::from_fn(|column| {
+                        self.sums.0.add((tap * KERNEL + column) * self.sums.1 + channel)
+                    });
+                    let mut sums = [V::splat(0.0); KERNEL];
+                    for (sum, &slot) in sums.iter_mut().zip(&slots) {
+                        *sum = V::load_first(slot, lanes);
+                    }
+                    for (row, sources) in self.sources.as_chunks::<KERNEL>().0.iter().enumerate() {
+                        let gradient = self.gradient.0.add(row * self.columns * self.gradient.1 + channel);
+                        let source = sources[tap].add(channel);
+                        let mut column = 0;
+                        while column + SIDE_BY_SIDE <= self.columns {
+                            sums = self.add::<V, KERNEL, STRIDE, SIDE_BY_SIDE>(
+                                sums,
+                                source,
+                                gradient,
+                                (column, lanes),
+                            );
+                            column += SIDE_BY_SIDE;
+                        }
+                        while column < self.columns {
+                            sums = self.add::<V, KERNEL, STRIDE, 1>(sums, source, gradient, (column, lanes));
+                            column += 1;
+                        }
+                    }
+                    for (sum, slot) in sums.into_iter().zip(slots) {
+                        sum.store_first(slot, lanes);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The sums with the products of `COUNT` pixels from a column on.
+    #[inline(always)]
+    unsafe fn add<V: Vector, const KERNEL: usize, const STRIDE: usize, const COUNT: usize>(
+        &self,
+        mut sums: [V; KERNEL],
+        source: *const f32,
+        gradient: *const f32,
+        (column, lanes): (usize, usize),
+    ) -> [V; KERNEL] {
+        // SAFETY: the promise of `PanelGradients`.
+        unsafe {
+            let mut gradients = [V::splat(0.0); COUNT];
+            for (pixel, value) in gradients.iter_mut().enumerate() {
+                *value = V::load_first(gradient.add((column + pixel) * self.gradient.1), lanes);
+            }
+            for place in 0..(COUNT - 1) * STRIDE + KERNEL {
+                let value = V::load(source.add((column * STRIDE + place) * self.apart));
+                for pixel in 0..COUNT {
+                    if place >= pixel * STRIDE && place - pixel * STRIDE < KERNEL {
+                        let tap = place - pixel * STRIDE;
+                        sums[tap] = sums[tap].add_product(value, gradients[pixel]);
+                    }
+                }
+            }
+        }
+        sums
+    }
+}
+
+fn unsupported(kernel_and_stride: (usize, usize)) -> ! {
+    unreachable!("panels are for kernels of 3, 5 or 7 and strides of 1 or 2, not {kernel_and_stride:?}")
 }

@@ -1,11 +1,12 @@
 //! The forward pass and the gradient of the input: the same sum over taps, of other pixels.
 
 use super::line::{Line, Tap, rows_each};
+use super::strips;
 use crate::cpu::Machine;
 use crate::cpu::kernels::accumulate::Accumulate;
 use crate::cpu::kernels::conv::{ConvShape, Geometry, phases};
 use crate::cpu::kernels::micro::{Loop, Microkernels, Vector, with_microkernels};
-use crate::cpu::kernels::{Clamp, Epilogue};
+use crate::cpu::kernels::{Clamp, Epilogue, activation};
 use crate::cpu::pool::SharedPointer;
 
 /// `output = activation(depthwise convolution(input) + bias + residual)`.
@@ -22,17 +23,35 @@ pub fn forward(
 ) {
     check(shape, input, weights, output);
     epilogue.check(shape.out_channels, output.len());
-    let geometry = Geometry::forward(shape, false);
     let taps: Vec<usize> = (0..shape.taps()).collect();
+    let weights = by_tap(weights, shape.taps(), &taps);
+    let residual = epilogue.residual.map(|residual| residual.floats().as_ptr());
+    let limits = epilogue.clamp.limits();
+    if strips::suits(shape) {
+        let pass = strips::Pass {
+            shape,
+            source: input,
+            weights: &weights,
+            bias: epilogue.bias,
+            residual: residual.map(|residual| SharedPointer(residual.cast_mut())),
+            limits,
+            curve: epilogue.curve,
+            output: SharedPointer(output.as_mut_ptr()),
+        };
+        return pass.run(machine);
+    }
     let pass = Pass {
         channels: shape.in_channels,
         source: input,
         bias: epilogue.bias,
-        residual: epilogue.residual.map(|residual| residual.floats().as_ptr()),
-        limits: epilogue.clamp.limits(),
+        residual,
+        limits,
         output: SharedPointer(output.as_mut_ptr()),
     };
-    pass.run(machine, &[(geometry, by_tap(weights, shape.taps(), &taps))]);
+    pass.run(machine, &[(Geometry::forward(shape, false), weights)]);
+    if let Some(curve) = epilogue.curve {
+        activation::apply(machine, curve, output);
+    }
 }
 
 /// The gradient of the input from that of the output.
@@ -48,6 +67,21 @@ pub fn backward_input(
     accumulate: Accumulate,
 ) {
     check(shape, input_gradient, weights, output_gradient);
+    if let Some(transposed) = transposed(shape).filter(strips::suits) {
+        let taps: Vec<usize> = (0..shape.taps()).rev().collect();
+        let output = SharedPointer(input_gradient.as_mut_ptr());
+        let pass = strips::Pass {
+            shape: &transposed,
+            source: output_gradient,
+            weights: &by_tap(weights, shape.taps(), &taps),
+            bias: None,
+            residual: (accumulate == Accumulate::Add).then_some(SharedPointer(output.get())),
+            limits: Clamp::None.limits(),
+            curve: None,
+            output,
+        };
+        return pass.run(machine);
+    }
     let grids: Vec<_> = phases(shape)
         .iter()
         .map(|phase| (Geometry::backward(shape, phase), by_tap(weights, shape.taps(), &phase.taps)))
@@ -61,6 +95,22 @@ pub fn backward_input(
         output: SharedPointer(input_gradient.as_mut_ptr()),
     };
     pass.run(machine, &grids);
+}
+
+/// The convolution of the output's gradient that gives the input's, where the kernel passes over every pixel: with the taps in
+/// reverse.
+fn transposed(shape: &ConvShape) -> Option<ConvShape> {
+    let [kernel_height, kernel_width] = shape.kernel;
+    let [top, bottom, left, right] = shape.padding;
+    let padding = [
+        (kernel_height - 1).checked_sub(top)?,
+        (kernel_height - 1).checked_sub(bottom)?,
+        (kernel_width - 1).checked_sub(left)?,
+        (kernel_width - 1).checked_sub(right)?,
+    ];
+    let (height, width) = (shape.out_height(), shape.out_width());
+    let is_plain = shape.stride == [1, 1] && shape.dilation == [1, 1] && height > 0 && width > 0;
+    is_plain.then_some(ConvShape { height, width, padding, ..*shape })
 }
 
 /// Panics unless the slices are those of a depthwise convolution.

@@ -5,7 +5,7 @@ use crate::cpu::kernels::accumulate::Accumulate;
 use crate::cpu::kernels::conv::ConvShape;
 use crate::cpu::kernels::conv::oracle::{Kind, error, for_each_product, numbers};
 use crate::cpu::kernels::scratch::Scratch;
-use crate::cpu::kernels::{Clamp, Epilogue};
+use crate::cpu::kernels::{Activation, Clamp, Epilogue};
 use crate::cpu::{Isa, Machine, Pool};
 
 /// Sums of up to a few thousand products of order one, relative to their root mean square.
@@ -14,13 +14,16 @@ const TOLERANCE: f64 = 1e-5;
 /// batch, height, width, channels, kernel, stride, padding (top, bottom, left, right), dilation.
 type Case = (usize, usize, usize, usize, [usize; 2], [usize; 2], [usize; 4], [usize; 2]);
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 16] = [
     (2, 9, 7, 40, [3, 3], [1, 1], [1; 4], [1, 1]),
     (2, 9, 8, 40, [3, 3], [2, 2], [1; 4], [1, 1]),
     (2, 15, 16, 33, [3, 3], [2, 2], [0, 1, 0, 1], [1, 1]),
     (1, 11, 12, 17, [5, 5], [1, 1], [2; 4], [1, 1]),
     (1, 11, 12, 32, [5, 5], [2, 2], [2; 4], [1, 1]),
     (1, 8, 8, 16, [7, 7], [1, 1], [3; 4], [1, 1]),
+    (2, 13, 9, 21, [7, 7], [1, 1], [3; 4], [1, 1]),
+    (1, 11, 10, 36, [7, 7], [2, 2], [3; 4], [1, 1]),
+    (1, 33, 30, 8, [5, 5], [1, 1], [0, 4, 3, 1], [1, 1]),
     (3, 5, 6, 5, [3, 3], [1, 1], [1; 4], [1, 1]),
     (1, 2, 2, 16, [3, 3], [1, 1], [1; 4], [1, 1]),
     (1, 1, 1, 48, [3, 3], [2, 2], [1; 4], [1, 1]),
@@ -86,7 +89,8 @@ fn run_backward_weights(
 
 #[test]
 fn forward_is_the_definition_with_every_epilogue() {
-    for shape in shapes() {
+    for (index, shape) in shapes().enumerate() {
+        let curve = [None, Some(Activation::Silu)][index % 2];
         let (input, weights) =
             (numbers("input", shape.in_len()), numbers("weights", shape.depthwise_weight_len()));
         let (bias, residual) = (numbers("bias", shape.out_channels), numbers("residual", shape.out_len()));
@@ -103,14 +107,15 @@ fn forward_is_the_definition_with_every_epilogue() {
                     .map(|(index, sum)| {
                         let bias = bias.map_or(0.0, |bias| f64::from(bias[index % shape.out_channels]));
                         let residual = residual.map_or(0.0, |residual| f64::from(residual[index]));
-                        (sum + bias + residual).clamp(f64::from(low), f64::from(high))
+                        let clamped = (sum + bias + residual).clamp(f64::from(low), f64::from(high));
+                        curve.map_or(clamped, |curve| curve.apply_f64(clamped))
                     })
                     .collect();
                 for machine in machines() {
                     let found = run_forward(
                         &machine,
                         &shape,
-                        Epilogue { bias, residual: residual.map(Into::into), clamp: activation, curve: None },
+                        Epilogue { bias, residual: residual.map(Into::into), clamp: activation, curve },
                     );
                     let error = error(&found, &expected);
                     assert!(error < TOLERANCE, "{error:.1e} {:?} {activation:?} {shape:?}", machine.isa);

@@ -69,6 +69,30 @@ pub fn sum_rows(machine: &Machine, x: &[f32], sums: &mut [f32], accumulate: Accu
     sums.iter_mut().zip(totals).for_each(|(sum, total)| accumulate.store(sum, total as f32));
 }
 
+/// `sums (+)= Σ a · b` over rows; `a`, `b`: `[rows, channels]`, `sums`: `[channels]`. The gradient of a factor per channel.
+///
+/// # Panics
+/// When sizes differ or are not whole rows.
+pub fn sum_products(machine: &Machine, [a, b]: [&[f32]; 2], sums: &mut [f32], accumulate: Accumulate) {
+    assert_eq!(a.len(), b.len(), "elementwise: sizes");
+    let lanes = Lanes::new(sums.len());
+    lanes.rows(a.len());
+    let chunk = lanes.chunk();
+    let parts = chunks::map(&machine.pool, a.chunks(chunk).zip(b.chunks(chunk)), |_, (a, b)| {
+        lanes.sums(
+            machine.isa,
+            a.len(),
+            #[inline(always)]
+            |range, [sum]| {
+                let numbers = a[range.clone()].iter().zip(&b[range]);
+                sum.iter_mut().zip(numbers).for_each(|(sum, (a, b))| *sum += a * b);
+            },
+        )
+    });
+    let [totals] = total(sums.len(), &parts);
+    sums.iter_mut().zip(totals).for_each(|(sum, total)| accumulate.store(sum, total as f32));
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::super::testing::{assert_close, machines, numbers};
@@ -97,6 +121,14 @@ mod tests {
                 let mut sums = vec![f32::NAN; channels];
                 sum_rows(&machine, &x, &mut sums, Accumulate::Overwrite);
                 // Sums over n numbers of size 1 are about √n large; errors are relative to that.
+                assert_close(&sums, &expected, 1e-6 * (rows as f64).sqrt(), &context);
+
+                let mut expected: Vec<f64> = factors.iter().map(|&start| f64::from(start)).collect();
+                for index in 0..length {
+                    expected[index % channels] += f64::from(x[index]) * f64::from(old[index]);
+                }
+                let mut sums = factors.clone();
+                sum_products(&machine, [&x, &old], &mut sums, Accumulate::Add);
                 assert_close(&sums, &expected, 1e-6 * (rows as f64).sqrt(), &context);
             }
         }

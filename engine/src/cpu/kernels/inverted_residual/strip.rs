@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{Block, Layer};
 use crate::cpu::kernels::conv::{ConvShape, PackedWeights};
-use crate::cpu::kernels::depthwise::PanelRows;
+use crate::cpu::kernels::depthwise::{PanelRows, Ring, source_rows};
 use crate::cpu::kernels::micro::{Finish, LINE, Microkernels, Vector};
 use crate::cpu::kernels::scratch::{Workspace, with_workspace};
 
@@ -23,16 +23,13 @@ pub(super) unsafe fn compute<K: Microkernels>(
     with_workspace(|workspace| {
         let layout = Layout::new::<K>(block, rows.len());
         let Workspace { pointers, offsets, rows: memory, .. } = workspace;
-        let (ring, rest) = memory.floats(layout.floats()).split_at_mut(layout.ring_floats());
-        let (zeros, filtered) = rest.split_at_mut(layout.row);
-        layout.pad(ring);
-        zeros.fill(0.0);
-        let mut strip =
-            Strip { block, layout, weights, input, image, ring, zeros, filtered, pointers, offsets };
+        let (ring, filtered) = memory.floats(layout.floats()).split_at_mut(layout.ring.floats());
+        layout.ring.pad(ring);
+        let mut strip = Strip { block, layout, weights, input, image, ring, filtered, pointers, offsets };
         let mut widened = 0;
         for start in rows.clone().step_by(strip.layout.rows_each) {
             let rows = start..(start + strip.layout.rows_each).min(rows.end);
-            let needed = strip.source_rows(&rows);
+            let needed = source_rows(&block.shape.depthwise, &rows);
             let new = needed.start.max(widened)..needed.end.max(widened);
             widened = new.end;
             // SAFETY: the caller's promise.
@@ -49,16 +46,8 @@ pub(super) unsafe fn compute<K: Microkernels>(
 struct Layout {
     /// Rows of output that are computed at a time.
     rows_each: usize,
-    /// Channels of a panel, and panels of the wide activations.
-    panel: usize,
-    panels: usize,
-    /// Rows that the ring holds of each panel: source row `y` is in place `y mod slots`.
-    slots: usize,
-    /// Zeros before the source's columns, and the source's columns.
-    left: usize,
-    width: usize,
-    /// Floats of a padded row of one panel.
-    row: usize,
+    /// The widened rows.
+    ring: Ring,
     /// Floats from one filtered pixel to the next, and filtered pixels.
     apart: usize,
     pixels: usize,
@@ -70,46 +59,21 @@ impl Layout {
 
     fn new<K: Microkernels>(block: &Block<'_>, rows: usize) -> Self {
         let shape = &block.shape.depthwise;
-        let (kernel, stride, columns) = (shape.kernel[0], shape.stride[0], shape.out_width());
+        let columns = shape.out_width();
         let rows_each = (Self::TILES * K::ROWS).div_ceil(columns).min(rows);
-        let left = shape.padding[2];
-        let padded = (left + shape.width).max((columns - 1) * stride + kernel);
         // Rows a multiple of 4 KiB apart would evict each other from the first-level cache.
         let collide = (shape.out_channels * size_of::<f32>()).is_multiple_of(4096);
         Self {
             rows_each,
-            panel: K::COLUMNS,
-            panels: shape.out_channels.div_ceil(K::COLUMNS),
-            slots: (rows_each - 1) * stride + kernel,
-            left,
-            width: shape.width,
-            row: padded * K::COLUMNS,
+            ring: Ring::new(shape, rows_each, K::COLUMNS),
             apart: shape.out_channels + if collide { LINE } else { 0 },
             pixels: rows_each * columns,
         }
     }
 
-    /// Floats of ring, row of zeros and filtered pixels.
+    /// Floats of ring and filtered pixels.
     fn floats(&self) -> usize {
-        self.ring_floats() + self.row + self.pixels * self.apart
-    }
-
-    fn ring_floats(&self) -> usize {
-        self.panels * self.slots * self.row
-    }
-
-    /// The float at which a row of a panel starts in the ring.
-    fn place(&self, panel: usize, row: usize) -> usize {
-        (panel * self.slots + row % self.slots) * self.row
-    }
-
-    /// Puts zeros to both sides of all rows.
-    fn pad(&self, ring: &mut [f32]) {
-        let (start, end) = (self.left * self.panel, (self.left + self.width) * self.panel);
-        for row in ring.chunks_exact_mut(self.row) {
-            row[..start].fill(0.0);
-            row[end..].fill(0.0);
-        }
+        self.ring.floats() + self.pixels * self.apart
     }
 }
 
@@ -121,10 +85,8 @@ struct Strip<'a> {
     weights: &'a [f32],
     input: &'a [f32],
     image: usize,
-    /// Wide rows, `[panel][slot][padded column][channel of the panel]`.
+    /// Wide rows, as the layout's ring has them.
     ring: &'a mut [f32],
-    /// A padded row of zeros.
-    zeros: &'a [f32],
     /// Filtered pixels, `[pixel][channel]`.
     filtered: &'a mut [f32],
     pointers: &'a mut Vec<*const f32>,
@@ -136,15 +98,6 @@ impl Strip<'_> {
         &self.block.shape.depthwise
     }
 
-    /// The rows of the source that rows of output read.
-    fn source_rows(&self, rows: &Range<usize>) -> Range<usize> {
-        let ConvShape { stride: [step, _], kernel: [extent, _], padding: [top, ..], height, .. } =
-            *self.shape();
-        let start = (rows.start * step).saturating_sub(top);
-        let end = ((rows.end - 1) * step + extent).saturating_sub(top).min(height);
-        start.min(end)..end
-    }
-
     /// Puts rows of the source into the ring, widened.
     unsafe fn widen<K: Microkernels>(&mut self, rows: Range<usize>) {
         let (height, width, channels) =
@@ -152,17 +105,18 @@ impl Strip<'_> {
         let first = (self.image * height + rows.start) * width;
         let source = &self.input[first * channels..][..rows.len() * width * channels];
         let Some(layer) = &self.block.expand else {
-            return self.copy(rows, source);
+            return self.layout.ring.copy(self.ring, rows, source, channels);
         };
         self.pointers.clear();
         self.pointers.extend(source.chunks_exact(channels).map(<[f32]>::as_ptr));
         self.offsets.clear();
         for row in rows {
-            let start = self.layout.place(0, row);
-            self.offsets.extend((0..width).map(|column| start + (self.layout.left + column) * K::COLUMNS));
+            let start = self.layout.ring.place(0, row);
+            let left = self.layout.ring.left;
+            self.offsets.extend((0..width).map(|column| start + (left + column) * K::COLUMNS));
         }
-        for panel in 0..self.layout.panels {
-            let base = self.ring[panel * self.layout.slots * self.layout.row..].as_mut_ptr();
+        for panel in 0..self.layout.ring.panels {
+            let base = self.ring[self.layout.ring.place(panel, 0)..].as_mut_ptr();
             let product =
                 Product { layer, depth: channels, columns: self.shape().in_channels, residual: None };
             // SAFETY: the caller's promise; offsets are those of source pixels in a panel of the ring.
@@ -170,38 +124,12 @@ impl Strip<'_> {
         }
     }
 
-    /// Puts rows of the source into the ring as they are.
-    fn copy(&mut self, rows: Range<usize>, source: &[f32]) {
-        let (channels, layout) = (self.shape().in_channels, &self.layout);
-        for (row, pixels) in rows.zip(source.chunks_exact(layout.width * channels)) {
-            for panel in 0..layout.panels {
-                let start = layout.place(panel, row) + layout.left * layout.panel;
-                let to = self.ring[start..].chunks_exact_mut(layout.panel);
-                let first = panel * layout.panel;
-                let used = layout.panel.min(channels - first);
-                for (to, pixel) in to.zip(pixels.chunks_exact(channels)) {
-                    to[..used].copy_from_slice(&pixel[first..][..used]);
-                }
-            }
-        }
-    }
-
     /// Convolves each channel of the rows in the ring.
     unsafe fn filter<K: Microkernels>(&mut self, rows: &Range<usize>) {
         let shape = *self.shape();
         let (layer, layout) = (&self.block.depthwise, &self.layout);
-        for panel in 0..layout.panels {
-            self.pointers.clear();
-            for row in rows.clone() {
-                for tap in 0..shape.kernel[0] {
-                    let source = (row * shape.stride[0] + tap).checked_sub(shape.padding[0]);
-                    let line = match source.filter(|&source| source < shape.height) {
-                        Some(source) => &self.ring[layout.place(panel, source)..],
-                        None => self.zeros,
-                    };
-                    self.pointers.push(line.as_ptr());
-                }
-            }
+        for panel in 0..layout.ring.panels {
+            layout.ring.sources(self.ring, &shape, panel, rows.clone(), self.pointers);
             let first = panel * K::COLUMNS;
             let rows = PanelRows {
                 kernel: shape.kernel[0],
@@ -210,6 +138,7 @@ impl Strip<'_> {
                 apart: K::COLUMNS,
                 weights: (self.weights[first..].as_ptr(), shape.in_channels),
                 bias: layer.bias.map_or(std::ptr::null(), |bias| bias[first..].as_ptr()),
+                residual: std::ptr::null(),
                 limits: layer.clamp.limits(),
                 channels: K::COLUMNS.min(shape.in_channels - first),
                 columns: shape.out_width(),
