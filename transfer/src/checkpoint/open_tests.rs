@@ -25,6 +25,8 @@ fn expected_weights() -> Vec<(&'static str, Vec<usize>, Vec<f32>)> {
 fn reads_what_torch_save_writes() {
     for (bytes, format) in [
         (&include_bytes!("testdata/zip.pth")[..], Format::TorchZip),
+        // Its name, which members begin with, makes their first entry in the directory 76 bytes long.
+        (include_bytes!("testdata/twenty_one_characters.pth"), Format::TorchZip),
         (include_bytes!("testdata/legacy.pth"), Format::TorchLegacy),
     ] {
         let checkpoint = Checkpoint::from_bytes("w.pth", bytes).unwrap();

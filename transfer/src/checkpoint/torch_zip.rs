@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io::Cursor;
 use std::ops::Range;
 
+use ::zip::read::{ArchiveOffset, Config};
 use ::zip::{CompressionMethod, ZipArchive};
 
 use super::CheckpointProblem;
@@ -50,7 +51,10 @@ pub(super) fn read(file: &[u8]) -> Result<StateDict, CheckpointProblem> {
 /// Every member's name and place.
 fn members(file: &[u8]) -> Result<HashMap<String, Range<usize>>, CheckpointProblem> {
     let fault = |what: String| CheckpointProblem::Archive(what);
-    let mut archive = ZipArchive::new(Cursor::new(file))
+    // Nothing stands before the archive. Searching for its start can go wrong: behind the directory PyTorch writes 76 bytes that
+    // it has no need of, and a first entry of as many bytes passes for the search's proof that all is moved by them.
+    let config = Config { archive_offset: ArchiveOffset::Known(0) };
+    let mut archive = ZipArchive::with_config(config, Cursor::new(file))
         .map_err(|error| fault(format!("{error}; the file may be cut short, copy or download it again")))?;
     let mut members = HashMap::new();
     for index in 0..archive.len() {

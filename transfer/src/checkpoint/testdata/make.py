@@ -40,6 +40,7 @@ class Net(torch.nn.Module):
 if __name__ == "__main__":
     os.chdir(os.path.dirname(os.path.abspath(__file__)))
     torch.save(weights(), "zip.pth")
+    torch.save(weights(), "twenty_one_characters.pth")
     torch.save(weights(), "legacy.pth", _use_new_zipfile_serialization=False)
     torch.save({str(d).removeprefix("torch."): torch.tensor([1, 0, 1]).to(d) for d in DTYPES}, "dtypes.pth")
     net = torch.nn.Linear(2, 1)
