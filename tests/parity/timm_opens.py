@@ -2,7 +2,7 @@
 
     python timm_opens.py RUN PHOTOGRAPHS TK
 
-RUN is a folder that `tk image-classify` left (head logreg or linear), TK the program. Each photograph goes through `tk predict RUN --logits`, and
+RUN is a folder that `tk image-classify` left (head logreg, svm or linear), TK the program. Each photograph goes through `tk predict RUN --logits`, and
 through timm with its own decoding and preprocessing of the same folder. Prints the differences of logits, relative to the largest logit. Fails when their
 median is above 1e-3, or more than one photograph in twenty is above 1e-2: JPEG decoders round differently where colour is subsampled.
 """
