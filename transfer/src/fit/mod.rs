@@ -5,8 +5,10 @@
 
 mod average;
 mod best;
+mod error;
 mod groups;
 mod mixup;
+mod phase;
 mod recipe;
 mod schedule;
 mod source;
@@ -15,10 +17,11 @@ mod trainer;
 
 pub use average::MovingAverage;
 pub use best::{Best, Goal, Monitor};
+pub use error::FitError;
 pub use groups::Groups;
 pub use mixup::Mix;
 pub use recipe::{OptimizerChoice, Phase, Recipe};
 pub use schedule::Schedule;
 pub use source::{Source, SourceError, View};
 pub use state::{Record, State};
-pub use trainer::{Event, FitError, Fitted, Run, Signals, fit};
+pub use trainer::{Event, Fitted, Run, Signals, fit};
