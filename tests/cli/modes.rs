@@ -83,7 +83,7 @@ fn texts_are_unfrozen_stage_by_stage_too() {
     let said = place.ok(&["text-classify", "r.csv", "-m", "m", "--mode", "gradual", "--out", "R"]).err;
     let audit = json(&place.path("R/freeze.json"));
     let phases = audit.as_array().unwrap();
-    assert_eq!(phases[0]["stages"], serde_json::json!(["head"]));
+    assert_eq!(phases[0]["stages"], serde_json::json!(["classifier"]));
     assert_eq!(phases.last().unwrap()["stages"][0], "embeddings");
     assert_eq!(metrics(&place.path("R")).len(), phases.len(), "an epoch for each phase: {said}");
 }

@@ -69,7 +69,7 @@ impl Graph {
                 let is_plain = walk.groups == 1 && walk.dilation == [1; 2] && (top, left) == (bottom, right);
                 let mut up = vec![1; down.len()];
                 up[..2].copy_from_slice(&[*out, rank]);
-                is_plain.then(|| [(Op::Convolution(*walk), down), (Op::Convolution(POINT), up)])
+                is_plain.then_some([(Op::Convolution(*walk), down), (Op::Convolution(POINT), up)])
             }
             _ => None,
         }
