@@ -76,12 +76,12 @@ fn difference(made: &[f64], expected: &Pixels, level: [f64; 3]) -> f64 {
         (made[pixel * channels + channel] - value).abs() / level[channel]
     });
     let mut total = differences.sum::<f64>() / count as f64;
-    for channel in 0..channels {
+    for (channel, level) in level.iter().enumerate() {
         let values = || made.iter().skip(channel).step_by(channels);
         let mean = values().sum::<f64>() / plane as f64;
         let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / plane as f64).sqrt();
         let moments = [mean - expected.mean[channel], deviation - expected.std[channel]];
-        total = moments.iter().fold(total, |most, moment| most.max(moment.abs() / level[channel]));
+        total = moments.iter().fold(total, |most, moment| most.max(moment.abs() / level));
     }
     total
 }
