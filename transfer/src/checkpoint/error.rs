@@ -6,12 +6,27 @@ use std::path::PathBuf;
 
 /// A checkpoint could not be read; prints as one line that begins with its path.
 #[derive(Debug, thiserror::Error)]
-#[error("`{path}` {problem}", path = path.display())]
+#[error("`{path}` {problem}", path = path.display(), problem = OneLine(problem))]
 pub struct CheckpointError {
     /// The file.
     pub path: PathBuf,
     /// What is wrong with it.
     pub problem: CheckpointProblem,
+}
+
+/// Text in which control characters are escaped: names come from the file, and may hold anything.
+struct OneLine<T>(T);
+
+impl<T: fmt::Display> fmt::Display for OneLine<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.to_string().chars() {
+            match character.is_control() {
+                true => write!(formatter, "{}", character.escape_default())?,
+                false => fmt::Write::write_char(formatter, character)?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What is wrong with a checkpoint file; each prints as the rest of a sentence that begins with the path.

@@ -123,6 +123,7 @@ fn contents_decide_and_strangers_are_named() {
         (b"PK\x03\x04rest".to_vec(), "is a zip archive that cannot be read"),
         (include_bytes!("testdata/zip.pth")[..900].to_vec(), "the file may be cut short"),
         (b"\x02\0\0\0\0\0\0\0{}".to_vec(), "holds no named tensors, but an empty header"),
+        (b"\x28\0\0\0\0\0\0\0{\"a\\nb\":{\"dtype\":\"F9\",\"shape\":[],\"x\":1}}".to_vec(), "a\\nb"),
     ] {
         let error = Checkpoint::from_bytes("x", bytes).unwrap_err().to_string();
         assert!(error.starts_with("`x` ") && error.contains(expected), "expected {expected}, got {error}");
