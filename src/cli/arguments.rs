@@ -96,7 +96,7 @@ pub struct Train {
     #[arg(long, value_name = "COL")]
     pub group: Option<String>,
     /// The model: for photographs `small` (the embedded default), a name of `tk models list`, ARCHITECTURE=FILE, or a folder with
-    /// config.json; for texts a folder; for both hf:ORG/NAME[@REVISION], which is fetched where it is not here.
+    /// config.json; for texts a folder; for both hf:ORG/NAME or hf:ORG/NAME@REVISION, which is fetched where it is not here.
     /// Several, joined by commas, are compared in features mode
     #[arg(short, long)]
     pub model: Option<String>,
@@ -332,7 +332,7 @@ pub enum ModelsAction {
     },
     /// Fetch published weights, or what is missing or newer of them
     Pull {
-        /// Names of the catalog, or hf:ORG/NAME[@REVISION]
+        /// Names of the catalog, or hf:ORG/NAME or hf:ORG/NAME@REVISION
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
         #[command(flatten)]

@@ -1,7 +1,7 @@
 //! Depthwise convolutions: every channel by itself. Weights are `[channels, 1, kernel height, kernel width]`.
 //!
-//! Rows of pixels are walked a register of channels at a time, with the weights of that register at hand: usual kernels in [`strips`], whose
-//! source is copied to where every tap finds a number, any other in [`passes`], which read the source as it lies.
+//! Rows of pixels are walked a register of channels at a time, with the weights of that register at hand: usual kernels in `strips`, whose
+//! source is copied to where every tap finds a number, any other in `passes`, which read the source as it lies.
 
 mod backward_weights;
 mod line;
