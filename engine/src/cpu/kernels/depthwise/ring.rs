@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::cpu::kernels::conv::ConvShape;
+use crate::cpu::kernels::micro::LINE;
 
 /// How padded rows lie in memory: `[panel][slot][padded column][channel of the panel]`, then a row of zeros. Row `y` of the source is
 /// in slot `y mod slots`.
@@ -69,7 +70,7 @@ impl Ring {
                 let first = panel * self.panel;
                 let used = self.panel.min(channels - first);
                 for (to, pixel) in to.zip(pixels.chunks_exact(channels)) {
-                    to[..used].copy_from_slice(&pixel[first..][..used]);
+                    copy_lines(&pixel[first..][..used], &mut to[..used]);
                 }
             }
         }
@@ -96,6 +97,14 @@ impl Ring {
             }
         }
     }
+}
+
+/// Copies a few floats, whole lines at a time: calling a function for each pixel would cost more than copying it.
+#[inline(always)]
+fn copy_lines(from: &[f32], to: &mut [f32]) {
+    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<LINE>(), to.as_chunks_mut::<LINE>());
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    to_rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
 }
 
 /// The rows of the source that rows of output read.
