@@ -16,7 +16,7 @@ use crate::architectures::{
 };
 use crate::catalog;
 use crate::data::Preprocess;
-use crate::positions::{POSITIONS, resample, square_side};
+use crate::positions::{POSITIONS, other_square, resample};
 
 /// The name under which the embedded default is asked for and shown.
 pub const EMBEDDED: &str = "small";
@@ -166,13 +166,13 @@ impl Model {
                 let found = find(architecture)?;
                 let checkpoint = Checkpoint::open(path)?;
                 let head_weight = format!("{}.weight", found.head);
-                let classes =
-                    tensor_of(&checkpoint, found.renames, &head_weight)?.map_or(0, |info| info.shape[0]);
+                let rows =
+                    tensor_of(&checkpoint, found.renames, &head_weight)?.and_then(|info| info.shape.first());
                 let preprocess = catalog::find(architecture).map(catalog::Entry::preprocess);
                 let published = Published {
                     name: architecture.clone(),
                     architecture: found,
-                    settings: Settings::classes(classes),
+                    settings: Settings::classes(rows.copied().unwrap_or(0)),
                     preprocess: preprocess.unwrap_or_else(|| found.preprocess()),
                     labels: None,
                 };
@@ -239,16 +239,19 @@ impl Model {
         {
             labels = Some(catalog::imagenet_classes().map(str::to_owned).collect());
         }
-        // Embeddings of places are loaded for the size that they were trained for, and then resampled.
         let asked = settings.model_args.img_size.map_or(preprocess.input_size, ImageSize::sides);
+        if architecture.family.body == Body::Tokens {
+            settings.model_args.img_size = Some(asked.into());
+        }
+        let mut graph = architecture.build(&settings)?;
+        // Embeddings of other places than those asked for are loaded for the square that they were trained for, and then resampled.
         if architecture.family.body == Body::Tokens
             && let Some(info) = tensor_of(checkpoint, architecture.renames, POSITIONS)?
-            && let &[1, embeddings, _] = info.shape.as_slice()
-            && let Some(side) = square_side(&architecture.build(&settings)?, embeddings)
+            && let Some(side) = other_square(&graph, &info.shape)
         {
             settings.model_args.img_size = Some(ImageSize::Square(side));
+            graph = architecture.build(&settings)?;
         }
-        let graph = architecture.build(&settings)?;
         let prefix = format!("{}.", architecture.head);
         let is_new = head != Head::Published || !has_head;
         let need = |parameter: &str| match is_new && parameter.starts_with(&prefix) {
@@ -308,8 +311,8 @@ impl Model {
         self.preprocess.check().map_err(ConfigError::from)?;
         if self.architecture.family.body == Body::Tokens {
             self.settings.model_args.img_size = Some(sides.into());
-            self.graph = self.architecture.build(&self.settings)?;
             if was != sides {
+                self.graph = self.architecture.build(&self.settings)?;
                 let embeddings = resample(&self.graph, self.parameters.get(POSITIONS)?, [was, sides])?;
                 self.parameters.set(POSITIONS, embeddings);
             }

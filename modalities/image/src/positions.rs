@@ -17,8 +17,12 @@ fn patch_side(graph: &Graph) -> Option<usize> {
     graph.parameters()[graph.parameter(PATCHES)?].shape.last().copied()
 }
 
-/// The side of the square input that this many embeddings are for, given the network's graph for any size.
-pub(crate) fn square_side(graph: &Graph, embeddings: usize) -> Option<u32> {
+/// The side of the square input that embeddings of a shape are for, where a network's graph has room for another count of them.
+pub(crate) fn other_square(graph: &Graph, shape: &[usize]) -> Option<u32> {
+    let &[1, embeddings, _] = shape else { return None };
+    if graph.parameters()[graph.parameter(POSITIONS)?].shape.get(1) == Some(&embeddings) {
+        return None;
+    }
     let patch = patch_side(graph)?;
     let places = embeddings.checked_sub(1)?;
     let side = places.isqrt();
@@ -74,6 +78,7 @@ fn resample_grid(embeddings: &Tensor, from: [usize; 2], to: [usize; 2]) -> Resul
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::architectures::{ImageSize, Settings, find};
 
     /// From, to, the sums of each channel, and the last embedding.
     type Case = ([usize; 2], [usize; 2], [f32; 2], [f32; 2]);
@@ -106,13 +111,17 @@ mod tests {
     }
 
     #[test]
-    fn a_square_grid_is_recognised() {
-        let graph = crate::architectures::find("vit_tiny_patch16_224")
-            .unwrap()
-            .build(&crate::architectures::Settings::classes(2));
-        let graph = graph.unwrap();
-        for (embeddings, side) in [(197, Some(224)), (577, Some(384)), (196, None), (1, None), (0, None)] {
-            assert_eq!(square_side(&graph, embeddings), side, "{embeddings}");
+    fn another_square_is_recognised() {
+        let graph = |size: Option<ImageSize>| {
+            let mut settings = Settings::classes(2);
+            settings.model_args.img_size = size;
+            find("vit_tiny_patch16_224").unwrap().build(&settings).unwrap()
+        };
+        for (embeddings, side) in [(577, Some(384)), (197, None), (196, None), (1, None), (0, None)] {
+            assert_eq!(other_square(&graph(None), &[1, embeddings, 192]), side, "{embeddings}");
         }
+        // Sixteen places of a wide input are not those of a square one.
+        assert_eq!(other_square(&graph(Some(ImageSize::Sides([32, 128]))), &[1, 17, 192]), None);
+        assert_eq!(other_square(&graph(None), &[]), None);
     }
 }

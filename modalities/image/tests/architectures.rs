@@ -13,6 +13,7 @@ use tk_engine::random::fnv1a;
 use tk_engine::testing::{check_graph_on, cotangents, fill_all_scaled, fill_input};
 use tk_engine::{Inference, Optimizer, Parameters, StepKey, Tensor, TrainSpec, Training};
 use tk_image::architectures::{Architecture, Body, ImageSize, ModelArgs, Settings, architectures, find};
+use tk_image::model::{Head, Model, Origin};
 use tk_transfer::checkpoint::{
     Checkpoint, Need, ParameterRequest, Precision, SaveTensor, Target, load_into, save,
 };
@@ -343,4 +344,16 @@ fn checkpoint(tensors: &[SaveTensor<'_>]) -> Checkpoint {
     let path = folder.path().join("model.safetensors");
     save(&path, tensors, Precision::F32, &BTreeMap::new()).unwrap();
     Checkpoint::open(&path).unwrap()
+}
+
+/// A checkpoint's head says how many classes there are; a damaged one says nothing, and is no reason to fall.
+#[test]
+fn a_head_without_axes_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let tensors = [SaveTensor { name: "fc.weight", shape: &[], values: &[1.0] }];
+    save(&path, &tensors, Precision::F32, &BTreeMap::new()).unwrap();
+    let origin = Origin::File { architecture: "resnet18".into(), path };
+    let error = Model::open(&origin, Head::Published).unwrap_err().to_string();
+    assert!(error.contains("does not fit resnet18"), "{error}");
 }

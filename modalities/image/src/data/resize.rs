@@ -119,9 +119,14 @@ impl Interpolation {
 const WEIGHT_BITS: u32 = 22;
 const CHANNELS: usize = 3;
 
-/// The first source position that an output position of `source` positions brought to `target` sums, and the weights from there on, whose
-/// sum is 1.
-fn weights_of(position: u32, source: u32, target: u32, interpolation: Interpolation) -> (usize, Vec<f64>) {
+/// The first source position that an output position of `source` positions brought to `target` sums; `weights` become those from there
+/// on, whose sum is 1.
+fn weigh(
+    position: u32,
+    [source, target]: [u32; 2],
+    interpolation: Interpolation,
+    weights: &mut Vec<f64>,
+) -> usize {
     let scale = f64::from(source) / f64::from(target);
     let filter_scale = scale.max(1.0);
     let support = interpolation.support() * filter_scale;
@@ -130,14 +135,13 @@ fn weights_of(position: u32, source: u32, target: u32, interpolation: Interpolat
     // Casts to unsigned saturate at zero, which is the clamp wanted.
     let first = (center - support + 0.5) as u32;
     let end = ((center + support + 0.5) as u32).min(source);
-    let mut weights: Vec<f64> = (first..end)
-        .map(|pixel| {
-            interpolation.weight((f64::from(pixel - first) + f64::from(first) - center + 0.5) * inverse)
-        })
-        .collect();
+    weights.clear();
+    weights.extend((first..end).map(|pixel| {
+        interpolation.weight((f64::from(pixel - first) + f64::from(first) - center + 0.5) * inverse)
+    }));
     let sum: f64 = weights.iter().sum();
     weights.iter_mut().for_each(|weight| *weight /= sum);
-    (first as usize, weights)
+    first as usize
 }
 
 /// The weights of one axis as they are, for numbers that are no pixels.
@@ -148,10 +152,12 @@ pub(crate) struct AxisWeights {
 impl AxisWeights {
     /// For `source` positions brought to `target`.
     pub(crate) fn new(source: usize, target: usize, interpolation: Interpolation) -> Self {
-        let positions = (0..target as u32)
-            .map(|position| weights_of(position, source as u32, target as u32, interpolation))
-            .collect();
-        Self { positions }
+        let sizes = [source as u32, target as u32];
+        let weighed = |position| {
+            let mut weights = Vec::new();
+            (weigh(position, sizes, interpolation, &mut weights), weights)
+        };
+        Self { positions: (0..sizes[1]).map(weighed).collect() }
     }
 
     /// First source position and weights of each output position.
@@ -171,8 +177,9 @@ impl Axis {
     /// Output positions `window.0 ..` (`window.1` of them) of `source` positions brought to `target`.
     fn new(source: u32, target: u32, window: (u32, u32), interpolation: Interpolation) -> Self {
         let mut axis = Self { runs: Vec::with_capacity(window.1 as usize + 1), weights: Vec::new() };
+        let mut exact = Vec::new();
         for position in window.0..window.0 + window.1 {
-            let (first, exact) = weights_of(position, source, target, interpolation);
+            let first = weigh(position, [source, target], interpolation, &mut exact);
             axis.runs.push((first, axis.weights.len()));
             axis.weights.extend(exact.iter().map(|weight| {
                 let fixed = weight * f64::from(1 << WEIGHT_BITS);
