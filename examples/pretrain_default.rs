@@ -43,8 +43,8 @@ fn main() -> Result<()> {
 
     let machine = Machine::new(0);
     let dataset = Dataset::open(Path::new(data).join("caltech101-112px"))?;
-    let labels: Vec<usize> = dataset.samples().iter().map(|sample| sample.class).collect();
-    let strata = Strata { classes: dataset.classes(), labels: &labels, groups: None, ids: None };
+    let labels: Vec<usize> = dataset.samples().iter().flat_map(|sample| sample.classes.clone()).collect();
+    let strata = Strata { classes: dataset.classes(), labels: (&labels).into(), groups: None, ids: None };
     let held_out = stratified(&strata, 0.2, SEED)?;
     let positions = |side: bool| (0..labels.len()).filter(|&at| held_out[at] == side).collect::<Vec<_>>();
     let (train, validation) = (positions(false), positions(true));

@@ -1,5 +1,7 @@
 //! `README.md` of a run: the model card that other tools show.
 
+use tk_transfer::data::LabelKind;
+
 use super::Run;
 use super::modality::Modality;
 
@@ -29,11 +31,16 @@ pub(super) fn text<M: Modality>(run: &Run<M>) -> String {
                 interval.map_or_else(String::new, |range| format!("{:.3}–{:.3}", range.low, range.high));
             text.push_str(&format!("| {metric} | {value:.3} | {interval} |\n"));
         }
-        text.push_str(&format!("| always the commonest class | {:.3} | |\n\n", scored.majority()));
+        let baseline = scored.baseline();
+        text.push_str(&format!("| {}, {} | {:.3} | |\n\n", baseline.metric, baseline.how, baseline.value));
     }
     let samples = M::SAMPLES;
+    let limit = match M::kind(run.model()) {
+        LabelKind::Single => ": anything else still gets one of them",
+        LabelKind::Multi => "; each is decided by itself, so that a sample may get several or none",
+    };
     text.push_str(&format!(
-        "## Limits\n\nIt knows the classes above and nothing else: anything else still gets one of them. \
+        "## Limits\n\nIt knows the classes above and nothing else{limit}. \
          The scores hold for {samples} like those it was measured on.\n\n## Use\n\n\
          `tk predict FOLDER {}`, or with a linear head {usage}. `report.html` tells how it came about.\n",
         M::EXAMPLE

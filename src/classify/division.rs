@@ -6,7 +6,7 @@ use std::path::Path;
 use tk_engine::random::Stream;
 use tk_transfer::data::split::stratified;
 use tk_transfer::data::table::is_table;
-use tk_transfer::data::{Labelled, Split, Strata};
+use tk_transfer::data::{Labelled, Labels, Split, Strata};
 
 use super::modality::Modality;
 use super::{Error, ModeName, Settings};
@@ -127,9 +127,9 @@ impl Leaks {
 }
 
 impl<D: Labelled> Part<'_, D> {
-    /// The class of each sample.
-    pub fn labels(&self) -> Vec<usize> {
-        self.positions.iter().map(|&position| self.dataset.class(position)).collect()
+    /// The classes of each sample.
+    pub fn labels(&self) -> Labels {
+        self.dataset.labels(&self.positions)
     }
 
     /// The group of each sample, where the data have groups.
@@ -142,12 +142,14 @@ impl<D: Labelled> Part<'_, D> {
         self.positions.iter().map(|&position| self.dataset.content(position))
     }
 
-    /// At most `limit` samples, evenly by class, drawn by the seed.
+    /// At most `limit` samples, evenly by class, drawn by the seed. A sample of several classes counts as of the first.
     fn limited(mut self, limit: Option<usize>, seed: u64) -> Self {
         let Some(limit) = limit.filter(|limit| *limit < self.positions.len()) else { return self };
-        let mut by_class = vec![Vec::new(); self.dataset.classes().len()];
+        // Samples without any class come last.
+        let mut by_class = vec![Vec::new(); self.dataset.classes().len() + 1];
         for &position in &self.positions {
-            by_class[self.dataset.class(position)].push(position);
+            let of = self.dataset.labels_of(position).first();
+            by_class[of.map_or(self.dataset.classes().len(), |&class| class)].push(position);
         }
         for (class, positions) in by_class.iter_mut().enumerate() {
             Stream::new(seed, &["limit".into(), class.into()]).shuffle(positions);
@@ -259,11 +261,11 @@ fn held_out<'a, D: Labelled>(
     share: f64,
     seed: u64,
 ) -> Result<Part<'a, D>, Error> {
-    let labels: Vec<usize> = positions.iter().map(|&position| data.class(position)).collect();
+    let labels = data.labels(positions);
     let ids: Vec<String> = positions.iter().map(|&position| data.name(position)).collect();
     let groups = Part { dataset: data, positions: positions.clone() }.groups();
     let strata =
-        Strata { classes: data.classes(), labels: &labels, groups: groups.as_deref(), ids: Some(&ids) };
+        Strata { classes: data.classes(), labels: labels.view(), groups: groups.as_deref(), ids: Some(&ids) };
     let is_held = stratified(&strata, share, seed)?;
     let side = |wanted: bool| -> Vec<usize> {
         positions
@@ -324,7 +326,7 @@ mod tests {
         assert_eq!(validation.positions.len(), 36);
         let few = parts.training.limited(Some(12), 3);
         let mut counts = [0; 5];
-        few.labels().iter().for_each(|&class| counts[class] += 1);
+        few.labels().view().iter().flatten().for_each(|&class| counts[class] += 1);
         assert_eq!(counts, [3, 3, 2, 2, 2]);
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tk_engine::cpu::Pool;
-use tk_transfer::adapt::{Evaluation, Scoring};
-use tk_transfer::data::{Labelled, Quarantine};
-use tk_transfer::metrics::Interval;
+use tk_transfer::adapt::{Evaluation, Judged, Scoring};
+use tk_transfer::data::{LabelKind, Labelled, Labels, Quarantine};
+use tk_transfer::metrics::{ClassScore, Interval};
 
 use super::Error;
 use super::modality::Modality;
@@ -40,6 +40,20 @@ pub struct ClassLine {
     pub recall: f64,
     /// The harmonic mean of both.
     pub f1: f64,
+    /// The average precision, where a sample may have several classes and some have this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub average_precision: Option<f64>,
+}
+
+/// What one gets without looking at the samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Baseline {
+    /// The score that it is to be compared with.
+    pub metric: &'static str,
+    /// How it is had.
+    pub how: &'static str,
+    /// The score.
+    pub value: f64,
 }
 
 impl Scored {
@@ -71,30 +85,62 @@ impl Scored {
     /// # Errors
     /// When sizes do not fit.
     pub fn per_class(&self) -> Result<Vec<ClassLine>, Error> {
-        let scores = self.evaluation.confusion()?.per_class();
-        let line = |(class, score): (&String, tk_transfer::metrics::ClassScore)| ClassLine {
+        let precision = self.average_precision()?;
+        let scores = self.evaluation.per_class()?.into_iter().enumerate();
+        let line = |(class, (position, score)): (&String, (usize, ClassScore))| ClassLine {
             class: class.clone(),
             samples: score.samples,
             precision: score.precision,
             recall: score.recall,
             f1: score.f1,
+            average_precision: precision.get(position).copied().flatten(),
         };
         Ok(self.classes.iter().zip(scores).map(line).collect())
     }
 
-    /// How often each class (row) was taken for each (column).
+    /// The average precision of each class where a sample may have several, `None` for a class that none has; else empty.
+    pub(super) fn average_precision(&self) -> Result<Vec<Option<f64>>, Error> {
+        Ok(match self.evaluation.judged()? {
+            Judged::Single(_) => Vec::new(),
+            Judged::Multi(predictions) => predictions.average_precision(),
+        })
+    }
+
+    /// How often each class (row) was taken for each (column); `None` where a sample may have several classes.
     ///
     /// # Errors
     /// When sizes do not fit.
-    pub fn confusion(&self) -> Result<Vec<Vec<u64>>, Error> {
-        Ok(self.evaluation.confusion()?.rows().map(<[u64]>::to_vec).collect())
+    pub fn confusion(&self) -> Result<Option<Vec<Vec<u64>>>, Error> {
+        Ok(match self.evaluation.judged()? {
+            Judged::Single(predictions) => {
+                Some(predictions.confusion().rows().map(<[u64]>::to_vec).collect())
+            }
+            Judged::Multi(_) => None,
+        })
     }
 
-    /// The share of the commonest class: what one gets for always saying it.
-    pub fn majority(&self) -> f64 {
-        let mut counts = vec![0usize; self.classes.len()];
-        self.evaluation.labels.iter().for_each(|&label| counts[label] += 1);
-        counts.into_iter().max().unwrap_or(0) as f64 / self.samples().max(1) as f64
+    /// Whether a sample may have several classes.
+    pub fn kind(&self) -> LabelKind {
+        self.evaluation.labels.view().kind()
+    }
+
+    /// What one gets without looking: by always saying the commonest class, or by ranking samples at random.
+    pub fn baseline(&self) -> Baseline {
+        let members = self.evaluation.labels.view().members(self.classes.len());
+        let shares: Vec<f64> =
+            members.iter().map(|of| of.len() as f64 / self.samples().max(1) as f64).collect();
+        match self.kind() {
+            LabelKind::Single => Baseline {
+                metric: "accuracy",
+                how: "majority guess",
+                value: shares.into_iter().fold(0.0, f64::max),
+            },
+            LabelKind::Multi => {
+                let there = shares.into_iter().filter(|share| *share > 0.0);
+                let count = there.clone().count().max(1) as f64;
+                Baseline { metric: "map", how: "random order", value: there.sum::<f64>() / count }
+            }
+        }
     }
 }
 
@@ -110,6 +156,14 @@ pub fn evaluate<M: Modality>(
 ) -> Result<(Scored, Quarantine), Error> {
     let known = M::classes(classifier);
     let root = data.root().display();
+    let says = |kind| match kind {
+        LabelKind::Single => "one class",
+        LabelKind::Multi => "any number of classes",
+    };
+    if M::kind(classifier) != data.kind() {
+        let (model, data) = (says(M::kind(classifier)), says(data.kind()));
+        return Err(Error::Misfit(format!("`{root}` gives each sample {data}, the model {model}")));
+    }
     let mut class_of = Vec::with_capacity(data.classes().len());
     for class in data.classes() {
         let Some(position) = known.iter().position(|known| known == class) else {
@@ -121,7 +175,7 @@ pub fn evaluate<M: Modality>(
     let mut evaluation = Evaluation {
         scoring: Scoring::Held,
         samples: Vec::new(),
-        labels: Vec::new(),
+        labels: Labels::none(data.kind()),
         probabilities: Vec::new(),
         classes: known.len(),
     };
@@ -129,7 +183,8 @@ pub fn evaluate<M: Modality>(
     M::probabilities(classifier, data, positions, pool, &mut |sample, answer| match answer {
         Ok(probabilities) => {
             evaluation.probabilities.extend(probabilities);
-            evaluation.labels.push(class_of[data.class(sample)]);
+            let of: Vec<usize> = data.labels_of(sample).iter().map(|&class| class_of[class]).collect();
+            evaluation.labels.push(&of);
             evaluation.samples.push(sample);
             files.push(data.name(sample));
         }

@@ -63,14 +63,14 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     let (mode, head) = mode_and_head(&settings)?;
     let classes = data.classes().len();
     let seed = settings.seed.unwrap_or(0);
-    let mut model = M::open_model(&mut settings, &job.hub, mode, head, classes)?;
+    let mut model = M::open_model(&mut settings, &job.hub, mode, head, classes)?.with_kind(data.kind());
     settings.model = settings.model.as_deref().map(absolute_model);
     let mut defaults = model.defaults(mode);
     let earlier = earlier_head::<M>(&mut settings, &model, data.classes())?;
     if earlier.is_some() {
         defaults.head_init = HeadInit::Kept;
     }
-    let preset = Preset::resolve::<M>(&mut settings, model.graph(), defaults)?;
+    let preset = Preset::resolve::<M>(&mut settings, model.graph(), defaults, data.kind())?;
     if let Method::Train { head_init, .. } = preset.method {
         if head == Head::Mlp {
             model = with_hidden_head(model, settings.hidden.unwrap_or(1), classes)?;
@@ -263,12 +263,13 @@ fn adapt<M: Modality>(
     }
     let groups = training.part().groups();
     let labels = training.part().labels();
-    let held_labels = validation.map(|shelf| shelf.part().labels()).unwrap_or_default();
+    let held_labels = validation.map(|shelf| shelf.part().labels());
     let classes = training.part().dataset.classes();
     let graded = match (&prepared.division.validation, &held) {
         (Choice::Folds(folds), _) => Validation::Folds(*folds),
         (_, Some(source)) => {
-            Validation::Held(Samples { source: source.as_ref(), labels: &held_labels, groups: None })
+            let labels = held_labels.as_ref().unwrap_or(&labels).view();
+            Validation::Held(Samples { source: source.as_ref(), labels, groups: None })
         }
         _ => Validation::None,
     };
@@ -279,7 +280,7 @@ fn adapt<M: Modality>(
         head: model.head(),
         model: model.name(),
         classes,
-        training: Samples { source: source.as_ref(), labels: &labels, groups: groups.as_deref() },
+        training: Samples { source: source.as_ref(), labels: labels.view(), groups: groups.as_deref() },
         validation: graded,
         store: &job.cache,
         precision: prepared.precision(),

@@ -27,13 +27,14 @@ mod guess;
 
 pub use division::Part;
 pub use error::{Error, Kind};
-pub use evaluate::{ClassLine, Scored, evaluate};
+pub use evaluate::{Baseline, ClassLine, Scored, evaluate};
 pub use event::Event;
-pub use guess::Guess;
+pub use guess::{Found, Guess};
 pub use job::{Classify, Outlook};
 pub use modality::{Defaults, Loading, Look, Modality, Network};
 pub use mode::{Head, HeadInit, Metric, Mode, ModeName};
 pub use run::{PrecisionLine, Run, Summary};
 pub use settings::{Provenance, Settings};
+pub use tk_transfer::data::LabelKind;
 pub use tk_transfer::fit::Balance;
 pub use tk_transfer::prefix::PrecisionChoice;

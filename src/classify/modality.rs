@@ -7,7 +7,7 @@ use tk_engine::{Graph, Parameters, Tensor};
 use tk_image::data::Level;
 use tk_transfer::checkpoint::LoadReport;
 use tk_transfer::classification::HeadForm;
-use tk_transfer::data::Labelled;
+use tk_transfer::data::{LabelKind, Labelled};
 use tk_transfer::earlier_head::EarlierHead;
 use tk_transfer::fit::{Schedule, Source};
 use tk_transfer::low_rank::LowRank;
@@ -109,6 +109,9 @@ pub trait Modality: Sized {
     /// The classes' names, in the order of probabilities.
     fn classes(classifier: &Self::Classifier) -> &[String];
 
+    /// Whether classes exclude each other.
+    fn kind(classifier: &Self::Classifier) -> LabelKind;
+
     /// Tells `each` the probabilities of each of some samples in their order, or why there are none.
     ///
     /// # Errors
@@ -172,6 +175,9 @@ pub trait Network: Clone + Sync {
 
     /// The same network, whose report says of which classes an earlier run's rows were kept.
     fn with_kept(self, classes: Vec<String>) -> Self;
+
+    /// The same network for labels of a kind, which say what its logits mean.
+    fn with_kind(self, kind: LabelKind) -> Self;
 
     /// A digest of where the weights came from.
     fn digest(&self) -> &str;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tk_image::data::Level;
+use tk_transfer::data::LabelKind;
 use tk_transfer::fit::{Goal, Monitor, Schedule};
 use tk_transfer::freeze::BatchNorm;
 
@@ -83,16 +84,31 @@ pub enum Metric {
     Accuracy,
     /// The mean of the classes' F1.
     MacroF1,
+    /// The mean average precision, of multi-label data.
+    Map,
+    /// The F1 of all decisions together, of multi-label data.
+    MicroF1,
     /// The cross-entropy, of which less is better.
     Loss,
 }
 
 impl Metric {
+    /// Whether data with labels of a kind are scored by it.
+    pub(super) fn is_of(self, kind: LabelKind) -> bool {
+        match self {
+            Self::Accuracy | Self::MacroF1 => kind == LabelKind::Single,
+            Self::Map | Self::MicroF1 => kind == LabelKind::Multi,
+            Self::Loss => true,
+        }
+    }
+
     /// How epochs are compared by it.
     pub(super) fn monitor(self, patience: Option<usize>) -> Monitor {
         let (metric, goal) = match self {
             Self::Accuracy => ("accuracy", Goal::Highest),
             Self::MacroF1 => ("macro_f1", Goal::Highest),
+            Self::Map => ("map", Goal::Highest),
+            Self::MicroF1 => ("micro_f1", Goal::Highest),
             Self::Loss => ("loss", Goal::Lowest),
         };
         Monitor { metric: metric.to_owned(), goal, patience }

@@ -1,8 +1,8 @@
 //! What `report.html` tells of a run, gathered.
 
-use tk_transfer::adapt::Outcome;
+use tk_transfer::adapt::{Judged, Outcome};
 use tk_transfer::data::{Labelled, Quarantined};
-use tk_transfer::metrics::{suspected_labels, worst_mistakes};
+use tk_transfer::metrics::{Predictions, suspected_labels, worst_decisions, worst_mistakes};
 use tk_transfer::probe::CrossValidation;
 
 use super::division::{Part, Parts};
@@ -31,6 +31,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "data",
             "input",
             "label",
+            "multi",
             "split",
             "group",
             "val",
@@ -154,42 +155,64 @@ fn probe_part(choice: &CrossValidation) -> ProbePart {
 }
 
 fn scores(scored: &Scored) -> Result<Scores, Error> {
+    let judged = scored.evaluation.judged()?;
+    let judged = match &judged {
+        Judged::Single(predictions) => Some(predictions),
+        Judged::Multi(_) => None,
+    };
     Ok(Scores {
         scored_on: scored.scored_on(),
-        headline: "accuracy".into(),
+        headline: scored.baseline().metric.into(),
         metrics: scored.metrics.clone(),
         intervals: scored.intervals.clone(),
-        confusion: Some(scored.evaluation.confusion()?),
-        calibration: Some(Calibration::of(&scored.evaluation.predictions()?, BINS)),
+        confusion: judged.map(Predictions::confusion),
+        calibration: judged.map(|predictions| Calibration::of(predictions, BINS)),
+        per_class: scored.evaluation.per_class()?,
+        average_precision: scored.average_precision()?,
     })
 }
 
 /// The worst mistakes, and the labels that are probably wrong.
 fn galleries<M: Modality>(scored: &Scored, part: &Part<'_, M::Dataset>) -> Result<(Gallery, Gallery), Error> {
-    let predictions = scored.evaluation.predictions()?;
     let class = |class: usize| scored.classes.get(class).cloned().unwrap_or_default();
     let picture = |sample: usize| {
         let position = part.positions.get(*scored.evaluation.samples.get(sample)?)?;
         Some(M::picture(part.dataset, *position))
     };
-    let shown = |sample: usize, label: usize, predicted: usize, probabilities: [f32; 2]| Pictured {
+    let shown = |sample: usize, label: String, predicted: String, probabilities: [f32; 2]| Pictured {
         file: scored.files.get(sample).cloned().unwrap_or_default(),
-        label: class(label),
-        predicted: class(predicted),
+        label,
+        predicted,
         probability: f64::from(probabilities[0]),
         label_probability: f64::from(probabilities[1]),
         ..picture(sample).unwrap_or_default()
     };
-    let mistakes = worst_mistakes(&predictions, predictions.samples());
-    let pictures = mistakes.iter().take(SHOWN);
-    let pictures =
-        pictures.map(|m| shown(m.sample, m.label, m.predicted, [m.confidence, m.label_probability]));
-    let worst = Gallery { pictures: pictures.collect(), total: mistakes.len() };
-    let suspects = suspected_labels(&predictions);
-    let pictures = suspects.iter().take(SHOWN);
-    let pictures = pictures
-        .map(|s| shown(s.sample, s.label, s.suggested, [s.suggested_probability, s.label_probability]));
-    Ok((worst, Gallery { pictures: pictures.collect(), total: suspects.len() }))
+    match scored.evaluation.judged()? {
+        Judged::Single(predictions) => {
+            let mistakes = worst_mistakes(&predictions, predictions.samples());
+            let pictures = mistakes.iter().take(SHOWN).map(|m| {
+                shown(m.sample, class(m.label), class(m.predicted), [m.confidence, m.label_probability])
+            });
+            let worst = Gallery { pictures: pictures.collect(), total: mistakes.len() };
+            let suspects = suspected_labels(&predictions);
+            let pictures = suspects.iter().take(SHOWN).map(|s| {
+                let probabilities = [s.suggested_probability, s.label_probability];
+                shown(s.sample, class(s.label), class(s.suggested), probabilities)
+            });
+            Ok((worst, Gallery { pictures: pictures.collect(), total: suspects.len() }))
+        }
+        Judged::Multi(predictions) => {
+            let mistakes = worst_decisions(&predictions);
+            let pictures = mistakes.iter().take(SHOWN).map(|m| {
+                let of = scored.evaluation.labels.of(m.sample);
+                let names: Vec<String> = of.iter().map(|&label| class(label)).collect();
+                let label = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                let said = if m.is_there { format!("no {}", class(m.class)) } else { class(m.class) };
+                shown(m.sample, label, said, [m.confidence, 1.0 - m.confidence])
+            });
+            Ok((Gallery { pictures: pictures.collect(), total: mistakes.len() }, Gallery::default()))
+        }
+    }
 }
 
 fn data_part<M: Modality>(told: &Told<'_, M>) -> DataPart {
@@ -197,13 +220,10 @@ fn data_part<M: Modality>(told: &Told<'_, M>) -> DataPart {
     let parts = [("train", Some(gathered.training)), ("val", gathered.validation), ("test", gathered.test)];
     let parts: Vec<(&str, &Part<'_, M::Dataset>)> =
         parts.into_iter().filter_map(|(name, part)| Some((name, part?))).collect();
+    let count = gathered.data.classes().len();
     let counts: Vec<Vec<usize>> = parts
         .iter()
-        .map(|(_, part)| {
-            let mut counts = vec![0; gathered.data.classes().len()];
-            part.labels().iter().for_each(|&class| counts[class] += 1);
-            counts
-        })
+        .map(|(_, part)| part.labels().view().members(count).iter().map(Vec::len).collect())
         .collect();
     let classes = gathered.data.classes().iter().enumerate().map(|(class, name)| ClassCount {
         name: name.clone(),

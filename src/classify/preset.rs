@@ -2,6 +2,7 @@
 
 use tk_engine::Graph;
 use tk_image::data::Level;
+use tk_transfer::data::LabelKind;
 use tk_transfer::fit::{Balance, OptimizerChoice, Phase, Recipe, Schedule};
 use tk_transfer::freeze::{BatchNorm, Freeze};
 
@@ -94,6 +95,7 @@ impl Preset {
         settings: &mut Settings,
         graph: &Graph,
         defaults: Defaults,
+        kind: LabelKind,
     ) -> Result<Self, Error> {
         let (mode, head) = mode_and_head(settings)?;
         let is_probe = mode == ModeName::Features && head != Head::Linear;
@@ -115,6 +117,24 @@ impl Preset {
                 format!("a {} head is fitted on all samples at once, so there are none to draw", head.name()),
                 "say --balance weights, which does the same for it",
             ));
+        }
+        if is_probe && kind == LabelKind::Multi && settings.balance == Some(Balance::Weights) {
+            return Err(Error::usage_with(
+                "a probe of several classes for each sample takes no weights",
+                "leave --balance out, or say --mode partial",
+            ));
+        }
+        if settings.patience.is_some() {
+            settings.monitor.get_or_insert(match kind {
+                LabelKind::Single => Metric::Accuracy,
+                LabelKind::Multi => Metric::Map,
+            });
+        }
+        if let Some(metric) = settings.monitor.filter(|metric| !metric.is_of(kind)) {
+            let known = if kind == LabelKind::Multi { "map, micro_f1" } else { "accuracy, macro_f1" };
+            return Err(Error::usage(format!(
+                "`monitor` {metric:?} is no score of these data; expected {known} or loss"
+            )));
         }
         if head != Head::Mlp && settings.hidden.is_some() {
             return Err(Error::usage_with("`hidden` is the width of an mlp head", "add --head mlp"));
@@ -190,9 +210,6 @@ fn training<M: Modality>(
         [("epochs", epochs), ("batch", batch), ("accumulate", accumulate), ("patience", patience)]
     {
         at_least_one(key, count)?;
-    }
-    if settings.patience.is_some() {
-        settings.monitor.get_or_insert(Metric::Accuracy);
     }
     // What the task does not have stays unsaid, here and below.
     let batch_norm = match M::FOREIGN.contains(&"batch-norm") {
@@ -358,7 +375,8 @@ mod tests {
         for text in ["", "mode = \"lora\"", "mode = \"full\"", "mode = \"partial\""] {
             let mut settings = Settings::from_toml(text, "test").unwrap();
             let (mode, _) = mode_and_head(&settings).unwrap();
-            Preset::resolve::<Texts>(&mut settings, &graph(), crate::text::defaults(mode)).unwrap();
+            Preset::resolve::<Texts>(&mut settings, &graph(), crate::text::defaults(mode), LabelKind::Single)
+                .unwrap();
             settings.check_task(Texts::TASK, Texts::FOREIGN).unwrap();
         }
     }
@@ -368,7 +386,15 @@ mod tests {
         let (mode, _) = mode_and_head(&settings)?;
         let family = FineTuning { learning_rate: 1.25e-4, layer_decay: None, weight_decay: 0.02 };
         let defaults = crate::image::defaults(mode, family);
-        Ok((Preset::resolve::<crate::image::Photographs>(&mut settings, &graph(), defaults)?, settings))
+        Ok((
+            Preset::resolve::<crate::image::Photographs>(
+                &mut settings,
+                &graph(),
+                defaults,
+                LabelKind::Single,
+            )?,
+            settings,
+        ))
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tk_image::data::Level;
-use tk_transfer::data::listing::{Columns, has_tables};
+use tk_transfer::data::listing::{Columns, Separator, has_tables};
 use tk_transfer::data::table::Selector;
 use tk_transfer::fit::{Balance, OptimizerChoice, Schedule};
 use tk_transfer::freeze::BatchNorm;
@@ -85,8 +85,10 @@ pub struct Settings {
     pub size: Option<u32>,
     /// The column of texts or paths; two, joined by a comma, make a pair of texts.
     pub input: Option<String>,
-    /// The column of the label, or `name:REGEX`.
+    /// The column of the label, or `name:REGEX`; several columns of 0 and 1, joined by commas, are classes of multi-label data.
     pub label: Option<String>,
+    /// Cells hold several labels, with this between them; `auto`: whatever of `|`, `;`, `,` and the space is found.
+    pub multi: Option<String>,
     /// The column that says train, val or test.
     pub split: Option<String>,
     /// What groups samples that must not be torn apart: a column, `name:REGEX` or `dir`.
@@ -228,8 +230,33 @@ impl Settings {
                 return Err(Error::usage(format!("--input {input}: expected one column, or two for pairs")));
             }
         }
-        if let Some(label) = &self.label {
-            columns = columns.label(label.parse()?);
+        match &self.label {
+            Some(label) if label.contains(',') && !label.starts_with("name:") => {
+                if self.multi.is_some() {
+                    return Err(Error::usage_with(
+                        format!(
+                            "--label {label} names a column for each class, --multi a cell with several labels"
+                        ),
+                        "leave one of them out",
+                    ));
+                }
+                columns = columns.marks(label.split(',').map(str::trim).filter(|name| !name.is_empty()));
+            }
+            Some(label) => columns = columns.label(label.parse()?),
+            None => {}
+        }
+        match self.multi.as_deref() {
+            None => {}
+            Some("auto") => columns = columns.several(None),
+            Some(separator) if !separator.is_empty() && separator.chars().count() <= 3 => {
+                columns = columns.several(Some(Separator::new(separator)));
+            }
+            Some(other) => {
+                return Err(Error::usage_with(
+                    format!("--multi {other}: expected what stands between labels, one to three characters"),
+                    "say DATA before --multi, or --multi=SEPARATOR",
+                ));
+            }
         }
         if let Some(split) = &self.split {
             columns = columns.split(split.as_str());
@@ -246,7 +273,10 @@ impl Settings {
             self.input.get_or_insert(inputs);
         }
         if let Some(label) = columns.labels() {
-            self.label.get_or_insert_with(|| label.to_string());
+            self.label.get_or_insert(label);
+        }
+        if let Some(Some(separator)) = columns.separator() {
+            self.multi = Some(separator.to_string());
         }
     }
 
@@ -260,6 +290,7 @@ impl Settings {
             };
             (settings.input, settings.split) = (None, None);
             settings.label = settings.label.filter(is_path);
+            settings.multi = settings.multi.filter(|_| settings.label.is_some());
             settings.group = settings.group.filter(is_path);
         }
         settings

@@ -86,9 +86,13 @@ pub struct Train {
     /// The column of texts or paths; two of texts, joined by a comma, make a pair
     #[arg(long, value_name = "COL[,COL2]")]
     pub input: Option<String>,
-    /// The label's column, or name:REGEX for group 1 in the file's name, or dir
-    #[arg(long, value_name = "COL")]
+    /// The label's column, or name:REGEX for group 1 in the file's name, or dir; several columns of 0 and 1, joined by commas, are
+    /// classes of which a sample has any number
+    #[arg(long, value_name = "COL[,COL…]")]
     pub label: Option<String>,
+    /// A label's cell holds several labels, or none; SEP stands between them, and is looked for where it is not said
+    #[arg(long, value_name = "SEP", num_args = 0..=1, default_missing_value = "auto")]
+    pub multi: Option<String>,
     /// The column with train, val or test
     #[arg(long, value_name = "COL")]
     pub split: Option<String>,
@@ -142,8 +146,9 @@ pub struct Train {
     /// Stop after so many epochs without a better one on the validation samples; the best epoch is the result
     #[arg(long, value_name = "EPOCHS")]
     pub patience: Option<i64>,
-    /// The score that says which epoch is the best, and so the result; accuracy with --patience, else the last epoch is the result
-    #[arg(long, value_parser = ["accuracy", "macro_f1", "loss"])]
+    /// The score that says which epoch is the best, and so the result; accuracy (map, where samples have several labels) with
+    /// --patience, else the last epoch is the result
+    #[arg(long, value_parser = ["accuracy", "macro_f1", "map", "micro_f1", "loss"])]
     pub monitor: Option<String>,
     /// The result is a moving average of the weights, of this decay; 0.99 if none is said
     #[arg(long, value_name = "DECAY", num_args = 0..=1, default_missing_value = "0.99")]
@@ -253,7 +258,8 @@ pub struct Predict {
     /// Only the K most probable classes, best first; of models that are no runs 5
     #[arg(long, value_name = "K")]
     pub top: Option<usize>,
-    /// Below this probability the label is `unknown`
+    /// Below this probability the label is `unknown`; where a sample may have several labels, those from this probability on are
+    /// given, 0.5 if nothing is said
     #[arg(long, value_name = "P")]
     pub min_score: Option<f32>,
     /// The logits too; in a .csv file instead of the probabilities

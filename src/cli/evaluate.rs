@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tk_transfer::data::{Labelled, Split};
 use transferkit::Machine;
-use transferkit::classify::{ClassLine, Modality, Scored, Settings, evaluate};
+use transferkit::classify::{ClassLine, LabelKind, Modality, Scored, Settings, evaluate};
 use transferkit::image::Photographs;
 use transferkit::text::{self, Texts};
 
@@ -66,7 +66,7 @@ fn score<M: Modality>(
             "samples": scored.samples(),
             "metrics": scored.metrics,
             "intervals": scored.intervals,
-            "majority": scored.majority(),
+            "baseline": scored.baseline(),
             "classes": scored.per_class()?,
             "confusion": scored.confusion()?,
             "failed": aside.len(),
@@ -108,10 +108,15 @@ fn part(data: &impl Labelled) -> (Vec<usize>, &'static str) {
 fn table(scored: &Scored, samples: &str, part: &str) -> Result<(), Failure> {
     console::note(&format!("data     {} {samples} ({part})", scored.samples()));
     let width = scored.classes.iter().map(|class| class.chars().count()).max().unwrap_or(0).max(5);
-    console::line(&format!("{:<width$}  samples  precision  recall     F1", "class"))?;
+    let is_multi = scored.kind() == LabelKind::Multi;
+    let more = if is_multi { "  average precision" } else { "" };
+    console::line(&format!("{:<width$}  samples  precision  recall     F1{more}", "class"))?;
     for line in scored.per_class()? {
-        let ClassLine { class, samples, precision, recall, f1 } = line;
-        console::line(&format!("{class:<width$}  {samples:>7}  {precision:>9.3}  {recall:>6.3}  {f1:>5.3}"))?;
+        let ClassLine { class, samples, precision, recall, f1, average_precision } = line;
+        let more = average_precision.map_or_else(String::new, |share| format!("  {share:>17.3}"));
+        console::line(&format!(
+            "{class:<width$}  {samples:>7}  {precision:>9.3}  {recall:>6.3}  {f1:>5.3}{more}"
+        ))?;
     }
     console::line(&show::scores(scored)?)
 }

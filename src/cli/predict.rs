@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
 use transferkit::Machine;
-use transferkit::classify::Guess;
+use transferkit::classify::{Guess, LabelKind};
 use transferkit::text::{self, Text};
 
 use tk_image::architectures::find;
@@ -59,7 +59,7 @@ fn photographs(arguments: &Predict, model: &Located, machine: &Machine) -> Resul
     let precision = environment::precision(&arguments.precision, machine)?;
     let classifier = inputs::classifier(model, machine)?.in_precision(precision)?;
     let files = inputs::files(&arguments.inputs)?;
-    let mut sink = Sink::open(arguments, classifier.classes())?;
+    let mut sink = Sink::open(arguments, classifier.classes(), classifier.kind())?;
     let mut failed = 0;
     inputs::each_batch(&files, machine.pool.threads(), |files, pictures| {
         let mut answers: Vec<Option<Result<Guess, String>>> = files.iter().map(|_| None).collect();
@@ -93,7 +93,7 @@ fn sentences(arguments: &Predict, folder: &Path, machine: &Machine) -> Result<()
     let precision = environment::precision(&arguments.precision, machine)?;
     let classifier = text::Classifier::load_on(folder, machine)?.in_precision(precision)?;
     let texts = texts::read(&arguments.text, &arguments.inputs, settings.as_ref())?;
-    let mut sink = Sink::open(arguments, classifier.classes())?;
+    let mut sink = Sink::open(arguments, classifier.classes(), classifier.kind())?;
     let mut failed = 0;
     for texts in texts.chunks(AT_ONCE) {
         let good = texts.iter().filter_map(|named| named.text.as_ref().ok());
@@ -121,6 +121,7 @@ struct Sink<'a> {
     form: Form,
     arguments: &'a Predict,
     classes: &'a [String],
+    kind: LabelKind,
 }
 
 enum Form {
@@ -130,32 +131,43 @@ enum Form {
 }
 
 impl<'a> Sink<'a> {
-    fn open(arguments: &'a Predict, classes: &'a [String]) -> Result<Self, Failure> {
-        Ok(Self { form: Form::open(arguments.out.as_deref(), classes)?, arguments, classes })
+    fn open(arguments: &'a Predict, classes: &'a [String], kind: LabelKind) -> Result<Self, Failure> {
+        Ok(Self { form: Form::open(arguments.out.as_deref(), classes, kind)?, arguments, classes, kind })
     }
 
     /// Writes what is said of the sample that is called so.
     fn write(&mut self, name: [&str; 2], answer: &Result<Guess, String>) -> Result<(), Failure> {
-        let Self { arguments, classes, .. } = *self;
+        let Self { arguments, classes, kind, .. } = *self;
+        let object = |answer: &Result<Guess, String>| match (answer, kind) {
+            (Ok(guess), LabelKind::Multi) => several(name, guess, arguments, classes),
+            (answer, _) => object(name, answer, arguments, classes),
+        };
         match &mut self.form {
-            Form::Standard => console::json(&object(name, answer, arguments, classes)),
-            Form::Jsonl(out, path) => writeln!(out, "{}", object(name, answer, arguments, classes))
-                .map_err(|error| unwritable(path, &error)),
+            Form::Standard => console::json(&object(answer)),
+            Form::Jsonl(out, path) => {
+                writeln!(out, "{}", object(answer)).map_err(|error| unwritable(path, &error))
+            }
             Form::Csv(out, path) => {
                 let line = match answer {
                     Ok(guess) => {
                         let numbers = if arguments.logits { &guess.logits } else { &guess.probabilities };
                         let shares: String = numbers.iter().map(|share| format!(",{share}")).collect();
-                        format!(
-                            "{},{},{}{shares},",
-                            field(name[1]),
-                            field(label(guess, arguments)),
-                            guess.score
-                        )
+                        let said = match kind {
+                            LabelKind::Single => {
+                                format!("{},{}", field(label(guess, arguments)), guess.score)
+                            }
+                            LabelKind::Multi => {
+                                let names =
+                                    found(guess, arguments, classes).into_iter().map(|(class, _)| class);
+                                field(&names.collect::<Vec<_>>().join("|"))
+                            }
+                        };
+                        format!("{},{said}{shares},", field(name[1]))
                     }
                     Err(reason) => {
-                        let blanks = ",".repeat(classes.len());
-                        format!("{},,{blanks},{}", field(name[1]), field(reason))
+                        let said = if kind == LabelKind::Single { 2 } else { 1 };
+                        let blanks = ",".repeat(classes.len() + said);
+                        format!("{}{blanks},{}", field(name[1]), field(reason))
                     }
                 };
                 writeln!(out, "{line}").map_err(|error| unwritable(path, &error))
@@ -176,7 +188,7 @@ impl<'a> Sink<'a> {
 }
 
 impl Form {
-    fn open(path: Option<&Path>, classes: &[String]) -> Result<Self, Failure> {
+    fn open(path: Option<&Path>, classes: &[String], kind: LabelKind) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self::Standard) };
         let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
         let is_csv = match ending.as_deref() {
@@ -194,7 +206,8 @@ impl Form {
             return Ok(Self::Jsonl(file, path.to_owned()));
         }
         let classes: String = classes.iter().map(|class| format!(",{}", field(class))).collect();
-        let header = writeln!(file, "file,label,score{classes},error");
+        let said = if kind == LabelKind::Single { "label,score" } else { "labels" };
+        let header = writeln!(file, "file,{said}{classes},error");
         header.map_err(|error| unwritable(path, &error))?;
         Ok(Self::Csv(file, path.to_owned()))
     }
@@ -210,6 +223,34 @@ fn label<'a>(guess: &'a Guess, arguments: &Predict) -> &'a str {
         Some(least) if guess.score < least => "unknown",
         _ => &guess.label,
     }
+}
+
+/// The classes of a sample that may have several: those that are probable enough, most probable first.
+fn found<'a>(guess: &Guess, arguments: &Predict, classes: &'a [String]) -> Vec<(&'a str, f32)> {
+    let least = arguments.min_score.unwrap_or(0.5);
+    let probable = classes.iter().map(String::as_str).zip(guess.probabilities.iter().copied());
+    let mut found: Vec<(&str, f32)> = probable.filter(|(_, share)| *share >= least).collect();
+    // A stable sort, so that equals stay in the order of classes.
+    found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    found.truncate(arguments.top.unwrap_or(usize::MAX));
+    found
+}
+
+fn several([key, name]: [&str; 2], guess: &Guess, arguments: &Predict, classes: &[String]) -> Value {
+    let labels: Vec<Value> = found(guess, arguments, classes)
+        .into_iter()
+        .map(|(label, score)| json!({ "label": label, "score": score }))
+        .collect();
+    let mut object = json!({ key: name, "labels": labels });
+    if arguments.logits {
+        object["logits"] = logits(guess, classes);
+    }
+    object
+}
+
+fn logits(guess: &Guess, classes: &[String]) -> Value {
+    let logits = classes.iter().zip(&guess.logits);
+    logits.map(|(class, logit)| (class.clone(), json!(logit))).collect::<Map<_, _>>().into()
 }
 
 fn object(
@@ -233,9 +274,7 @@ fn object(
     let mut object =
         json!({ key: name, "label": label(guess, arguments), "score": guess.score, "probabilities": shares });
     if arguments.logits {
-        let logits = classes.iter().zip(&guess.logits);
-        object["logits"] =
-            logits.map(|(class, logit)| (class.clone(), json!(logit))).collect::<Map<_, _>>().into();
+        object["logits"] = logits(guess, classes);
     }
     object
 }

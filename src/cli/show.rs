@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use transferkit::classify::{Event, Modality, Run, Scored};
+use transferkit::classify::{Event, LabelKind, Modality, Run, Scored};
 
 use super::{Failure, console};
 
@@ -161,16 +161,21 @@ pub fn close<M: Modality>(run: &Run<M>, folder: &Path, data: &str) -> Result<(),
 /// One line of scores, such as `accuracy 0.934 (0.88–0.97)  macro-F1 0.933  weakest: ants recall 0.89`.
 pub fn scores(scored: &Scored) -> Result<String, Failure> {
     let value = |name: &str| scored.metrics.get(name).copied().unwrap_or(f64::NAN);
-    let interval = scored.intervals.get("accuracy");
+    let (first, second, title) = match scored.kind() {
+        LabelKind::Single => ("accuracy", "macro_f1", "macro-F1"),
+        LabelKind::Multi => ("map", "micro_f1", "micro-F1"),
+    };
+    let interval = scored.intervals.get(first);
     let interval =
         interval.map_or_else(String::new, |range| format!(" ({:.2}–{:.2})", range.low, range.high));
-    let mut text = format!("accuracy {:.3}{interval}  macro-F1 {:.3}", value("accuracy"), value("macro_f1"));
+    let mut text = format!("{first} {:.3}{interval}  {title} {:.3}", value(first), value(second));
     let lines = scored.per_class()?;
     let scored_classes = lines.iter().filter(|line| line.samples > 0);
     if let Some(weakest) = scored_classes.min_by(|a, b| a.recall.total_cmp(&b.recall)) {
         text.push_str(&format!("  weakest: {} recall {:.2}", weakest.class, weakest.recall));
     }
-    Ok(format!("{text}  majority guess {:.2}", scored.majority()))
+    let baseline = scored.baseline();
+    Ok(format!("{text}  {} {:.2}", baseline.how, baseline.value))
 }
 
 fn audit<M: Modality>(run: &Run<M>) -> String {

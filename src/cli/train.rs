@@ -203,6 +203,7 @@ fn flags(arguments: &Train) -> Table {
     let texts = [
         ("input", &arguments.input),
         ("label", &arguments.label),
+        ("multi", &arguments.multi),
         ("split", &arguments.split),
         ("group", &arguments.group),
         ("model", &arguments.model),

@@ -10,7 +10,7 @@ use tk_image::model::{Head, Model, Origin};
 use tk_transfer::classification::HeadForm;
 
 use super::resolve_model;
-use crate::classify::{Error, Guess};
+use crate::classify::{Error, Guess, LabelKind};
 use crate::hub::Hub;
 
 /// A classifier. `Send + Sync`; predicts through `&self`.
@@ -71,6 +71,11 @@ impl Classifier {
         self.inner.classes()
     }
 
+    /// Whether classes exclude each other.
+    pub fn kind(&self) -> LabelKind {
+        self.inner.model().kind
+    }
+
     /// What the model is called.
     pub fn name(&self) -> &str {
         &self.inner.model().name
@@ -81,7 +86,7 @@ impl Classifier {
     /// # Errors
     /// When the engine fails.
     pub fn predict(&self, picture: &Picture) -> Result<Guess, Error> {
-        Ok(Guess::new(self.classes(), self.inner.predict(picture)?))
+        Ok(Guess::new(self.classes(), self.kind(), self.inner.predict(picture)?))
     }
 
     /// What it says of pictures, in their order. Each answer is the same whatever the others are.
@@ -93,7 +98,7 @@ impl Classifier {
             .inner
             .predict_all(pictures)?
             .into_iter()
-            .map(|prediction| Guess::new(self.classes(), prediction))
+            .map(|prediction| Guess::new(self.classes(), self.kind(), prediction))
             .collect())
     }
 

@@ -13,6 +13,7 @@ use tk_image::data::{
 use tk_image::model::{EMBEDDED, Head as ModelHead, Model};
 use tk_transfer::checkpoint::LoadReport;
 use tk_transfer::classification::HeadForm;
+use tk_transfer::data::LabelKind;
 use tk_transfer::data::table::is_table;
 use tk_transfer::earlier_head::EarlierHead;
 use tk_transfer::fit::Schedule;
@@ -148,6 +149,10 @@ impl Modality for Photographs {
         classifier.classes()
     }
 
+    fn kind(classifier: &Classifier) -> LabelKind {
+        classifier.kind()
+    }
+
     fn probabilities(
         classifier: &Classifier,
         data: &Dataset,
@@ -246,6 +251,10 @@ impl Network for Model {
     fn with_kept(mut self, classes: Vec<String>) -> Self {
         self.report.iter_mut().for_each(|report| report.kept.clone_from(&classes));
         self
+    }
+
+    fn with_kind(self, kind: LabelKind) -> Self {
+        Self { kind, ..self }
     }
 
     fn digest(&self) -> &str {

@@ -98,18 +98,21 @@ fn series(name: &str, records: &[Record], style: usize, value: impl Fn(&Record) 
     }
 }
 
-/// Which epoch had the best validation accuracy; the first of equals.
+/// Which epoch had the best validation accuracy, or mean average precision; the first of equals.
 fn best(records: &[Record]) -> Option<String> {
-    let accuracy =
-        |record: &Record| record.validation.get("accuracy").copied().filter(|value| value.is_finite());
+    let name = ["accuracy", "map"]
+        .into_iter()
+        .find(|name| records.iter().any(|record| record.validation.contains_key(*name)))?;
+    let value = |record: &Record| record.validation.get(name).copied().filter(|value| value.is_finite());
     let mut best: Option<(usize, f64)> = None;
-    for (epoch, value) in records.iter().filter_map(|record| Some((record.epoch, accuracy(record)?))) {
+    for (epoch, value) in records.iter().filter_map(|record| Some((record.epoch, value(record)?))) {
         if best.is_none_or(|(_, most)| value > most) {
             best = Some((epoch, value));
         }
     }
     let (epoch, value) = best?;
-    Some(format!("Best validation accuracy {} after epoch {epoch} of {}.", percent(value), records.len()))
+    let title = metric_title(name).to_lowercase();
+    Some(format!("Best validation {title} {} after epoch {epoch} of {}.", percent(value), records.len()))
 }
 
 #[cfg(test)]

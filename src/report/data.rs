@@ -6,7 +6,7 @@ use tk_transfer::audit::AuditReport;
 use tk_transfer::checkpoint::LoadReport;
 use tk_transfer::data::Quarantined;
 use tk_transfer::fit::Record;
-use tk_transfer::metrics::{Confusion, Interval};
+use tk_transfer::metrics::{ClassScore, Confusion, Interval};
 
 use super::Calibration;
 
@@ -62,8 +62,12 @@ pub struct Scores {
     pub metrics: BTreeMap<String, f64>,
     /// The 95 % interval of each score that has one.
     pub intervals: BTreeMap<String, Interval>,
-    /// True against predicted classes, in the order of [`DataPart::classes`].
+    /// True against predicted classes, in the order of [`DataPart::classes`]; none where a sample may have several.
     pub confusion: Option<Confusion>,
+    /// The scores of each class, in the same order.
+    pub per_class: Vec<ClassScore>,
+    /// The average precision of each class where a sample may have several; none for a class that no sample has.
+    pub average_precision: Vec<Option<f64>>,
     /// How far probabilities can be trusted.
     pub calibration: Option<Calibration>,
 }

@@ -1,7 +1,7 @@
 //! What stands on top: what was done, the one number that matters, how sure it is, and what guessing would give.
 
 use maud::{Markup, html};
-use tk_transfer::metrics::{Confusion, Interval};
+use tk_transfer::metrics::{ClassScore, Confusion, Interval};
 
 use super::number::{metric_title, percent, percent_range, place, score};
 use super::{DataPart, ReportData, Scores, number};
@@ -57,7 +57,7 @@ fn headline(scores: &Scores, data: &DataPart) -> Markup {
                             }
                         }
                     }
-                    @if let Some((class, recall)) = scores.confusion.as_ref().and_then(weakest) {
+                    @if let Some((class, recall)) = weakest(&scores.per_class) {
                         div { dt { "Weakest class" } dd { (data.class(class)) span.quiet { "recall " (percent(recall)) } } }
                     }
                 }
@@ -101,8 +101,7 @@ fn verdict(interval: Option<Interval>, (class, share): (usize, f64), data: &Data
 }
 
 /// The class with the lowest recall among those with samples, the first of equals.
-fn weakest(confusion: &Confusion) -> Option<(usize, f64)> {
-    let scores = confusion.per_class();
+fn weakest(scores: &[ClassScore]) -> Option<(usize, f64)> {
     let with_samples = scores.iter().enumerate().filter(|(_, score)| score.samples > 0);
     with_samples.map(|(class, score)| (class, score.recall)).min_by(|a, b| a.1.total_cmp(&b.1))
 }
@@ -133,6 +132,7 @@ mod tests {
             let scores = Scores {
                 headline: headline_name.into(),
                 metrics: [("accuracy".to_owned(), 0.9), ("macro_f1".to_owned(), 0.4)].into(),
+                per_class: confusion.as_ref().map(Confusion::per_class).unwrap_or_default(),
                 confusion: confusion.clone(),
                 ..Scores::default()
             };

@@ -25,7 +25,7 @@ fn section(
     metrics: Option<Markup>,
     data: &DataPart,
 ) -> Option<Section> {
-    if metrics.is_none() && scores.confusion.is_none() && scores.calibration.is_none() {
+    if metrics.is_none() && scores.per_class.is_empty() && scores.calibration.is_none() {
         return None;
     }
     let body = html! {
@@ -33,8 +33,8 @@ fn section(
         @if let Some(metrics) = metrics { (metrics) }
         @if let Some(confusion) = &scores.confusion {
             (confusion::figure(confusion, data))
-            (tables::per_class(&confusion.per_class(), data))
         }
+        @if !scores.per_class.is_empty() { (tables::per_class(scores, data)) }
         @if let Some(calibration) = &scores.calibration { (calibration::figure(calibration)) }
     };
     Some(Section { id, title: title.to_owned(), body })

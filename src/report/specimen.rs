@@ -106,6 +106,8 @@ pub(super) fn of_classes(classes: usize) -> ReportData {
         intervals: [("accuracy".to_owned(), wilson_interval(confusion.correct(), confusion.samples(), 0.95))]
             .into(),
         metrics: [("accuracy".to_owned(), confusion.accuracy())].into(),
+        per_class: confusion.per_class(),
+        average_precision: Vec::new(),
         confusion: Some(confusion),
         ..Scores::default()
     });
@@ -129,6 +131,8 @@ fn scores(scored_on: &str, counts: &[[u64; 2]; 2]) -> Scores {
         headline: "accuracy".into(),
         metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(),
         intervals: [("accuracy".to_owned(), interval), ("macro_f1".to_owned(), interval)].into(),
+        per_class: confusion.per_class(),
+        average_precision: Vec::new(),
         confusion: Some(confusion),
         calibration: Some(Calibration {
             expected_error: 0.041,

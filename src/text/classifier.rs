@@ -6,7 +6,7 @@ use tk_engine::Precision;
 use tk_engine::cpu::Machine;
 use tk_text::classifier::{self as inner, Text};
 
-use crate::classify::{Error, Guess};
+use crate::classify::{Error, Guess, LabelKind};
 
 /// A classifier. `Send + Sync`; predicts through `&self`.
 pub struct Classifier {
@@ -51,6 +51,11 @@ impl Classifier {
         &self.inner
     }
 
+    /// Whether classes exclude each other.
+    pub fn kind(&self) -> LabelKind {
+        self.inner.model().kind
+    }
+
     /// The classes' names.
     pub fn classes(&self) -> &[String] {
         self.inner.classes()
@@ -71,7 +76,7 @@ impl Classifier {
     /// When a text cannot be encoded.
     pub fn predict_all(&self, texts: &[Text<'_>]) -> Result<Vec<Guess>, Error> {
         let predictions = self.inner.predict_all(texts)?.into_iter();
-        Ok(predictions.map(|prediction| Guess::new(self.classes(), prediction)).collect())
+        Ok(predictions.map(|prediction| Guess::new(self.classes(), self.kind(), prediction)).collect())
     }
 
     /// The features of texts: what the encoder leaves before the head.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use tk_engine::cpu::{Machine, Pool};
 use tk_text::data::{Dataset, Sentences, Tokens};
 use tk_transfer::classification::HeadForm;
+use tk_transfer::data::LabelKind;
 use tk_transfer::earlier_head::EarlierHead;
 
 use super::{Classifier, Encoder};
@@ -103,6 +104,10 @@ impl Modality for Texts {
 
     fn classes(classifier: &Classifier) -> &[String] {
         classifier.classes()
+    }
+
+    fn kind(classifier: &Classifier) -> LabelKind {
+        classifier.kind()
     }
 
     fn probabilities(

@@ -8,6 +8,7 @@ use tk_text::architectures::{Head as Shape, Pooling};
 use tk_text::data::{Layout, Tokenizer, Tokens};
 use tk_text::model::{Folder, Model, Start};
 use tk_transfer::checkpoint::LoadReport;
+use tk_transfer::data::LabelKind;
 use tk_transfer::fit::Schedule;
 use tk_transfer::low_rank::{Adapter, LowRank};
 
@@ -134,6 +135,11 @@ impl Network for Encoder {
 
     fn report(&self) -> Option<&LoadReport> {
         Some(&self.inner.report)
+    }
+
+    fn with_kind(mut self, kind: LabelKind) -> Self {
+        self.inner.kind = kind;
+        self
     }
 
     fn with_kept(mut self, classes: Vec<String>) -> Self {

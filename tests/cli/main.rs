@@ -14,6 +14,7 @@ mod demo;
 mod hub;
 mod leaderboard;
 mod modes;
+mod multi_label;
 mod photographs;
 mod precision;
 mod stopping;

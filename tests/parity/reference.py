@@ -93,6 +93,9 @@ NORM_GAIN = {
     "efficientnet_b0": 1.5,
     "efficientnet_b3": 1.375,
     "legacy_xception": 0.75,
+    "resnet101": 0.875,
+    "resnet152": 0.875,
+    "vgg19_bn": 1.125,
 }
 
 # Sides of the input pictures in pixels.

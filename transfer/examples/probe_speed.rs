@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
-    let strata = Strata { classes: &names, labels: &labels, groups: None, ids: None };
+    let strata = Strata { classes: &names, labels: (&labels).into(), groups: None, ids: None };
     let folds = folds::stratified(&strata, 5, 0)?;
     let start = Instant::now();
     let found = cross_validate(

@@ -8,6 +8,7 @@ use tk_engine::cpu::kernels::cross_entropy::{CrossEntropy, Targets};
 use tk_engine::graph::{Activation, Graph, GraphBuilder, Value};
 use tk_engine::{EngineError, Parameters, Result, Tensor};
 
+use crate::data::LabelKind;
 use crate::fit::Mix;
 use crate::metrics::Confusion;
 use crate::task::{LossValue, Meter, Task};
@@ -52,9 +53,9 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// What logits say.
-    pub fn of(logits: Vec<f32>) -> Self {
-        Self { probabilities: softmax_rows(&logits, logits.len()), logits }
+    /// What logits say where samples have labels of a kind.
+    pub fn of(logits: Vec<f32>, kind: LabelKind) -> Self {
+        Self { probabilities: kind.probabilities(&logits, logits.len()), logits }
     }
 
     /// The most probable class and its probability.
@@ -209,18 +210,6 @@ impl Meter for ClassMeter {
             ("loss".to_owned(), self.loss / self.confusion.samples().max(1) as f64),
         ])
     }
-}
-
-/// The probabilities of rows of logits, `[batch, classes]`, by softmax in f64.
-pub fn softmax_rows(logits: &[f32], classes: usize) -> Vec<f32> {
-    let mut probabilities = Vec::with_capacity(logits.len());
-    for row in logits.chunks(classes.max(1)) {
-        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let shares: Vec<f64> = row.iter().map(|&logit| f64::from(logit - most).exp()).collect();
-        let sum: f64 = shares.iter().sum();
-        probabilities.extend(shares.into_iter().map(|share| (share / sum) as f32));
-    }
-    probabilities
 }
 
 fn pair<'a>(

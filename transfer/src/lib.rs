@@ -15,6 +15,7 @@ pub mod freeze;
 pub mod hub;
 pub mod low_rank;
 pub mod metrics;
+pub mod multi_label;
 pub mod prefix;
 pub mod probe;
 pub mod task;

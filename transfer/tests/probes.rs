@@ -63,7 +63,7 @@ fn objectives_and_predictions_equal_scikit_learn_on_real_features() {
         let [seen, held] = [false, true].map(|is_held| expected.side(case.classes, is_held));
         let features = Features::new(&seen.values, expected.width).unwrap();
         let mut examples = Examples::new(features, &seen.labels, case.classes).unwrap();
-        let weights = examples.balanced_weights();
+        let weights = examples.balanced_weights().unwrap();
         if case.balanced {
             examples = examples.weighted(&weights).unwrap();
         }

@@ -157,7 +157,8 @@ impl Classifier {
                 for spec in model.graph.parameters().to_vec() {
                     model.parameters.set(&spec.name, Tensor::new(&spec.shape, checkpoint.f32(&spec.name)?)?);
                 }
-                model.labels = Config::from_json(&text)?.labels()?;
+                let config = Config::from_json(&text)?;
+                (model.labels, model.kind) = (config.labels()?, config.kind()?);
                 model
             }
         };
@@ -181,7 +182,8 @@ impl Classifier {
         }
         save(&folder.join("model.safetensors"), &tensors, Precision::F32, &BTreeMap::new())?;
         let mut config =
-            Config::new(model.architecture, &model.settings, &model.preprocess, self.classes.clone())?;
+            Config::new(model.architecture, &model.settings, &model.preprocess, self.classes.clone())?
+                .with_kind(model.kind);
         let id2label: Map<String, Value> =
             self.classes.iter().enumerate().map(|(class, name)| (class.to_string(), json!(name))).collect();
         config.other.insert("id2label".into(), Value::Object(id2label));
@@ -242,7 +244,7 @@ impl Classifier {
         }
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = self.run(&mut plan, pictures)?;
-        Ok(rows.into_iter().map(Prediction::of).collect())
+        Ok(rows.into_iter().map(|logits| Prediction::of(logits, self.model.kind)).collect())
     }
 
     /// The features of pictures: what the backbone leaves before the head.

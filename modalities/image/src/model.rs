@@ -8,6 +8,7 @@ use tk_transfer::checkpoint::{
     Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into, tensor_of,
 };
 use tk_transfer::classification::with_hidden_layer;
+use tk_transfer::data::LabelKind;
 use tk_transfer::hub::folder_name;
 use tk_transfer::low_rank::{Adapter, LowRank};
 
@@ -73,6 +74,8 @@ pub struct Model {
     pub preprocess: Preprocess,
     /// The classes' names, where the weights came with them and their head was kept.
     pub labels: Option<Vec<String>>,
+    /// Whether its classes exclude each other.
+    pub kind: LabelKind,
     /// What was loaded; `None` for random weights.
     pub report: Option<LoadReport>,
     /// A digest of where the weights came from.
@@ -136,6 +139,7 @@ struct Published {
     settings: Settings,
     preprocess: Preprocess,
     labels: Option<Vec<String>>,
+    kind: LabelKind,
 }
 
 impl Model {
@@ -175,6 +179,7 @@ impl Model {
                     settings: Settings::classes(rows.copied().unwrap_or(0)),
                     preprocess: preprocess.unwrap_or_else(|| found.preprocess()),
                     labels: None,
+                    kind: LabelKind::Single,
                 };
                 Self::load(published, &checkpoint, head)
             }
@@ -197,6 +202,7 @@ impl Model {
                     parameters,
                     preprocess,
                     labels: None,
+                    kind: LabelKind::Single,
                     report: None,
                     digest,
                     has_head: true,
@@ -215,18 +221,18 @@ impl Model {
         head: Head,
     ) -> Result<Self, ModelError> {
         let (architecture, settings) = config.network()?;
-        let (preprocess, labels) = (config.preprocess()?, config.labels()?);
-        Self::load(Published { name, architecture, settings, preprocess, labels }, checkpoint, head)
+        let (preprocess, labels, kind) = (config.preprocess()?, config.labels()?, config.kind()?);
+        Self::load(Published { name, architecture, settings, preprocess, labels, kind }, checkpoint, head)
     }
 
     fn load(published: Published, checkpoint: &Checkpoint, head: Head) -> Result<Self, ModelError> {
-        let Published { name, architecture, mut settings, preprocess, mut labels } = published;
+        let Published { name, architecture, mut settings, preprocess, mut labels, mut kind } = published;
         let (mut seed, has_head) = (0, head != Head::Published || settings.classes > 0);
         match head {
             Head::New { classes, seed: given } => {
                 settings.classes = classes;
                 seed = given;
-                labels = None;
+                (labels, kind) = (None, LabelKind::Single);
             }
             // A graph has a head; where none was published, nobody may read this one.
             Head::Published if !has_head => settings.classes = 1,
@@ -287,6 +293,7 @@ impl Model {
             parameters,
             preprocess,
             labels,
+            kind,
             report: Some(loaded.report),
             digest,
             has_head,

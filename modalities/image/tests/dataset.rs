@@ -55,7 +55,7 @@ fn classes_are_folders_in_byte_order_and_hidden_files_do_not_count() {
     assert_eq!(data.classes(), ["B", "b", "ä"]);
     assert!(!data.is_split());
     let samples: Vec<(String, usize)> =
-        data.samples().iter().map(|sample| (sample.name(), sample.class)).collect();
+        data.samples().iter().map(|sample| (sample.name(), sample.classes[0])).collect();
     let expected = [("B/x.jpg", 0), ("b/1.jpg", 1), ("b/2.jpg", 1), ("b/deeper/3.jpg", 1), ("ä/y.jpg", 2)];
     assert_eq!(samples, expected.map(|(name, class)| (name.to_owned(), class)));
     let sample = &data.samples()[1];
@@ -345,7 +345,7 @@ fn tables_name_photographs_with_label_split_and_group() {
     let data = Dataset::open_with(&table, &columns).unwrap();
     let samples = data.samples().iter().map(|sample| {
         let (split, group) = (sample.split.unwrap().name(), sample.group.as_deref().unwrap_or_default());
-        format!("{} {} {split} {group}", sample.name(), data.classes()[sample.class])
+        format!("{} {} {split} {group}", sample.name(), data.classes()[sample.classes[0]])
     });
     assert_eq!(
         samples.collect::<Vec<_>>(),

@@ -220,7 +220,7 @@ impl Classifier {
         let tokens = self.tokenizer.encode_all(texts, &self.machine.pool)?;
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = run(&mut plan, &self.layout(), &tokens)?;
-        Ok(rows.into_iter().map(Prediction::of).collect())
+        Ok(rows.into_iter().map(|logits| Prediction::of(logits, self.model.kind)).collect())
     }
 
     /// The features of texts: what the encoder leaves before the head.
@@ -327,6 +327,7 @@ fn opened_for_hidden_layer(folder: &Path, classes: usize, hidden: usize) -> Resu
     let files = Folder::open(folder)?;
     let head = Head::Pooled { pooling: files.pooling(), classes };
     let mut model = Model::load(&files, Start::New { head, seed: 0 })?;
+    model.kind = files.kind()?;
     let layer = model.head_name().unwrap_or_default();
     model.graph = with_hidden_layer(&model.graph, &mut model.parameters, layer, hidden, classes)?;
     let stored = Checkpoint::open(folder.join(HEAD_FILE))?;

@@ -24,7 +24,7 @@ fn lines(data: &Dataset) -> Vec<String> {
         let second = sample.second.as_ref().map(|second| format!(" + {second}")).unwrap_or_default();
         let side = sample.split.map(|split| format!(" {}", split.name())).unwrap_or_default();
         let group = sample.group.as_ref().map(|group| format!(" of {group}")).unwrap_or_default();
-        let class = &data.classes()[sample.class];
+        let class = &data.classes()[sample.classes[0]];
         format!("{} {}{second} = {class}{side}{group}", sample.name, sample.text)
     };
     data.samples().iter().map(line).collect()

@@ -12,6 +12,7 @@ use tk_engine::{Parameters, Tensor};
 use tk_text::architectures::{ARCHITECTURES, Architecture, Config, Head, Pooling, find};
 use tk_text::model::{Folder, Model, Start, save_adapter, save_model};
 use tk_transfer::checkpoint::{Checkpoint, Precision, SaveTensor, save};
+use tk_transfer::data::LabelKind;
 use tk_transfer::low_rank::{Adapter, merge};
 
 const PUBLISHED: Head = Head::Published { classes: 3 };
@@ -53,7 +54,7 @@ fn encoder(architecture: &Architecture) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let parameters = filled(architecture, Head::Embedding { pooling: Pooling::Mean });
     write_weights(&folder.path().join("model.safetensors"), &parameters, |name| Some(name.to_owned()));
-    let config = config(architecture).with_classes(architecture.encoder_class, &[]);
+    let config = config(architecture).with_classes(architecture.encoder_class, &[], LabelKind::Single);
     fs::write(folder.path().join("config.json"), config.to_json().unwrap()).unwrap();
     fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
     folder
@@ -65,7 +66,8 @@ fn classifier(architecture: &Architecture) -> TempDir {
     let parameters = filled(architecture, PUBLISHED);
     let published = |name: &str| Some(architecture.published_name(name));
     write_weights(&folder.path().join("model.safetensors"), &parameters, published);
-    let config = config(architecture).with_classes(architecture.classifier_class, &labels());
+    let config =
+        config(architecture).with_classes(architecture.classifier_class, &labels(), LabelKind::Single);
     fs::write(folder.path().join("config.json"), config.to_json().unwrap()).unwrap();
     folder
 }

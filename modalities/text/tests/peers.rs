@@ -18,6 +18,7 @@ use tk_engine::{GraphBuilder, Inference, Parameters, Tensor};
 use tk_text::architectures::{ARCHITECTURES, Config, Field, Head, Pooling};
 use tk_text::model::{Folder, Model, Start, save_adapter, save_model};
 use tk_transfer::checkpoint::{Precision, SaveTensor, save};
+use tk_transfer::data::LabelKind;
 use tk_transfer::low_rank::{Adapter, merge};
 
 /// Relative to the greatest number, f32 on both sides.
@@ -98,7 +99,7 @@ fn narrow(folder: &Path, model_type: &str) {
         .map(|(name, tensor)| SaveTensor { name, shape: tensor.shape(), values: tensor.as_f32().unwrap() })
         .collect();
     save(&folder.join("model.safetensors"), &tensors, Precision::F32, &Default::default()).unwrap();
-    let config = config.with_classes(architecture.encoder_class, &[]);
+    let config = config.with_classes(architecture.encoder_class, &[], LabelKind::Single);
     fs::write(folder.join("config.json"), config.to_json().unwrap()).unwrap();
     let vocabulary: Map<String, Value> = (0..40).map(|word| (format!("w{word}"), json!(word))).collect();
     let tokenizer = json!({

@@ -9,7 +9,7 @@ use tk_engine::{EngineError, Tensor};
 use super::finetune::Steering;
 use super::{AdaptError, Evaluation, Job, Outcome, Progress, Samples, Scoring, Validation};
 use crate::audit::Audit;
-use crate::data::{Strata, folds};
+use crate::data::{LabelKind, Labels, Strata, folds};
 use crate::fit::{Balance, View};
 use crate::prefix::{Frozen, Prefix};
 use crate::probe::{
@@ -24,7 +24,7 @@ const FOLDS: usize = 5;
 const AT_ONCE: usize = 32;
 
 /// The features of samples.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FeatureSet {
     /// `[samples, width]`
     pub values: Vec<f32>,
@@ -33,7 +33,7 @@ pub struct FeatureSet {
     /// The positions of the samples in their source; those that could not be read are missing.
     pub samples: Vec<usize>,
     /// Their classes.
-    pub labels: Vec<usize>,
+    pub labels: Labels,
 }
 
 impl FeatureSet {
@@ -62,7 +62,9 @@ pub fn extract(
     total: usize,
     steering: &Steering<'_>,
 ) -> Result<FeatureSet, AdaptError> {
-    let mut set = FeatureSet::default();
+    let kind = samples.labels.kind();
+    let mut set =
+        FeatureSet { values: Vec::new(), width: 0, samples: Vec::new(), labels: Labels::none(kind) };
     let mut all: Vec<usize> = (0..samples.source.len()).collect();
     all.sort_by_key(|&sample| samples.source.bucket(sample));
     let mut done = done_before;
@@ -82,7 +84,7 @@ pub fn extract(
     }
     prefix.flush()?;
     set.sort();
-    set.labels = set.samples.iter().map(|&sample| samples.labels[sample]).collect();
+    set.labels = samples.labels.gather(&set.samples);
     Ok(set)
 }
 
@@ -129,15 +131,15 @@ pub fn adapt_by_probe(
     let classes = job.classes.len();
     let mut examples = training.examples(classes)?;
     let weights = examples.balanced_weights();
-    if job.balance != Balance::None {
-        examples = examples.weighted(&weights)?;
+    if let Some(weights) = weights.as_deref().filter(|_| job.balance != Balance::None) {
+        examples = examples.weighted(weights)?;
     }
     let groups: Option<Vec<String>> = job
         .training
         .groups
         .map(|groups| training.samples.iter().map(|&sample| groups[sample].clone()).collect());
     let strata =
-        Strata { classes: job.classes, labels: &training.labels, groups: groups.as_deref(), ids: None };
+        Strata { classes: job.classes, labels: training.labels.view(), groups: groups.as_deref(), ids: None };
     let fitted = Fitting { kind, job, strata }.fit(examples)?;
     let evaluation = match (job.validation, &held) {
         (Validation::Held(_), Some(held)) => Some(Evaluation {
@@ -146,7 +148,10 @@ pub fn adapt_by_probe(
             labels: held.labels.clone(),
             probabilities: match held.samples.is_empty() {
                 true => Vec::new(),
-                false => fitted.probe.probabilities(Features::new(&held.values, held.width)?, job.machine)?,
+                false => {
+                    let features = Features::new(&held.values, held.width)?;
+                    fitted.probe.probabilities(features, held.labels.view().kind(), job.machine)?
+                }
             },
             classes,
         }),
@@ -247,11 +252,13 @@ impl Fitting<'_> {
         MlpOptions { width: hidden, seed: self.job.seed, ..MlpOptions::default() }
     }
 
-    /// As many folds as usual, or as the smallest class has samples.
+    /// As many folds as usual, or as the smallest class has samples, where each sample has one.
     fn fold_count(&self) -> usize {
-        let mut counts = vec![0; self.strata.classes.len()];
-        self.strata.labels.iter().for_each(|&label| counts[label] += 1);
-        counts.into_iter().filter(|&count| count > 0).min().unwrap_or(2).clamp(2, FOLDS)
+        if self.strata.labels.kind() == LabelKind::Multi {
+            return FOLDS.min(self.strata.labels.len()).max(2);
+        }
+        let members = self.strata.labels.members(self.strata.classes.len());
+        members.iter().map(Vec::len).filter(|&count| count > 0).min().unwrap_or(2).clamp(2, FOLDS)
     }
 }
 

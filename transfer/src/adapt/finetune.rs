@@ -10,9 +10,12 @@ use tk_engine::{Inference, Parameters};
 
 use super::features::adapt_by_probe;
 use super::{AdaptError, Evaluation, Job, Outcome, Progress, Samples, Scoring, Validation};
-use crate::classification::{Classification, softmax_rows};
+use crate::classification::Classification;
+use crate::data::{LabelKind, Labels};
 use crate::fit::{Balance, Balanced, Recipe, Run, Signals, View, class_weights, fit};
+use crate::multi_label::{MultiLabel, positive_weights};
 use crate::probe::{LinearLoss, ProbeKind};
+use crate::task::Task;
 
 /// How the head starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,16 +62,7 @@ pub fn finetune(
         (cache, precisions) = (probed.cache, probed.precisions);
         parameters = probed.parameters;
     }
-    let task = Classification {
-        classes: job.classes.len(),
-        head: job.head.to_owned(),
-        label_smoothing,
-        class_weights: match job.balance {
-            Balance::Weights => class_weights(job.training.labels, job.classes.len()),
-            Balance::None | Balance::Sampler => Vec::new(),
-        },
-        machine: job.machine.clone(),
-    };
+    let task = task(job, label_smoothing);
     let held = match job.validation {
         Validation::Held(held) => Some(held),
         Validation::Folds(_) | Validation::None => None,
@@ -78,7 +72,7 @@ pub fn finetune(
         machine: job.machine,
         graph: job.graph,
         model: job.model,
-        task: &task,
+        task: task.as_ref(),
         training: if job.balance == Balance::Sampler { &balanced } else { job.training.source },
         validation: held.map(|held| held.source),
         recipe,
@@ -118,6 +112,22 @@ pub fn finetune(
     })
 }
 
+/// What is trained: one class of several, or each class by itself.
+fn task(job: &Job<'_>, label_smoothing: f64) -> Box<dyn Task> {
+    let (classes, labels, machine) = (job.classes.len(), job.training.labels, job.machine.clone());
+    let (head, is_weighted) = (job.head.to_owned(), job.balance == Balance::Weights);
+    match labels.kind() {
+        LabelKind::Single => {
+            let class_weights = is_weighted.then(|| class_weights(labels, classes)).unwrap_or_default();
+            Box::new(Classification { classes, head, label_smoothing, class_weights, machine })
+        }
+        LabelKind::Multi => {
+            let positive_weights = is_weighted.then(|| positive_weights(labels, classes)).unwrap_or_default();
+            Box::new(MultiLabel { classes, head, label_smoothing, positive_weights, machine })
+        }
+    }
+}
+
 /// Predictions of the whole graph on held-out samples.
 fn evaluate(job: &Job<'_>, parameters: &Parameters, held: Samples<'_>) -> Result<Evaluation, AdaptError> {
     let mut plan = Plan::new(job.machine, job.graph, parameters)?;
@@ -125,7 +135,7 @@ fn evaluate(job: &Job<'_>, parameters: &Parameters, held: Samples<'_>) -> Result
     let mut evaluation = Evaluation {
         scoring: Scoring::Held,
         samples: vec![],
-        labels: vec![],
+        labels: Labels::none(held.labels.kind()),
         probabilities: vec![],
         classes,
     };
@@ -140,13 +150,13 @@ fn evaluate(job: &Job<'_>, parameters: &Parameters, held: Samples<'_>) -> Result
             continue;
         }
         if let Some(output) = plan.run(&batch.inputs)?.first() {
-            let probabilities = softmax_rows(output.as_f32()?, classes);
+            let probabilities = held.labels.kind().probabilities(output.as_f32()?, classes);
             rows.extend(batch.samples.into_iter().zip(probabilities.chunks(classes).map(<[f32]>::to_vec)));
         }
     }
     for (sample, probabilities) in rows {
         evaluation.samples.push(sample);
-        evaluation.labels.push(held.labels[sample]);
+        evaluation.labels.push(held.labels.of(sample));
         evaluation.probabilities.extend(probabilities);
     }
     Ok(evaluation)

@@ -9,11 +9,12 @@ mod outcome;
 
 pub use features::{FeatureSet, adapt_by_probe, extract};
 pub use finetune::{HeadInit, Steering, finetune};
-pub use outcome::{AdaptError, Evaluation, Intervals, Outcome, Progress, Scores, Scoring};
+pub use outcome::{AdaptError, Evaluation, Intervals, Judged, Outcome, Progress, Scores, Scoring};
 
 use tk_engine::cpu::Machine;
 use tk_engine::{Graph, Parameters};
 
+use crate::data::LabelView;
 use crate::fit::{Balance, Source};
 use crate::prefix::{PrecisionChoice, PrefixStore};
 
@@ -39,7 +40,8 @@ pub struct Job<'a> {
     pub store: &'a PrefixStore,
     /// In how many bits convolutions and linear layers multiply.
     pub precision: PrecisionChoice,
-    /// What is done about classes of different sizes. A probe, which sees all samples at once, takes weights for either.
+    /// What is done about classes of different sizes. A probe, which sees all samples at once, takes weights for either; where samples
+    /// have several classes it takes none.
     pub balance: Balance,
     /// The seed of every random choice.
     pub seed: u64,
@@ -50,8 +52,8 @@ pub struct Job<'a> {
 pub struct Samples<'a> {
     /// Where their inputs come from.
     pub source: &'a dyn Source,
-    /// The class of each.
-    pub labels: &'a [usize],
+    /// The classes of each; one in all, or any number in all.
+    pub labels: LabelView<'a>,
     /// The group of each, where groups must stay whole.
     pub groups: Option<&'a [String]>,
 }

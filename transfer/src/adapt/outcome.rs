@@ -6,10 +6,13 @@ use serde::{Deserialize, Serialize};
 use tk_engine::{EngineError, Parameters};
 
 use crate::audit::{AuditReport, Violation};
-use crate::data::DataError;
+use crate::data::{DataError, Labels};
 use crate::fit::{Best, FitError, Record};
 use crate::metrics::interval::Bootstrap;
-use crate::metrics::{Confusion, Interval, MetricsError, Predictions, bootstrap_macro_f1, wilson_interval};
+use crate::metrics::{
+    ClassScore, Interval, MetricsError, MultiLabelPredictions, MultiLabelScores, Predictions,
+    bootstrap_macro_f1, wilson_interval,
+};
 use crate::prefix::{PrecisionReport, PrefixError};
 use crate::probe::{CrossValidation, Probe, ProbeError};
 
@@ -54,7 +57,7 @@ pub struct Evaluation {
     /// The positions of the samples in their source.
     pub samples: Vec<usize>,
     /// Their classes.
-    pub labels: Vec<usize>,
+    pub labels: Labels,
     /// `[samples, classes]`
     pub probabilities: Vec<f32>,
     /// The count of classes.
@@ -71,21 +74,39 @@ pub enum Scoring {
     Folds(usize),
 }
 
+/// Predictions by what samples are labelled with.
+#[derive(Clone, Copy, Debug)]
+pub enum Judged<'a> {
+    /// One class each.
+    Single(Predictions<'a>),
+    /// Any number of classes each.
+    Multi(MultiLabelPredictions<'a>),
+}
+
 impl Evaluation {
     /// The predictions, checked.
     ///
     /// # Errors
     /// When sizes do not fit.
-    pub fn predictions(&self) -> Result<Predictions<'_>, MetricsError> {
-        Predictions::new(&self.probabilities, &self.labels, self.classes)
+    pub fn judged(&self) -> Result<Judged<'_>, MetricsError> {
+        let (probabilities, classes) = (&self.probabilities, self.classes);
+        Ok(match &self.labels {
+            Labels::Single(labels) => Judged::Single(Predictions::new(probabilities, labels, classes)?),
+            Labels::Multi(labels) => {
+                Judged::Multi(MultiLabelPredictions::new(probabilities, labels, classes)?)
+            }
+        })
     }
 
-    /// The confusion matrix.
+    /// The scores of each class.
     ///
     /// # Errors
     /// When sizes do not fit.
-    pub fn confusion(&self) -> Result<Confusion, MetricsError> {
-        Confusion::of(self.classes, &self.labels, &self.predictions()?.predicted())
+    pub fn per_class(&self) -> Result<Vec<ClassScore>, MetricsError> {
+        Ok(match self.judged()? {
+            Judged::Single(predictions) => predictions.confusion().per_class(),
+            Judged::Multi(predictions) => predictions.per_class(),
+        })
     }
 
     /// Scores by their fixed names, and the 95 % interval of each that has one.
@@ -93,18 +114,29 @@ impl Evaluation {
     /// # Errors
     /// When sizes do not fit.
     pub fn scores(&self, seed: u64) -> Result<(Scores, Intervals), MetricsError> {
-        let confusion = self.confusion()?;
-        let scores = BTreeMap::from([
-            ("accuracy".to_owned(), confusion.accuracy()),
-            ("macro_f1".to_owned(), confusion.macro_f1()),
-        ]);
-        let predicted = self.predictions()?.predicted();
         let bootstrap = Bootstrap { seed, ..Bootstrap::default() };
-        let intervals = BTreeMap::from([
-            ("accuracy".to_owned(), wilson_interval(confusion.correct(), confusion.samples(), 0.95)),
-            ("macro_f1".to_owned(), bootstrap_macro_f1(self.classes, &self.labels, &predicted, bootstrap)?),
-        ]);
-        Ok((scores, intervals))
+        let named = |[first, second]: [(&str, f64, Interval); 2]| {
+            let scores = [(first.0.to_owned(), first.1), (second.0.to_owned(), second.1)];
+            let intervals = [(first.0.to_owned(), first.2), (second.0.to_owned(), second.2)];
+            (BTreeMap::from(scores), BTreeMap::from(intervals))
+        };
+        match self.judged()? {
+            Judged::Single(predictions) => {
+                let confusion = predictions.confusion();
+                let of_hits = wilson_interval(confusion.correct(), confusion.samples(), 0.95);
+                let (labels, predicted) = (predictions.labels(), predictions.predicted());
+                let of_f1 = bootstrap_macro_f1(self.classes, labels, &predicted, bootstrap)?;
+                Ok(named([
+                    ("accuracy", confusion.accuracy(), of_hits),
+                    ("macro_f1", confusion.macro_f1(), of_f1),
+                ]))
+            }
+            Judged::Multi(predictions) => {
+                let MultiLabelScores { map, micro_f1 } = predictions.scores();
+                let [of_map, of_f1] = predictions.intervals(bootstrap);
+                Ok(named([("map", map, of_map), ("micro_f1", micro_f1, of_f1)]))
+            }
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Dividing whole groups among sides, and rounding shares to whole samples.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::strata::order;
-use super::{DataError, Strata};
+use super::{DataError, LabelKind, Strata};
 
 /// Whole numbers that sum to `total` and are nearest to the shares: each is rounded down, and what is missing goes to the
 /// largest remainders, the first of equals (Hamilton's method).
@@ -24,7 +25,8 @@ struct Group {
 }
 
 /// The side of each sample, so that groups stay whole, sides get about their shares of every class, and every class stands on
-/// at least two sides.
+/// at least two sides. Samples of several classes without groups are groups of one; then sides get their shares of samples too, and a
+/// class may stand on one side, where nothing else is found.
 ///
 /// Large groups are placed first, each where the squared deviation from the wanted counts grows least; then single moves are
 /// made while they help. A class that stands on one side only costs more than any deviation.
@@ -35,7 +37,10 @@ pub(super) fn assign_groups(
     purpose: &'static str,
 ) -> Result<Vec<usize>, DataError> {
     let groups = groups(strata, seed);
-    let totals: Vec<f64> = strata.counts().into_iter().map(|count| count as f64).collect();
+    let mut totals: Vec<f64> = strata.counts().into_iter().map(|count| count as f64).collect();
+    if strata.labels.kind() == LabelKind::Multi {
+        totals.push(strata.labels.len() as f64);
+    }
     let mut state = Sides {
         wanted: shares.iter().map(|share| totals.iter().map(|total| total * share).collect()).collect(),
         found: vec![vec![0.0; totals.len()]; shares.len()],
@@ -67,7 +72,7 @@ pub(super) fn assign_groups(
             break;
         }
     }
-    if let Some(label) = state.lonely().next() {
+    if let Some(label) = state.lonely().next().filter(|_| strata.needs_every_class()) {
         let (samples, groups) = strata.extent(label);
         return Err(DataError::Entangled { class: strata.classes[label].clone(), samples, groups, purpose });
     }
@@ -78,19 +83,35 @@ pub(super) fn assign_groups(
     Ok(sides)
 }
 
-/// The groups, largest first, equals in the seeded order of their names.
+/// The groups, largest first, equals in the seeded order of their names. Without names a sample's position serves.
 fn groups(strata: &Strata<'_>, seed: u64) -> Vec<Group> {
-    let mut by_name: BTreeMap<&str, Group> = BTreeMap::new();
-    for (sample, (name, &label)) in strata.groups.unwrap_or_default().iter().zip(strata.labels).enumerate() {
-        let group = by_name
-            .entry(name)
-            .or_insert_with(|| Group { samples: Vec::new(), counts: vec![0.0; strata.classes.len()] });
+    let counts_samples = strata.labels.kind() == LabelKind::Multi;
+    let mut by_name: BTreeMap<Cow<'_, str>, Group> = BTreeMap::new();
+    for (sample, labels) in strata.labels.iter().enumerate() {
+        let name = match (strata.groups, strata.ids) {
+            (Some(names), _) | (None, Some(names)) => Cow::from(&names[sample]),
+            (None, None) => Cow::from(sample.to_string()),
+        };
+        let width = strata.classes.len() + usize::from(counts_samples);
+        let group =
+            by_name.entry(name).or_insert_with(|| Group { samples: Vec::new(), counts: vec![0.0; width] });
         group.samples.push(sample);
-        group.counts[label] += 1.0;
+        labels.iter().for_each(|&label| group.counts[label] += 1.0);
+        if counts_samples {
+            group.counts[strata.classes.len()] += 1.0;
+        }
     }
-    let mut groups: Vec<(&str, Group)> = by_name.into_iter().collect();
-    groups.sort_by_key(|(name, group)| (std::cmp::Reverse(group.samples.len()), order(seed, name)));
+    let mut groups: Vec<(Cow<'_, str>, Group)> = by_name.into_iter().collect();
+    groups.sort_by_key(|(name, group)| (std::cmp::Reverse(group.size(counts_samples)), order(seed, name)));
     groups.into_iter().map(|(_, group)| group).collect()
+}
+
+impl Group {
+    /// What makes it hard to place: its samples, and, where samples have several, its classes.
+    fn size(&self, counts_classes: bool) -> (usize, usize) {
+        let classes = self.counts.iter().filter(|count| counts_classes && **count > 0.0).count();
+        (self.samples.len(), classes)
+    }
 }
 
 /// The samples of each class on each side, `[side][class]`.
@@ -167,15 +188,46 @@ mod tests {
         // Two groups: whichever way they go, class c, which is in both, and the others stand on two sides only if divided.
         let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let groups = names(&["x", "x", "y", "y"]);
-        let strata = Strata { classes: &classes, labels: &[0, 1, 0, 1], groups: Some(&groups), ids: None };
+        let strata =
+            Strata { classes: &classes, labels: (&[0, 1, 0, 1]).into(), groups: Some(&groups), ids: None };
         let sides = assign_groups(&strata, &[0.9, 0.1], 0, "split").unwrap();
         assert_ne!(sides[0], sides[2]);
         // a links x and y, b links y and z, c links x and z: three groups that all must differ, on two sides.
         let groups = names(&["x", "y", "y", "z", "x", "z"]);
-        let strata =
-            Strata { classes: &classes, labels: &[0, 0, 1, 1, 2, 2], groups: Some(&groups), ids: None };
+        let strata = Strata {
+            classes: &classes,
+            labels: (&[0, 0, 1, 1, 2, 2]).into(),
+            groups: Some(&groups),
+            ids: None,
+        };
         let error = assign_groups(&strata, &[0.5, 0.5], 0, "split").unwrap_err();
         assert!(matches!(error, DataError::Entangled { samples: 2, groups: 2, .. }), "{error}");
         assert!(assign_groups(&strata, &[1.0 / 3.0; 3], 0, "split").is_ok());
+    }
+
+    #[test]
+    fn samples_of_several_classes_are_divided_about_as_all_of_their_classes_want() {
+        let classes: Vec<String> = (0..4).map(|class| class.to_string()).collect();
+        let mut stream = tk_engine::random::Stream::new(2, &["several".into()]);
+        // Classes of about 60, 30, 10 and 2 % of the samples, some samples without any.
+        let labels: Vec<Vec<usize>> = (0..500)
+            .map(|_| (0..4).filter(|&class| stream.below(100) < [60, 30, 10, 2][class]).collect())
+            .collect();
+        let ids: Vec<String> = (0..500).map(|sample| format!("{sample}.jpg")).collect();
+        let strata = Strata { classes: &classes, labels: labels[..].into(), groups: None, ids: Some(&ids) };
+        let sides = assign_groups(&strata, &[0.8, 0.2], 7, "split").unwrap();
+        assert_eq!(sides, assign_groups(&strata, &[0.8, 0.2], 7, "split").unwrap());
+        assert_ne!(sides, assign_groups(&strata, &[0.8, 0.2], 8, "split").unwrap());
+        let held: Vec<usize> = (0..500).filter(|&sample| sides[sample] == 1).collect();
+        assert!(held.len().abs_diff(100) <= 1, "{}", held.len());
+        for (class, members) in strata.labels.members(4).into_iter().enumerate() {
+            let found = held.iter().filter(|sample| members.contains(sample)).count() as f64;
+            let wanted = members.len() as f64 * 0.2;
+            assert!((found - wanted).abs() < 1.0, "class {class}: {found} of {wanted}");
+        }
+        // A class of one sample stands on one side.
+        let labels = [vec![0], vec![0, 1], vec![0], vec![]];
+        let strata = Strata { classes: &classes[..2], labels: labels[..].into(), groups: None, ids: None };
+        assert_eq!(assign_groups(&strata, &[0.5, 0.5], 0, "split").unwrap().len(), 4);
     }
 }

@@ -13,8 +13,8 @@ pub struct Entry<'a> {
     pub id: &'a str,
     /// The digest of its content.
     pub digest: Digest,
-    /// The index of its class.
-    pub label: usize,
+    /// The indices of its classes.
+    pub labels: &'a [usize],
     /// Where it is used.
     pub side: Split,
 }
@@ -28,8 +28,8 @@ pub struct Duplicate {
     pub ids: Vec<String>,
     /// The sides on which the content is used.
     pub sides: BTreeSet<Split>,
-    /// The labels it was given.
-    pub labels: BTreeSet<usize>,
+    /// The labels it was given, each time a list.
+    pub labels: BTreeSet<Vec<usize>>,
 }
 
 impl Duplicate {
@@ -38,7 +38,7 @@ impl Duplicate {
         self.sides.len() > 1
     }
 
-    /// Whether the content has two labels, of which at most one is right.
+    /// Whether the content was labelled in two ways, of which at most one is right.
     pub fn labels_differ(&self) -> bool {
         self.labels.len() > 1
     }
@@ -57,7 +57,7 @@ pub fn duplicates<'a>(entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<Dupli
             let mut ids: Vec<String> = entries.iter().map(|entry| entry.id.to_owned()).collect();
             ids.sort();
             let sides = entries.iter().map(|entry| entry.side).collect();
-            let labels = entries.iter().map(|entry| entry.label).collect();
+            let labels = entries.iter().map(|entry| entry.labels.to_vec()).collect();
             Duplicate { digest, ids, sides, labels }
         })
         .collect();
@@ -71,10 +71,10 @@ mod tests {
 
     #[test]
     fn equal_contents_are_found_with_their_sides_and_labels() {
-        let entry = |id, content: &str, label, side| Entry {
+        let entry = |id, content: &str, label: usize, side| Entry {
             id,
             digest: Digest::of(content.as_bytes()),
-            label,
+            labels: if label == 0 { &[0] } else { &[1] },
             side,
         };
         let found = duplicates([

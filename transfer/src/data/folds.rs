@@ -19,7 +19,7 @@ pub fn stratified(strata: &Strata<'_>, folds: usize, seed: u64) -> Result<Vec<us
         return Err(DataError::Option { what, expected, found: folds.to_string() });
     }
     strata.check(PURPOSE)?;
-    if strata.groups.is_some() {
+    if strata.stays_together() {
         return assign_groups(strata, &vec![1.0 / folds as f64; folds], seed, PURPOSE);
     }
     let mut fold_of = vec![0; strata.labels.len()];
@@ -53,7 +53,7 @@ mod tests {
             let classes = names(counts.len());
             let labels: Vec<usize> =
                 counts.iter().enumerate().flat_map(|(label, &count)| vec![label; count]).collect();
-            let strata = Strata { classes: &classes, labels: &labels, groups: None, ids: None };
+            let strata = Strata { classes: &classes, labels: (&labels).into(), groups: None, ids: None };
             let fold_of = stratified(&strata, folds, 3).unwrap();
             let mut sizes = vec![vec![0usize; folds]; counts.len() + 1];
             for (&label, &fold) in labels.iter().zip(&fold_of) {
@@ -81,7 +81,7 @@ mod tests {
                 groups.push(format!("speaker{group}"));
             }
         }
-        let strata = Strata { classes: &classes, labels: &labels, groups: Some(&groups), ids: None };
+        let strata = Strata { classes: &classes, labels: (&labels).into(), groups: Some(&groups), ids: None };
         let folds = 5;
         let fold_of = stratified(&strata, folds, 1).unwrap();
         for first in 0..labels.len() {
@@ -103,7 +103,7 @@ mod tests {
         let order: Vec<usize> = (0..labels.len()).rev().collect();
         let reversed_labels: Vec<usize> = order.iter().map(|&s| labels[s]).collect();
         let reversed_groups: Vec<String> = order.iter().map(|&s| groups[s].clone()).collect();
-        let strata = Strata { labels: &reversed_labels, groups: Some(&reversed_groups), ..strata };
+        let strata = Strata { labels: (&reversed_labels).into(), groups: Some(&reversed_groups), ..strata };
         let reversed = stratified(&strata, folds, 1).unwrap();
         assert!(
             order.iter().zip(reversed).all(|(&s, fold)| fold_of[s] == fold),
@@ -114,12 +114,12 @@ mod tests {
     #[test]
     fn impossible_folds_are_errors() {
         let classes = names(2);
-        let strata = Strata { classes: &classes, labels: &[0, 0, 1], groups: None, ids: None };
+        let strata = Strata { classes: &classes, labels: (&[0, 0, 1]).into(), groups: None, ids: None };
         for folds in [0, 1, 4] {
             assert!(matches!(stratified(&strata, folds, 0), Err(DataError::Option { .. })), "{folds}");
         }
         assert!(matches!(stratified(&strata, 2, 0), Err(DataError::TooFew { samples: 1, .. })));
-        let strata = Strata { labels: &[], ..strata };
+        let strata = Strata { labels: (&[]).into(), ..strata };
         assert!(matches!(stratified(&strata, 2, 0), Err(DataError::Empty { .. })));
     }
 }

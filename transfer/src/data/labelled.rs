@@ -1,10 +1,11 @@
-//! Data sets whose samples each have one class.
+//! Data sets whose samples have classes.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::listing::Columns;
+use super::{LabelKind, Labels};
 
 /// A part of a data set that the data themselves name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ pub trait Labelled {
     /// Where it was opened.
     fn root(&self) -> &Path;
 
-    /// The classes' names; a sample's class is a position in them.
+    /// The classes' names; a class is a position in them.
     fn classes(&self) -> &[String];
 
     /// The number of usable samples.
@@ -55,8 +56,27 @@ pub trait Labelled {
         self.len() == 0
     }
 
-    /// The class of a sample.
-    fn class(&self, sample: usize) -> usize;
+    /// Whether samples have one class each, or any number.
+    fn kind(&self) -> LabelKind;
+
+    /// The classes of a sample.
+    fn labels_of(&self, sample: usize) -> &[usize];
+
+    /// The classes of some samples.
+    fn labels(&self, samples: &[usize]) -> Labels {
+        let mut labels = Labels::none(self.kind());
+        samples.iter().for_each(|&sample| labels.push(self.labels_of(sample)));
+        labels
+    }
+
+    /// What a task takes as targets of some samples.
+    ///
+    /// # Errors
+    /// When a label is no class.
+    fn targets(&self, samples: &[usize]) -> tk_engine::Result<tk_engine::Tensor> {
+        let all: Vec<usize> = (0..samples.len()).collect();
+        self.labels(samples).view().targets(&all, self.classes().len())
+    }
 
     /// What a sample is called, such as its path or `FILE:LINE`.
     fn name(&self, sample: usize) -> String;

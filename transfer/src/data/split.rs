@@ -19,7 +19,7 @@ pub fn stratified(strata: &Strata<'_>, held_out: f64, seed: u64) -> Result<Vec<b
         return Err(DataError::Option { what, expected, found: held_out.to_string() });
     }
     strata.check(PURPOSE)?;
-    if strata.groups.is_some() {
+    if strata.stays_together() {
         let sides = assign_groups(strata, &[1.0 - held_out, held_out], seed, PURPOSE)?;
         return Ok(sides.into_iter().map(|side| side == 1).collect());
     }
@@ -67,7 +67,7 @@ mod tests {
         ];
         for (counts, share, expected) in cases {
             let (classes, labels) = (names(counts.len()), labels(counts));
-            let strata = Strata { classes: &classes, labels: &labels, groups: None, ids: None };
+            let strata = Strata { classes: &classes, labels: (&labels).into(), groups: None, ids: None };
             for seed in 0..5 {
                 let sides = stratified(&strata, share, seed).unwrap();
                 let mut held_out = vec![0; counts.len()];
@@ -81,30 +81,31 @@ mod tests {
     fn names_decide_and_not_their_order() {
         let (classes, labels) = (names(2), labels(&[30, 20]));
         let ids: Vec<String> = (0..50).map(|index| format!("{index}.jpg")).collect();
-        let strata = Strata { classes: &classes, labels: &labels, groups: None, ids: Some(&ids) };
+        let strata = Strata { classes: &classes, labels: (&labels).into(), groups: None, ids: Some(&ids) };
         let sides = stratified(&strata, 0.3, 7).unwrap();
         let reversed_labels: Vec<usize> = labels.iter().rev().copied().collect();
         let reversed_ids: Vec<String> = ids.iter().rev().cloned().collect();
-        let strata = Strata { labels: &reversed_labels, ids: Some(&reversed_ids), ..strata };
+        let strata = Strata { labels: (&reversed_labels).into(), ids: Some(&reversed_ids), ..strata };
         let reversed: Vec<bool> = stratified(&strata, 0.3, 7).unwrap().into_iter().rev().collect();
         assert_eq!(sides, reversed);
         assert_ne!(
             sides,
-            stratified(&Strata { labels: &labels, ids: Some(&ids), ..strata }, 0.3, 8).unwrap()
+            stratified(&Strata { labels: (&labels).into(), ids: Some(&ids), ..strata }, 0.3, 8).unwrap()
         );
     }
 
     #[test]
     fn what_cannot_be_split_is_named() {
         let classes = names(2);
-        let strata = Strata { classes: &classes, labels: &[0, 0, 1], groups: None, ids: None };
+        let strata = Strata { classes: &classes, labels: (&[0, 0, 1]).into(), groups: None, ids: None };
         let error = stratified(&strata, 0.2, 0).unwrap_err();
         assert!(
             matches!(&error, DataError::TooFew { class, samples: 1, groups: 1, .. } if class == "class1"),
             "{error}"
         );
         let groups = ["a", "a", "b", "c"].map(str::to_owned);
-        let strata = Strata { classes: &classes, labels: &[0, 0, 1, 1], groups: Some(&groups), ids: None };
+        let strata =
+            Strata { classes: &classes, labels: (&[0, 0, 1, 1]).into(), groups: Some(&groups), ids: None };
         let error = stratified(&strata, 0.5, 0).unwrap_err();
         assert!(
             matches!(&error, DataError::TooFew { class, samples: 2, groups: 1, .. } if class == "class0"),
@@ -113,7 +114,7 @@ mod tests {
         for share in [0.0, 1.0, -0.5, f64::NAN] {
             assert!(matches!(stratified(&strata, share, 0), Err(DataError::Option { .. })), "{share}");
         }
-        let strata = Strata { classes: &classes, labels: &[0, 2], groups: None, ids: None };
+        let strata = Strata { classes: &classes, labels: (&[0, 2]).into(), groups: None, ids: None };
         assert_eq!(stratified(&strata, 0.5, 0), Err(DataError::Label { sample: 1, label: 2, classes: 2 }));
     }
 }

@@ -5,6 +5,7 @@ use tk_engine::Tensor;
 use tk_engine::random::Stream;
 
 use super::{Source, SourceError, View};
+use crate::data::LabelView;
 use crate::task::Batch;
 
 /// What is done about classes of different sizes.
@@ -22,13 +23,14 @@ pub enum Balance {
 
 /// The weight of each class, `n / (classes · samples of the class)`, as scikit-learn's `"balanced"`: over all samples they average
 /// to 1, so a learning rate keeps its meaning. A class without samples weighs nothing.
-pub fn class_weights(labels: &[usize], classes: usize) -> Vec<f32> {
+pub fn class_weights<'a>(labels: impl Into<LabelView<'a>>, classes: usize) -> Vec<f32> {
+    let labels = labels.into();
     let share = labels.len() as f64 / classes.max(1) as f64;
     let weight = |members: &Vec<usize>| match members.len() {
         0 => 0.0,
         count => (share / count as f64) as f32,
     };
-    members(labels, classes).iter().map(weight).collect()
+    labels.members(classes).iter().map(weight).collect()
 }
 
 /// A source whose epochs have as many samples as before, each of a class drawn with equal probability. Within an epoch a class's
@@ -40,9 +42,12 @@ pub struct Balanced<'a> {
 }
 
 impl<'a> Balanced<'a> {
-    /// The source and the class of each of its samples, below `classes`.
-    pub fn new(inner: &'a dyn Source, labels: &[usize], classes: usize) -> Self {
-        let mut members = members(labels, classes);
+    /// The source and the classes of each of its samples, below `classes`. A sample of several is drawn for each of them; one without
+    /// any is of a class of its own kind.
+    pub fn new<'b>(inner: &'a dyn Source, labels: impl Into<LabelView<'b>>, classes: usize) -> Self {
+        let labels = labels.into();
+        let mut members = labels.members(classes);
+        members.push((0..labels.len()).filter(|&sample| labels.of(sample).is_empty()).collect());
         members.retain(|members| !members.is_empty());
         Self { inner, members }
     }
@@ -94,16 +99,6 @@ impl Source for Balanced<'_> {
     fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
         self.inner.targets(samples)
     }
-}
-
-fn members(labels: &[usize], classes: usize) -> Vec<Vec<usize>> {
-    let mut members = vec![Vec::new(); classes];
-    for (sample, &label) in labels.iter().enumerate() {
-        if let Some(members) = members.get_mut(label) {
-            members.push(sample);
-        }
-    }
-    members
 }
 
 #[cfg(test)]

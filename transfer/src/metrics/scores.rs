@@ -1,5 +1,7 @@
 //! Checked probabilities with the true classes beside them: what most metrics take.
 
+use super::Confusion;
+
 /// Something wrong with what a metric was given.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum MetricsError {
@@ -83,6 +85,13 @@ impl<'a> Predictions<'a> {
     /// The true classes, `[samples]`.
     pub fn labels(&self) -> &'a [usize] {
         self.labels
+    }
+
+    /// How often each class was taken for each.
+    pub fn confusion(&self) -> Confusion {
+        let mut confusion = Confusion::new(self.classes);
+        self.iter().for_each(|(row, label)| confusion.add(label, most_probable(row)));
+        confusion
     }
 
     /// Each sample's most probable class, the first of equals.

@@ -1,6 +1,7 @@
 //! What probes learn from: features, labels and weights, checked once.
 
 use super::ProbeError;
+use crate::data::{LabelKind, LabelView, Labels};
 use crate::fit::class_weights;
 
 /// Features, `[samples, width]`, f32: what a frozen network says of each sample.
@@ -53,30 +54,35 @@ impl<'a> Features<'a> {
     }
 }
 
-/// Features with labels, and weights if samples count differently.
+/// Features with labels, one or several for each sample, and weights if samples count differently.
 #[derive(Clone, Copy, Debug)]
 pub struct Examples<'a> {
     features: Features<'a>,
-    labels: &'a [usize],
+    labels: LabelView<'a>,
     classes: usize,
     weights: Option<&'a [f32]>,
 }
 
 impl<'a> Examples<'a> {
-    /// Features `[samples, width]` and the class of each sample, below `classes`.
+    /// Features `[samples, width]` and the class or classes of each sample, below `classes`.
     ///
     /// # Errors
-    /// When lengths differ, there are fewer than two classes, a label is not a class, or a class has no sample.
-    pub fn new(features: Features<'a>, labels: &'a [usize], classes: usize) -> Result<Self, ProbeError> {
+    /// When lengths differ, there are too few classes, a label is not a class, or, where a sample has one class, a class has no sample.
+    pub fn new(
+        features: Features<'a>,
+        labels: impl Into<LabelView<'a>>,
+        classes: usize,
+    ) -> Result<Self, ProbeError> {
+        let labels = labels.into();
         expect_length("labels", features.samples(), labels.len())?;
-        if classes < 2 {
-            return Err(ProbeError::Setting {
-                what: "classes",
-                expected: "at least 2",
-                found: classes as f64,
-            });
+        let (least, expected) = match labels.kind() {
+            LabelKind::Single => (2, "at least 2"),
+            LabelKind::Multi => (1, "at least 1"),
+        };
+        if classes < least {
+            return Err(ProbeError::Setting { what: "classes", expected, found: classes as f64 });
         }
-        if let Some((sample, &label)) = labels.iter().enumerate().find(|&(_, &label)| label >= classes) {
+        if let Some((sample, label)) = labels.stranger(classes) {
             return Err(ProbeError::Label { sample, label, classes });
         }
         let examples = Self { features, labels, classes, weights: None };
@@ -104,8 +110,8 @@ impl<'a> Examples<'a> {
         self.features
     }
 
-    /// The labels, `[samples]`.
-    pub fn labels(&self) -> &'a [usize] {
+    /// The labels of each sample.
+    pub fn labels(&self) -> LabelView<'a> {
         self.labels
     }
 
@@ -138,10 +144,11 @@ impl<'a> Examples<'a> {
         Examples { features, labels: self.labels, classes: self.classes, weights: self.weights }
     }
 
-    /// The weight of each sample's class by [`class_weights`], under which classes count equally.
-    pub fn balanced_weights(&self) -> Vec<f32> {
-        let weights = class_weights(self.labels, self.classes);
-        self.labels.iter().map(|&label| weights[label]).collect()
+    /// The weight of each sample's class by [`class_weights`], under which classes count equally; `None` where a sample may have several.
+    pub fn balanced_weights(&self) -> Option<Vec<f32>> {
+        let LabelView::Single(labels) = self.labels else { return None };
+        let weights = class_weights(labels, self.classes);
+        Some(labels.iter().map(|&label| weights[label]).collect())
     }
 
     /// Those samples alone, copied.
@@ -154,16 +161,25 @@ impl<'a> Examples<'a> {
         OwnedExamples {
             values,
             width,
-            labels: samples.iter().map(|&sample| self.labels[sample]).collect(),
+            labels: self.labels.gather(samples),
             classes: self.classes,
             weights: self.weights.map(|weights| samples.iter().map(|&sample| weights[sample]).collect()),
         }
     }
 
     fn expect_every_class(&self) -> Result<(), ProbeError> {
+        self.expect_every_class_among(0..self.samples())
+    }
+
+    /// Whether some of the samples have every class. Where samples have several, a class without any is learned all the same.
+    pub(super) fn expect_every_class_among(
+        &self,
+        samples: impl Iterator<Item = usize>,
+    ) -> Result<(), ProbeError> {
+        let LabelView::Single(labels) = self.labels else { return Ok(()) };
         let mut totals = vec![0f64; self.classes];
-        for (sample, &label) in self.labels.iter().enumerate() {
-            totals[label] += f64::from(self.weight(sample));
+        for sample in samples {
+            totals[labels[sample]] += f64::from(self.weight(sample));
         }
         match totals.iter().position(|&total| total <= 0.0) {
             Some(class) => Err(ProbeError::EmptyClass { class, classes: self.classes }),
@@ -176,7 +192,7 @@ impl<'a> Examples<'a> {
 pub(super) struct OwnedExamples {
     values: Vec<f32>,
     width: usize,
-    labels: Vec<usize>,
+    labels: Labels,
     classes: usize,
     weights: Option<Vec<f32>>,
 }
@@ -188,8 +204,8 @@ impl OwnedExamples {
     }
 
     /// The labels.
-    pub fn labels(&self) -> &[usize] {
-        &self.labels
+    pub fn labels(&self) -> LabelView<'_> {
+        self.labels.view()
     }
 
     /// The examples; checked anew, because a part may lack a class.
@@ -233,6 +249,6 @@ mod tests {
         let examples = Examples::new(features, &[0, 1, 1], 2).unwrap();
         assert!(matches!(examples.weighted(&[0.0, 1.0, 1.0]), Err(ProbeError::EmptyClass { class: 0, .. })));
         assert!(matches!(examples.weighted(&[-1.0, 1.0, 1.0]), Err(ProbeError::Setting { .. })));
-        assert_eq!(examples.balanced_weights(), [1.5, 0.75, 0.75]);
+        assert_eq!(examples.balanced_weights().unwrap(), [1.5, 0.75, 0.75]);
     }
 }

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use tk_engine::cpu::Machine;
 
 use super::examples::expect_length;
-use super::loss::softmax;
 use super::{
     CrossValidation, Examples, Features, FoldScore, Linear, LinearLoss, LinearModel, LinearOptions, Mlp,
     MlpOptions, ProbeError, Standardizer,
 };
+use crate::data::LabelKind;
 
 /// The kinds of probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,16 +89,17 @@ impl Probe {
         }
     }
 
-    /// Probabilities, `[samples, classes]`: the softmax of the logits.
+    /// Probabilities, `[samples, classes]`: what the logits mean for labels of a kind.
     ///
     /// # Errors
     /// When the features have another width.
-    pub fn probabilities(&self, features: Features<'_>, machine: &Machine) -> Result<Vec<f32>, ProbeError> {
-        let mut rows = self.logits(features, machine)?;
-        rows.chunks_exact_mut(self.classes().max(1)).for_each(|row| {
-            softmax(row);
-        });
-        Ok(rows)
+    pub fn probabilities(
+        &self,
+        features: Features<'_>,
+        kind: LabelKind,
+        machine: &Machine,
+    ) -> Result<Vec<f32>, ProbeError> {
+        Ok(kind.probabilities(&self.logits(features, machine)?, self.classes()))
     }
 
     /// The layer, if the probe is one: what a linear head starts from, and what other tools read.
@@ -162,7 +163,8 @@ pub fn out_of_fold(
         let probe = fit(examples.gather(&training).examples()?)?;
         let judged = examples.gather(&held_out);
         let mut rows = probe.logits(judged.features(), machine)?;
-        scores.push(FoldScore::of(&mut rows, judged.labels(), classes));
+        let labels = judged.labels();
+        scores.push(FoldScore::of(&mut rows, labels.iter(), labels.kind(), classes));
         for (row, &sample) in rows.chunks_exact(classes).zip(&held_out) {
             probabilities[sample * classes..][..classes].copy_from_slice(row);
         }
@@ -201,7 +203,7 @@ mod tests {
             assert_eq!((probe.features(), probe.classes()), (5, 3));
             let read: Probe = serde_json::from_str(&serde_json::to_string(&probe).unwrap()).unwrap();
             assert_eq!(read, probe);
-            let rows = probe.probabilities(examples.features(), &machine).unwrap();
+            let rows = probe.probabilities(examples.features(), LabelKind::Single, &machine).unwrap();
             assert!(rows.chunks(3).all(|row| (row.iter().sum::<f32>() - 1.0).abs() < 1e-6));
             let wrong = probe.logits(Features::new(&values, 4).unwrap(), &machine);
             assert!(matches!(wrong, Err(ProbeError::Shape { .. })));

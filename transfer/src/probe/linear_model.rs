@@ -1,7 +1,7 @@
 //! Logistic regression and the linear support vector machine.
 //!
 //! The objective is scikit-learn's at the same `C`, `C · Σ wᵢ · loss(xᵢ·Wᵀ + b, yᵢ) + ½·‖W‖²`: that of `LogisticRegression` (since
-//! 1.0, penalty L2), whose bias is not penalised, and that of `LinearSVC` (squared hinge, one class against the rest, which
+//! 1.0, penalty L2), whose bias is not penalised, for one class of several or for each class by itself, and that of `LinearSVC` (squared hinge, one class against the rest, which
 //! liblinear fits), whose bias is. Two classes have two rows here, of opposite sign, where scikit-learn fits one: the support vector
 //! machine is the same with twice its objective, and logistic regression is scikit-learn's at twice the strength with half its
 //! objective.
@@ -32,7 +32,7 @@ impl LinearOptions {
     /// are kept, so the same gradient leaves more of it.
     pub fn new(loss: LinearLoss, strength: f64) -> Self {
         let tolerance = match loss {
-            LinearLoss::Softmax => 1e-5,
+            LinearLoss::Softmax | LinearLoss::Logistic => 1e-5,
             LinearLoss::SquaredHinge => 1e-6,
         };
         Self { loss, strength, max_iterations: 1000, tolerance }
@@ -78,6 +78,7 @@ impl LinearModel {
         machine: &Machine,
     ) -> Result<Self, ProbeError> {
         options.check()?;
+        let loss = options.loss.for_labels(examples.labels().kind());
         let weights: Vec<f32> = examples.weights().map(<[f32]>::to_vec).unwrap_or_default();
         let all = 0..examples.samples();
         let design = Design {
@@ -86,13 +87,13 @@ impl LinearModel {
             weights: &weights,
             ranges: std::slice::from_ref(&all),
             classes: examples.classes(),
-            loss: options.loss,
+            loss,
         };
         let mut objective = Objective::new(design, options.strength, None, machine);
         let found = solve(&mut objective, vec![0.0; design.point_length()], options);
         Ok(Self {
-            layer: layer(&found.point, examples.classes(), options.loss),
-            loss: options.loss,
+            layer: layer(&found.point, examples.classes(), loss),
+            loss,
             strength: options.strength,
             objective: found.value * options.strength * objective.total_weight(),
             gradient: found.gradient,
@@ -124,11 +125,11 @@ pub(super) fn solve(objective: &mut Objective<'_>, start: Vec<f64>, options: &Li
     minimize(start, stop, |point, gradient| objective.evaluate(point, gradient))
 }
 
-/// The layer of a point. A constant added to every class's logits changes no probability; it is chosen so that rows sum to zero.
+/// The layer of a point. A constant added to every class's logits changes no probability of a softmax; it is chosen so that rows sum to zero.
 pub(super) fn layer(point: &[f64], classes: usize, loss: LinearLoss) -> Linear {
     let width = point.len() / classes - 1;
     let (weight, bias) = point.split_at(classes * width);
-    if !loss.gives_logits() {
+    if loss != LinearLoss::Softmax {
         let plain = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
         return Linear::from_parts(plain(weight), plain(bias), width);
     }
@@ -207,6 +208,38 @@ mod tests {
             assert!((found.objective - objective).abs() < 1e-6 * objective, "{strength}: {found:?}");
             for (found, expected) in [(found.layer.weight()[0], weight), (found.layer.bias()[0], bias)] {
                 assert!((f64::from(found) - expected).abs() < 1e-3 * expected.abs(), "{strength}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_logistic_regression_for_each_class_equals_scikit_learn() {
+        // sklearn 1.9.1: for each column of Y, LogisticRegression(C=C, tol=1e-12, max_iter=100000) on the same X; the sum of the
+        // objectives by their definition in f64, coefficient and intercept of the first.
+        //   Y = [[(c == y[i] or (i % 5 == 0 and c == (y[i] + 1) % 3)) and i % 7 != 0 for c in range(3)] for i in range(60)]
+        // (C, objective, coef_[0][0], intercept_[0])
+        let expected = [
+            (0.01, 1.136426821, 0.021021, -0.682464),
+            (1.0, 94.936496237, 0.042298, -0.387496),
+            (100.0, 8937.240993816, -0.173061, -0.138392),
+        ];
+        let (values, labels) = data();
+        let features = Features::new(&values, 4).unwrap();
+        let several: Vec<Vec<usize>> = (0..60)
+            .map(|i| {
+                let is_of = |c: &usize| *c == labels[i] || (i % 5 == 0 && *c == (labels[i] + 1) % 3);
+                (0..3).filter(|c| i % 7 != 0 && is_of(c)).collect()
+            })
+            .collect();
+        let examples = Examples::new(features, &several[..], 3).unwrap();
+        for (strength, objective, weight, bias) in expected {
+            // Asked for a logistic regression, labels say of which kind.
+            let options = LinearOptions { strength, tolerance: 1e-7, ..LinearOptions::default() };
+            let found = LinearModel::fit(examples, &options, &Machine::new(1)).unwrap();
+            assert!(found.is_converged && found.loss == LinearLoss::Logistic);
+            assert!((found.objective - objective).abs() < 1e-6 * objective, "{strength}: {found:?}");
+            for (found, expected) in [(found.layer.weight()[0], weight), (found.layer.bias()[0], bias)] {
+                assert!((f64::from(found) - expected).abs() < 2e-3, "{strength}: {found} {expected}");
             }
         }
     }

@@ -9,11 +9,11 @@ use tk_engine::cpu::Machine;
 use tk_engine::cpu::kernels::optimizer::AdamW;
 use tk_engine::random::Stream;
 
-use super::loss::cross_entropy;
+use super::loss::log_loss;
 use super::network::{Batch, Dropout, Network};
 use super::product::transposed_padded;
 use super::{Examples, Features, Linear, ProbeError, Standardizer};
-use crate::data::{Strata, split};
+use crate::data::{Labels, Strata, split};
 
 /// How the network is made and trained.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -208,7 +208,7 @@ fn hold_out(examples: Examples<'_>, options: &MlpOptions) -> Result<Vec<bool>, P
 /// Copied samples.
 struct Rows {
     values: Vec<f32>,
-    labels: Vec<usize>,
+    labels: Labels,
     weights: Vec<f32>,
 }
 
@@ -219,12 +219,12 @@ impl Rows {
         for &sample in samples {
             values.extend_from_slice(&examples.features().values()[sample * width..][..width]);
         }
-        let labels = samples.iter().map(|&sample| examples.labels()[sample]).collect();
+        let labels = examples.labels().gather(samples);
         Self { values, labels, weights: samples.iter().map(|&sample| examples.weight(sample)).collect() }
     }
 
     fn batch(&self) -> Batch<'_> {
-        Batch { values: &self.values, labels: &self.labels, weights: &self.weights }
+        Batch { values: &self.values, labels: self.labels.view(), weights: &self.weights }
     }
 }
 
@@ -233,8 +233,9 @@ fn mean_loss(network: &Network, rows: &Rows, machine: &Machine) -> f64 {
     let mut logits = network.logits(&rows.values, machine);
     let classes = network.output_bias.len();
     let (mut sum, mut total) = (0.0, 0.0);
-    for ((row, &label), &weight) in logits.chunks_exact_mut(classes).zip(&rows.labels).zip(&rows.weights) {
-        sum += f64::from(weight) * cross_entropy(row, label);
+    let labels = rows.labels.view();
+    for (row, (of, &weight)) in logits.chunks_exact_mut(classes).zip(labels.iter().zip(&rows.weights)) {
+        sum += f64::from(weight) * log_loss(labels.kind(), row, of);
         total += f64::from(weight);
     }
     // Held-out samples may all weigh nothing; then the first pass is as good as any.

@@ -6,8 +6,9 @@ use tk_engine::cpu::kernels::dropout::dropout;
 use tk_engine::cpu::kernels::optimizer::AdamW;
 use tk_engine::random::Stream;
 
-use super::loss::cross_entropy;
+use super::loss::log_loss;
 use super::product::{Left, add_product_threaded, transposed_padded};
+use crate::data::LabelView;
 
 /// `logits = relu(x · hidden + hidden bias) · output + output bias`. Weights are stored as products want them.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub(super) struct Network {
 #[derive(Clone, Copy)]
 pub(super) struct Batch<'a> {
     pub values: &'a [f32],
-    pub labels: &'a [usize],
+    pub labels: LabelView<'a>,
     pub weights: &'a [f32],
 }
 
@@ -93,11 +94,11 @@ impl Network {
         };
         let mut slopes = self.classify(&kept, samples, machine);
         let mut loss = 0.0;
-        for ((row, &label), &weight) in slopes.chunks_exact_mut(classes).zip(batch.labels).zip(batch.weights)
-        {
+        let samples_of = batch.labels.iter().zip(batch.weights);
+        for (row, (of, &weight)) in slopes.chunks_exact_mut(classes).zip(samples_of) {
             let share = f64::from(weight) / total;
-            loss += share * cross_entropy(row, label);
-            row[label] -= 1.0;
+            loss += share * log_loss(batch.labels.kind(), row, of);
+            of.iter().for_each(|&label| row[label] -= 1.0);
             row.iter_mut().for_each(|value| *value *= share as f32);
         }
         add_rows(&slopes, &mut gradient.output_bias);
@@ -163,6 +164,7 @@ fn add_rows(rows: &[f32], sum: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::LabelKind;
 
     const SIZES: [usize; 3] = [7, 10, 3];
 
@@ -179,7 +181,7 @@ mod tests {
         tensors[moved.0][moved.1] += moved.2;
         let [hidden, hidden_bias, output, output_bias] = tensors;
         let (mut loss, mut total) = (0.0, 0.0);
-        for (sample, &label) in batch.labels.iter().enumerate() {
+        for (sample, of) in batch.labels.iter().enumerate() {
             let x = &batch.values[sample * features..][..features];
             let activations: Vec<f64> = (0..width)
                 .map(|unit| {
@@ -198,7 +200,11 @@ mod tests {
                 })
                 .collect();
             let weight = f64::from(batch.weights[sample]);
-            loss += weight * (logits.iter().map(|logit| logit.exp()).sum::<f64>().ln() - logits[label]);
+            let expected = match batch.labels.kind() {
+                LabelKind::Single => logits.iter().map(|logit| logit.exp()).sum::<f64>().ln(),
+                LabelKind::Multi => logits.iter().map(|logit| logit.exp().ln_1p()).sum(),
+            };
+            loss += weight * (expected - of.iter().map(|&label| logits[label]).sum::<f64>());
             total += weight;
         }
         loss / total
@@ -214,9 +220,13 @@ mod tests {
         let labels: Vec<usize> = (0..samples).map(|_| stream.below(SIZES[2])).collect();
         let weights: Vec<f32> = (0..samples).map(|_| stream.range(0.0, 2.0) as f32).collect();
         let streams: Vec<Stream> = (0..samples).map(|sample| Stream::new(2, &[sample.into()])).collect();
-        let batch = Batch { values: &values, labels: &labels, weights: &weights };
+        let several: Vec<Vec<usize>> =
+            labels.iter().map(|&label| (label..SIZES[2]).take(2).collect()).collect();
         let machine = Machine::new(2);
-        for drop in [None, Some(Dropout { rate: 0.4, streams: &streams })] {
+        let drops = [None, Some(Dropout { rate: 0.4, streams: &streams })];
+        let labels = [LabelView::from(&labels), LabelView::from(&several[..])];
+        for (drop, labels) in drops.into_iter().flat_map(|drop| labels.map(|labels| (drop, labels))) {
+            let batch = Batch { values: &values, labels, weights: &weights };
             let mut gradient = network.zeros();
             let loss = network.loss_gradient(batch, drop, &mut gradient, &machine);
             assert!((loss - oracle(&network, (0, 0, 0.0), batch, drop)).abs() < 1e-6 * loss);
@@ -240,7 +250,7 @@ mod tests {
     fn samples_without_weight_change_nothing() {
         let network = Network::new(SIZES, 1);
         let mut gradient = network.zeros();
-        let batch = Batch { values: &[1.0; 7], labels: &[1], weights: &[0.0] };
+        let batch = Batch { values: &[1.0; 7], labels: (&[1]).into(), weights: &[0.0] };
         assert_eq!(network.loss_gradient(batch, None, &mut gradient, &Machine::new(1)), 0.0);
         assert!(gradient.hidden.iter().chain(&gradient.output).all(|&value| value == 0.0));
     }

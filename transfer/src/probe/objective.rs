@@ -10,6 +10,7 @@ use tk_engine::cpu::{Isa, Machine};
 
 use super::product::{Left, add_product, padded, transposed_padded};
 use super::{Features, LinearLoss, Standardizer};
+use crate::data::LabelView;
 
 /// Samples of a block: their features stay in a second-level cache between the two products, and six divides it.
 const BLOCK: usize = 48;
@@ -18,11 +19,11 @@ const BLOCKS_IN_F32: usize = 5;
 /// Tasks, at most; each holds its own gradient.
 const TASKS: usize = 16;
 
-/// Some of the samples, each with a class and a weight.
+/// Some of the samples, each with its classes and a weight.
 #[derive(Clone, Copy)]
 pub(super) struct Design<'a> {
     pub features: Features<'a>,
-    pub labels: &'a [usize],
+    pub labels: LabelView<'a>,
     /// Empty: all 1.
     pub weights: &'a [f32],
     /// The samples that are learned from.
@@ -205,9 +206,9 @@ impl Design<'_> {
         let classes = self.classes;
         let mut loss = 0f64;
         for (index, sample) in samples.clone().enumerate() {
-            let (label, weight) = (self.labels[sample], self.weight(sample));
+            let (of, weight) = (self.labels.of(sample), self.weight(sample));
             let row = &mut scores[index * columns..][..classes];
-            loss += f64::from(weight) * self.loss.differentiate(row, label);
+            loss += f64::from(weight) * self.loss.differentiate(row, of);
             row.iter_mut().for_each(|value| *value *= weight);
             // The padding goes: rows move up, never over one that is still to be read.
             scores.copy_within(index * columns..index * columns + classes, index * classes);
@@ -244,14 +245,17 @@ mod tests {
                         + bias[class]
                 })
                 .collect();
-            let (share, label) = (f64::from(design.weight(sample)), design.labels[sample]);
-            let short = |class: usize| 1.0 - if class == label { scores[class] } else { -scores[class] };
+            let (share, of) = (f64::from(design.weight(sample)), design.labels.of(sample));
+            let signed = |class: usize| if of.contains(&class) { scores[class] } else { -scores[class] };
             loss += share
                 * match design.loss {
                     LinearLoss::Softmax => {
-                        scores.iter().map(|score| score.exp()).sum::<f64>().ln() - scores[label]
+                        scores.iter().map(|score| score.exp()).sum::<f64>().ln() - scores[of[0]]
                     }
-                    LinearLoss::SquaredHinge => (0..classes).map(|class| short(class).max(0.0).powi(2)).sum(),
+                    LinearLoss::Logistic => (0..classes).map(|class| (-signed(class)).exp().ln_1p()).sum(),
+                    LinearLoss::SquaredHinge => {
+                        (0..classes).map(|class| (1.0 - signed(class)).max(0.0).powi(2)).sum()
+                    }
                 };
             total += share;
         }
@@ -269,15 +273,24 @@ mod tests {
     #[test]
     fn value_and_gradient_agree_with_the_definition_in_f64() {
         let sizes = [(7, 3, 2), (300, 37, 5), (500, 20, 11)];
-        let losses = [LinearLoss::Softmax, LinearLoss::SquaredHinge];
+        let losses = [LinearLoss::Softmax, LinearLoss::Logistic, LinearLoss::SquaredHinge];
         for ((samples, width, classes), loss) in
             sizes.into_iter().flat_map(|size| losses.map(|loss| (size, loss)))
         {
             let (values, labels, weights) = data(samples, width, classes);
+            // Of several classes, some samples have two and some none.
+            let several: Vec<Vec<usize>> = labels
+                .iter()
+                .enumerate()
+                .map(|(sample, &label)| (label..classes).take(sample % 3).collect())
+                .collect();
+            let labels = match loss {
+                LinearLoss::Logistic => LabelView::from(&several[..]),
+                _ => LabelView::from(&labels),
+            };
             let ranges = [0..samples / 3, samples / 2..samples];
             let features = Features::new(&values, width).unwrap();
-            let design =
-                Design { features, labels: &labels, weights: &weights, ranges: &ranges, classes, loss };
+            let design = Design { features, labels, weights: &weights, ranges: &ranges, classes, loss };
             let machine = Machine::new(2);
             // Of a few samples, so that means are far from 0 and deviations from 1.
             let standard = Standardizer::fit(features.range(0..samples / 3));
@@ -312,7 +325,7 @@ mod tests {
         let all = 0..samples;
         for loss in [LinearLoss::Softmax, LinearLoss::SquaredHinge] {
             let ranges = std::slice::from_ref(&all);
-            let design = Design { features, labels: &labels, weights: &[], ranges, classes, loss };
+            let design = Design { features, labels: (&labels).into(), weights: &[], ranges, classes, loss };
             let point: Vec<f64> =
                 (0..design.point_length()).map(|index| (index as f64 * 0.7).sin()).collect();
             let mut results = Vec::new();

@@ -11,9 +11,10 @@ use tk_engine::cpu::Machine;
 use super::calibration;
 use super::examples::expect_length;
 use super::linear_model::{layer, solve};
-use super::loss::cross_entropy;
+use super::loss::log_loss;
 use super::objective::{Design, Objective};
 use super::{Examples, Features, LinearLoss, LinearOptions, ProbeError, Standardizer};
+use crate::data::LabelKind;
 use crate::metrics::scores::most_probable;
 
 /// After so many strengths in a row with a worse log-loss and no better accuracy the weaker penalties are not tried.
@@ -38,7 +39,7 @@ impl StrengthSearch {
     /// squared hinge curves eight times as much as the softmax of two classes.
     pub fn for_width(loss: LinearLoss, width: usize) -> Self {
         let halves = match loss {
-            LinearLoss::Softmax => -6..=8,
+            LinearLoss::Softmax | LinearLoss::Logistic => -6..=8,
             LinearLoss::SquaredHinge => -8..=6,
         };
         let grid = halves.map(|half| 10f64.powf(f64::from(half) / 2.0) / width.max(1) as f64).collect();
@@ -51,7 +52,7 @@ impl StrengthSearch {
 pub struct FoldScore {
     /// Samples in the fold.
     pub samples: usize,
-    /// The part of them that was predicted right.
+    /// The part of them that was predicted right; of several classes a sample has, the part of the answers for each class.
     pub accuracy: f64,
     /// Their mean log-loss.
     pub log_loss: f64,
@@ -59,15 +60,26 @@ pub struct FoldScore {
 
 impl FoldScore {
     /// The score of a fold's logits, `[samples, classes]`, which become probabilities.
-    pub(super) fn of(logits: &mut [f32], labels: &[usize], classes: usize) -> Self {
-        let (mut right, mut loss) = (0usize, 0f64);
-        for (row, &label) in logits.chunks_exact_mut(classes).zip(labels) {
-            right += usize::from(most_probable(row) == label);
-            loss += cross_entropy(row, label);
+    pub(super) fn of<'a>(
+        logits: &mut [f32],
+        labels: impl Iterator<Item = &'a [usize]>,
+        kind: LabelKind,
+        classes: usize,
+    ) -> Self {
+        let (mut samples, mut right, mut loss) = (0usize, 0f64, 0f64);
+        for (row, of) in logits.chunks_exact_mut(classes).zip(labels) {
+            right += match kind {
+                LabelKind::Single => f64::from(u8::from(of.contains(&most_probable(row)))),
+                LabelKind::Multi => {
+                    let is_right = |(class, logit): (usize, &f32)| (*logit > 0.0) == of.contains(&class);
+                    row.iter().enumerate().filter(|&answer| is_right(answer)).count() as f64 / classes as f64
+                }
+            };
+            loss += log_loss(kind, row, of);
+            samples += 1;
         }
-        let samples = labels.len();
         let count = samples.max(1) as f64;
-        Self { samples, accuracy: right as f64 / count, log_loss: loss / count }
+        Self { samples, accuracy: right / count, log_loss: loss / count }
     }
 }
 
@@ -89,7 +101,8 @@ pub struct StrengthScore {
 pub struct CrossValidation {
     /// What was minimised.
     pub loss: LinearLoss,
-    /// The chosen strength: best mean accuracy, then lowest log-loss, then strongest penalty.
+    /// The chosen strength: best mean accuracy, then lowest log-loss, then strongest penalty. Where samples have several classes, most
+    /// answers are a right "no", so the log-loss comes first.
     pub strength: f64,
     /// What the model's scores are multiplied by to be logits: 1 for logistic regression, else what makes the log-loss of the samples
     /// lowest, each scored by the model that did not learn from it.
@@ -130,14 +143,15 @@ pub fn cross_validate(
     let mut best: Option<(usize, Judged)> = None;
     for &strength in &grid {
         let options = LinearOptions {
-            loss: search.loss,
+            loss: search.loss.for_labels(sorted.labels().kind()),
             strength,
             max_iterations: search.max_iterations,
             tolerance: search.tolerance,
         };
         let judged = Judged::of(&mut models, sorted, &options, machine)?;
         let score = judged.score(strength);
-        let is_better = best.as_ref().is_none_or(|(index, _)| score.is_better_than(&path[*index]));
+        let kind = sorted.labels().kind();
+        let is_better = best.as_ref().is_none_or(|(index, _)| score.is_better_than(&path[*index], kind));
         if is_better {
             best = Some((path.len(), judged));
         }
@@ -147,12 +161,13 @@ pub fn cross_validate(
         }
     }
     let (index, Judged { scale, folds, probabilities }) = best.ok_or_else(empty_grid)?;
-    let classes = sorted.classes();
+    let (classes, kind) = (sorted.classes(), sorted.labels().kind());
+    let loss = search.loss.for_labels(kind);
     let mut out_of_fold = vec![0f32; probabilities.len()];
     for (row, &sample) in probabilities.chunks_exact(classes).zip(&order.samples) {
         out_of_fold[sample * classes..][..classes].copy_from_slice(row);
     }
-    Ok(CrossValidation { loss: search.loss, strength: path[index].strength, scale, folds, path, out_of_fold })
+    Ok(CrossValidation { loss, strength: path[index].strength, scale, folds, path, out_of_fold })
 }
 
 /// What one strength gave on the samples that were left out.
@@ -186,7 +201,8 @@ impl Judged {
             .iter()
             .map(|FoldModel { held_out, .. }| {
                 let rows = &mut rows[held_out.start * classes..held_out.end * classes];
-                FoldScore::of(rows, &labels[held_out.clone()], classes)
+                let labels_of = held_out.clone().map(|sample| labels.of(sample));
+                FoldScore::of(rows, labels_of, labels.kind(), classes)
             })
             .collect();
         Ok(Self { scale, folds, probabilities: rows })
@@ -208,9 +224,15 @@ impl Judged {
 
 impl StrengthScore {
     /// Better accuracy, or the same and a lower log-loss. Sums of the same samples may differ by rounding.
-    fn is_better_than(&self, other: &Self) -> bool {
-        self.accuracy > other.accuracy + 1e-12
-            || (self.accuracy >= other.accuracy - 1e-12 && self.log_loss < other.log_loss - 1e-12)
+    fn is_better_than(&self, other: &Self, kind: LabelKind) -> bool {
+        let has_lower_loss = self.log_loss < other.log_loss - 1e-12;
+        match kind {
+            LabelKind::Multi => has_lower_loss,
+            LabelKind::Single => {
+                self.accuracy > other.accuracy + 1e-12
+                    || (self.accuracy >= other.accuracy - 1e-12 && has_lower_loss)
+            }
+        }
     }
 }
 
@@ -276,13 +298,7 @@ impl FoldModel {
     fn new(examples: Examples<'_>, held_out: &Range<usize>) -> Result<Self, ProbeError> {
         let (width, classes) = (examples.features().width(), examples.classes());
         let training = [0..held_out.start, held_out.end..examples.samples()];
-        let mut totals = vec![0f64; classes];
-        for sample in training.iter().cloned().flatten() {
-            totals[examples.labels()[sample]] += f64::from(examples.weight(sample));
-        }
-        if let Some(class) = totals.iter().position(|&total| total <= 0.0) {
-            return Err(ProbeError::EmptyClass { class, classes });
-        }
+        examples.expect_every_class_among(training.iter().cloned().flatten())?;
         let values = examples.features().values();
         let rows = training
             .iter()
@@ -365,7 +381,7 @@ mod tests {
             let layer = standardizer.fold_into(&fit.layer).scaled(found.scale);
             let mut logits = layer.logits(inside_rows.features(), &machine).unwrap();
             for (row, &sample) in logits.chunks_exact_mut(classes).zip(&inside) {
-                cross_entropy(row, labels[sample]);
+                log_loss(LabelKind::Single, row, &labels[sample..=sample]);
                 for (found, expected) in found.out_of_fold[sample * classes..].iter().zip(row) {
                     assert!((found - *expected).abs() < 1e-4, "sample {sample}: {found} {expected}");
                 }
@@ -390,7 +406,7 @@ mod tests {
         assert_eq!(found, cross_validate(examples, &folds, &search, &Machine::new(3)).unwrap());
         assert!(found.path.len() < search.grid.len(), "hopeless strengths are left out: {:?}", found.path);
         let chosen = found.path.iter().find(|score| score.strength == found.strength).unwrap();
-        assert!(found.path.iter().all(|score| !score.is_better_than(chosen)));
+        assert!(found.path.iter().all(|score| !score.is_better_than(chosen, LabelKind::Single)));
         assert!(chosen.accuracy > 0.75, "{chosen:?}");
         let mean = found.folds.iter().map(|fold| fold.accuracy).sum::<f64>() / 5.0;
         assert!((mean - chosen.accuracy).abs() < 1e-12);
@@ -415,7 +431,7 @@ mod tests {
             (score(2.0, 0.89, 0.1), false),
             (score(2.0, 0.91, 0.9), true),
         ] {
-            assert_eq!(other.is_better_than(&first), is_better, "{other:?}");
+            assert_eq!(other.is_better_than(&first, LabelKind::Single), is_better, "{other:?}");
         }
     }
 

@@ -4,6 +4,7 @@ pub mod accumulate;
 pub mod activation;
 pub mod attention;
 pub mod batch_norm;
+pub mod binary_cross_entropy;
 pub mod conv;
 pub mod cross_entropy;
 pub mod depthwise;

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tk_engine::Graph;
+use tk_transfer::data::LabelKind;
 
 use super::{Architecture, ArchitectureError, Body, ImageSize, ModelArgs, Settings, find};
 use crate::data::{Preprocess, PreprocessError};
@@ -184,6 +185,24 @@ impl Config {
     /// When a field is missing, out of range or not supported.
     pub fn preprocess(&self) -> Result<Preprocess, ConfigError> {
         Ok(Preprocess::from_timm(&self.pretrained_cfg)?)
+    }
+
+    /// Whether classes exclude each other, by transformers' `problem_type`; they do when nothing is said.
+    ///
+    /// # Errors
+    /// When it is something else than classification.
+    pub fn kind(&self) -> Result<LabelKind, ConfigError> {
+        match self.other.get("problem_type") {
+            None | Some(Value::Null) => Ok(LabelKind::Single),
+            Some(kind) => Ok(serde_json::from_value(kind.clone())?),
+        }
+    }
+
+    /// The same, of classes that exclude each other or not.
+    #[must_use]
+    pub fn with_kind(mut self, kind: LabelKind) -> Self {
+        self.other.insert("problem_type".into(), json!(kind));
+        self
     }
 
     /// The classes' names in the order of the logits, where the file has any.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use tk_transfer::data::listing::Columns;
-use tk_transfer::data::{Labelled, Quarantine, Split};
+use tk_transfer::data::{LabelKind, Labelled, Quarantine, Split};
 
 use crate::data::decode::{DecodeError, Format, Header, MAX_PIXELS, probe, read_file};
 use crate::data::error::DataError;
@@ -25,6 +25,7 @@ pub struct Dataset {
     /// What the samples' paths are relative to: the root, or the folder of the root, which is a table.
     folder: PathBuf,
     classes: Vec<String>,
+    kind: LabelKind,
     samples: Vec<Sample>,
     columns: Option<Columns>,
     report: Report,
@@ -35,8 +36,8 @@ pub struct Dataset {
 pub struct Sample {
     /// The file, relative to the data set's folder or table.
     pub path: PathBuf,
-    /// The index of its class in [`Dataset::classes`].
-    pub class: usize,
+    /// The indices of its classes in [`Dataset::classes`], ascending: one, or any number in multi-label data.
+    pub classes: Vec<usize>,
     /// The part of the data that its folder or row names, if they do.
     pub split: Option<Split>,
     /// What must not be divided.
@@ -95,7 +96,7 @@ impl Dataset {
             match inspected {
                 Ok((digest, Header { format, width, height })) => samples.push(Sample {
                     path: file.path.clone(),
-                    class: file.class,
+                    classes: file.classes.clone(),
                     split: file.split,
                     group: file.group.clone(),
                     digest,
@@ -107,9 +108,9 @@ impl Dataset {
             }
         }
         check_classes(&root, &listing, &samples, &quarantine)?;
-        let (classes, columns) = (listing.classes.clone(), listing.chosen.clone());
+        let (classes, columns, kind) = (listing.classes.clone(), listing.chosen.clone(), listing.kind);
         let report = Report::new(&samples, quarantine, listing);
-        Ok(Self { root, folder, classes, samples, columns, report })
+        Ok(Self { root, folder, classes, kind, samples, columns, report })
     }
 
     /// All usable samples, ordered by path.
@@ -150,8 +151,12 @@ impl Labelled for Dataset {
         self.samples.len()
     }
 
-    fn class(&self, sample: usize) -> usize {
-        self.samples[sample].class
+    fn kind(&self) -> LabelKind {
+        self.kind
+    }
+
+    fn labels_of(&self, sample: usize) -> &[usize] {
+        &self.samples[sample].classes
     }
 
     fn name(&self, sample: usize) -> String {
@@ -170,7 +175,7 @@ impl Labelled for Dataset {
         self.samples[sample].group.as_deref()
     }
 
-    /// A BLAKE3 digest of every sample's path, class, split, group and content.
+    /// A BLAKE3 digest of every sample's path, classes, split, group and content.
     fn digest(&self) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         let mut add = |bytes: &[u8]| {
@@ -179,7 +184,7 @@ impl Labelled for Dataset {
         };
         for sample in &self.samples {
             add(sample.name().as_bytes());
-            add(self.classes.get(sample.class).map_or(&[], |class| class.as_bytes()));
+            sample.classes.iter().for_each(|&class| add(self.classes[class].as_bytes()));
             add(sample.split.map_or("", Split::name).as_bytes());
             add(&sample.digest);
             if let Some(group) = &sample.group {
@@ -221,7 +226,9 @@ fn check_classes(
     }
     let mut counts: BTreeMap<(usize, Option<Split>), usize> = BTreeMap::new();
     for sample in samples {
-        *counts.entry((sample.class, sample.split)).or_default() += 1;
+        for &class in &sample.classes {
+            *counts.entry((class, sample.split)).or_default() += 1;
+        }
     }
     for folder in &listing.folders {
         if !counts.contains_key(&(folder.class, folder.split)) {
@@ -235,8 +242,10 @@ fn check_classes(
             return Err(DataError::EmptyClass { class, quarantine: within });
         }
     }
-    let found: BTreeSet<usize> = samples.iter().map(|sample| sample.class).collect();
-    if let Some(class) = (0..listing.classes.len()).find(|class| !found.contains(class)) {
+    let found: BTreeSet<usize> = samples.iter().flat_map(|sample| sample.classes.clone()).collect();
+    if listing.kind == LabelKind::Single
+        && let Some(class) = (0..listing.classes.len()).find(|class| !found.contains(class))
+    {
         let class = format!("class `{}` of `{}`", listing.classes[class], root.display());
         return Err(DataError::EmptyClass { class, quarantine: quarantine.clone() });
     }

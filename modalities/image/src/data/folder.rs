@@ -5,12 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use tk_transfer::data::Split;
+use tk_transfer::data::{LabelKind, Quarantine, Split};
 
 use crate::data::error::DataError;
 use crate::data::listed::{ClassFolder, ListedFile, Listing};
 use crate::data::tree::{Tree, display};
-use tk_transfer::data::Quarantine;
 
 /// Lists a data set's files by class and split.
 pub(crate) fn list_folder(root: &Path, tree: Tree) -> Result<Listing, DataError> {
@@ -44,7 +43,18 @@ pub(crate) fn list_folder(root: &Path, tree: Tree) -> Result<Listing, DataError>
     }
     let divided_by = folders.iter().any(|folder| folder.split.is_some()).then(|| "folder".to_owned());
     let quarantine = tree.unreadable;
-    Ok(Listing { classes, folders, files, ignored, quarantine, columns: None, chosen: None, divided_by })
+    let kind = LabelKind::Single;
+    Ok(Listing {
+        classes,
+        kind,
+        folders,
+        files,
+        ignored,
+        quarantine,
+        columns: None,
+        chosen: None,
+        divided_by,
+    })
 }
 
 /// The first-level folders that are splits, in path order; none when the first level is classes. Folders named like splits are splits
@@ -131,7 +141,7 @@ fn sort_files<'a>(tree: &'a Tree, folders: &[ClassFolder]) -> (Vec<ListedFile>, 
         match path.ancestors().find_map(|ancestor| by_path.get(ancestor)) {
             Some(folder) => {
                 let (class, split) = (folder.class, folder.split);
-                files.push(ListedFile { path: path.clone(), class, split, group: None });
+                files.push(ListedFile { path: path.clone(), classes: vec![class], split, group: None });
             }
             None => {
                 let parent = path.parent().unwrap_or(Path::new(""));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tk_transfer::data::listing::{self, Columns, Listed, list_files, list_folder_of_tables, list_table};
 use tk_transfer::data::table::{Inputs, is_table};
-use tk_transfer::data::{Quarantine, Split};
+use tk_transfer::data::{LabelKind, Quarantine, Split};
 
 use crate::data::error::DataError;
 use crate::data::folder::list_folder;
@@ -15,9 +15,11 @@ use crate::data::tree::{Tree, display};
 pub(crate) struct Listing {
     /// Class names, in the order of their numbers.
     pub classes: Vec<String>,
+    /// Whether files have one class each, or any number.
+    pub kind: LabelKind,
     /// The class folders, ordered by path; none when folders are no classes.
     pub folders: Vec<ClassFolder>,
-    /// Files with a class, ordered by path.
+    /// Files with their classes, ordered by path.
     pub files: Vec<ListedFile>,
     /// What was left out, with the reason.
     pub ignored: Quarantine,
@@ -41,7 +43,8 @@ pub(crate) struct ClassFolder {
 pub(crate) struct ListedFile {
     /// Relative to the data set.
     pub path: PathBuf,
-    pub class: usize,
+    /// Ascending.
+    pub classes: Vec<usize>,
     pub split: Option<Split>,
     pub group: Option<String>,
 }
@@ -54,7 +57,7 @@ pub(crate) fn list(root: &Path, columns: &Columns) -> Result<(PathBuf, Listing),
         return Ok((folder, listing));
     }
     let tree = Tree::walk(root)?;
-    let listing = if columns.column_name().is_some() {
+    let listing = if columns.column_name().is_some() || columns.kind() == LabelKind::Multi {
         match list_folder_of_tables(root, columns, Inputs::Files)? {
             Some(listing) => from_table(root, root, listing)?,
             None => by_name(root, &tree, columns)?,
@@ -83,7 +86,7 @@ fn from_table(root: &Path, folder: &Path, mut rows: listing::Listing) -> Result<
                 rows.quarantine.add(row.name, format!("no such file: `{}`", row.input));
             }
             None => {
-                seen.insert(row.input.clone(), (row.name.clone(), row.label.clone()));
+                seen.insert(row.input.clone(), (row.name.clone(), row.labels.join(", ")));
                 rows.samples.push(row);
             }
         }
@@ -116,17 +119,27 @@ fn settle(root: &Path, mut listing: listing::Listing) -> Result<Listing, DataErr
     let classes = listing.settle_classes(root)?;
     let places: BTreeMap<&str, usize> =
         classes.iter().enumerate().map(|(place, class)| (class.as_str(), place)).collect();
-    let file = |Listed { input, label, split, group, .. }: Listed| ListedFile {
-        path: PathBuf::from(input),
+    let file = |Listed { input, labels, split, group, .. }: Listed| {
         // Every label is one of the classes, which were made of them.
-        class: places.get(label.as_str()).copied().unwrap_or_default(),
-        split,
-        group,
+        let mut classes: Vec<usize> =
+            labels.iter().filter_map(|label| places.get(label.as_str()).copied()).collect();
+        classes.sort_unstable();
+        ListedFile { path: PathBuf::from(input), classes, split, group }
     };
     let mut files: Vec<ListedFile> = listing.samples.into_iter().map(file).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let listing::Listing { quarantine, ignored, columns, chosen, divided_by, .. } = listing;
-    Ok(Listing { classes, folders: Vec::new(), files, ignored, quarantine, columns, chosen, divided_by })
+    let listing::Listing { quarantine, ignored, columns, chosen, divided_by, kind, .. } = listing;
+    Ok(Listing {
+        classes,
+        kind,
+        folders: Vec::new(),
+        files,
+        ignored,
+        quarantine,
+        columns,
+        chosen,
+        divided_by,
+    })
 }
 
 /// The group of each file, where groups are asked for.

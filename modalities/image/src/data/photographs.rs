@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use tk_engine::Tensor;
 use tk_engine::cpu::Pool;
 use tk_engine::random::Stream;
+use tk_transfer::data::Labelled;
 use tk_transfer::fit::{Source, SourceError, View};
 use tk_transfer::task::Batch;
 
@@ -120,8 +121,7 @@ impl Source for Photographs<'_> {
     }
 
     fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
-        let classes =
-            samples.iter().map(|&sample| self.dataset.samples()[self.samples[sample]].class as f32).collect();
-        Ok(vec![Tensor::new(&[samples.len()], classes).map_err(SourceError::new)?])
+        let positions: Vec<usize> = samples.iter().map(|&sample| self.samples[sample]).collect();
+        Ok(vec![self.dataset.targets(&positions).map_err(SourceError::new)?])
     }
 }

@@ -13,6 +13,8 @@ use crate::data::listed::Listing;
 /// Counts and oddities of a data set. Plain data in a fixed order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
+    /// How many samples there are.
+    pub total: ClassCount,
     /// How many samples each class has, in class order.
     pub classes: Vec<ClassCount>,
     /// What the columns are for, where there are columns.
@@ -61,8 +63,12 @@ const RARE_SHARE: f64 = 0.05;
 
 impl Report {
     pub(crate) fn new(samples: &[Sample], quarantine: Quarantine, listing: Listing) -> Self {
-        let classes = samples.iter().map(|sample| (sample.class, sample.split));
-        let classes = ClassCount::of(&listing.classes, classes);
+        let labels = |sample: &Sample| {
+            let split = sample.split;
+            sample.classes.clone().into_iter().map(move |class| (class, split))
+        };
+        let total = ClassCount::total("photographs", samples.iter().map(|sample| sample.split));
+        let classes = ClassCount::of(&listing.classes, samples.iter().flat_map(labels));
         let splits: Vec<Split> =
             samples.iter().filter_map(|sample| sample.split).collect::<BTreeSet<_>>().into_iter().collect();
         let absent = splits
@@ -73,6 +79,7 @@ impl Report {
             .collect();
         let (formats, unlike) = formats(samples);
         let mut report = Self {
+            total,
             classes,
             columns: listing.columns,
             divided_by: listing.divided_by,
@@ -92,12 +99,12 @@ impl Report {
 
     /// How many samples there are.
     pub fn samples(&self) -> usize {
-        self.classes.iter().map(|class| class.samples).sum()
+        self.total.samples
     }
 
     /// One line, such as `398 photographs, ants 194, bees 204; split by folder: train 245, val 153; 1 unlike the rest (GIF): listed`.
     pub fn summary(&self) -> String {
-        let mut text = ClassCount::summary(&self.classes, "photographs", self.divided_by.as_deref());
+        let mut text = ClassCount::summary(&self.total, &self.classes, self.divided_by.as_deref());
         if !self.unlike.is_empty() {
             let names: BTreeSet<&str> = self.unlike.iter().map(|(_, format)| format.name()).collect();
             let names = names.into_iter().collect::<Vec<_>>().join(", ");
@@ -131,7 +138,7 @@ impl Report {
         for group in groups {
             let paths = DuplicateGroup { paths: group.iter().map(|sample| sample.name()).collect() };
             let splits: BTreeSet<Option<Split>> = group.iter().map(|sample| sample.split).collect();
-            let classes: BTreeSet<usize> = group.iter().map(|sample| sample.class).collect();
+            let classes: BTreeSet<&[usize]> = group.iter().map(|sample| sample.classes.as_slice()).collect();
             if splits.len() > 1 {
                 self.duplicates_across_splits.push(paths.clone());
             }

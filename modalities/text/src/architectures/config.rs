@@ -3,6 +3,7 @@
 //! Every field is kept, known or not, so that what is written opens with transformers as what was read did.
 
 use serde_json::{Map, Value, json};
+use tk_transfer::data::LabelKind;
 
 use super::{Architecture, ArchitectureError, Settings, find};
 
@@ -24,6 +25,14 @@ pub enum ConfigError {
     /// The classes' names are not names by number.
     #[error("config.json: `id2label` is not one text for each class from 0 on: {found}")]
     Labels {
+        /// What it is.
+        found: String,
+    },
+    /// Neither one class nor several.
+    #[error(
+        "config.json: `problem_type` is {found}; expected single_label_classification or multi_label_classification"
+    )]
+    ProblemType {
         /// What it is.
         found: String,
     },
@@ -81,9 +90,21 @@ impl Config {
         labels.map(Some).ok_or_else(fail)
     }
 
-    /// The same encoder, saved from transformers' class of this name, in f32, with these classes.
+    /// Whether classes exclude each other, by `problem_type`; they do when nothing is said.
+    ///
+    /// # Errors
+    /// When it is something else than classification.
+    pub fn kind(&self) -> Result<LabelKind, ConfigError> {
+        match self.fields.get("problem_type") {
+            None | Some(Value::Null) => Ok(LabelKind::Single),
+            Some(kind) => serde_json::from_value(kind.clone())
+                .map_err(|_| ConfigError::ProblemType { found: kind.to_string() }),
+        }
+    }
+
+    /// The same encoder, saved from transformers' class of this name, in f32, with these classes, which exclude each other or not.
     #[must_use]
-    pub fn with_classes(&self, class_of_model: &str, labels: &[String]) -> Self {
+    pub fn with_classes(&self, class_of_model: &str, labels: &[String], kind: LabelKind) -> Self {
         let mut fields = self.fields.clone();
         fields.insert("architectures".into(), json!([class_of_model]));
         for name in ["dtype", "torch_dtype"] {
@@ -93,6 +114,9 @@ impl Config {
         }
         // Follows from the names; an old one would contradict them.
         fields.remove("num_labels");
+        if !labels.is_empty() || kind == LabelKind::Multi {
+            fields.insert("problem_type".into(), json!(kind));
+        }
         if !labels.is_empty() {
             let numbered = || labels.iter().enumerate();
             let by_number: Map<String, Value> =
@@ -101,7 +125,6 @@ impl Config {
                 numbered().map(|(class, label)| (label.clone(), json!(class))).collect();
             fields.insert("id2label".into(), Value::Object(by_number));
             fields.insert("label2id".into(), Value::Object(by_name));
-            fields.insert("problem_type".into(), json!("single_label_classification"));
         }
         Self { fields }
     }
@@ -170,9 +193,11 @@ mod tests {
         let config = changed(json!({"torch_dtype": "float16", "num_labels": 7, "own": 1}));
         assert_eq!(config.labels().unwrap(), None);
         let labels = ["no".to_owned(), "yes".to_owned()];
-        let written = config.with_classes("BertForSequenceClassification", &labels);
+        let written = config.with_classes("BertForSequenceClassification", &labels, LabelKind::Multi);
         let read = Config::from_json(&written.to_json().unwrap()).unwrap();
         assert_eq!(read.labels().unwrap().unwrap(), labels);
+        assert_eq!((read.kind().unwrap(), config.kind().unwrap()), (LabelKind::Multi, LabelKind::Single));
+        assert!(changed(json!({"problem_type": "regression"})).kind().is_err());
         assert_eq!(read.classes_of_model(), ["BertForSequenceClassification"]);
         assert_eq!(read.fields["label2id"], json!({"no": 0, "yes": 1}));
         assert_eq!(read.fields["torch_dtype"], json!("float32"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tk_transfer::data::listing::{Columns, Listed, list_table};
 use tk_transfer::data::table::Inputs;
-use tk_transfer::data::{Digest, Labelled, Split};
+use tk_transfer::data::{Digest, LabelKind, Labelled, Split};
 
 use crate::data::error::DataError;
 use crate::data::folder::read_folder;
@@ -18,6 +18,7 @@ use crate::data::report::Report;
 pub struct Dataset {
     root: PathBuf,
     classes: Vec<String>,
+    kind: LabelKind,
     samples: Vec<Sample>,
     columns: Option<Columns>,
     report: Report,
@@ -32,8 +33,8 @@ pub struct Sample {
     pub text: String,
     /// The second text of a pair.
     pub second: Option<String>,
-    /// The index of its class in [`Dataset::classes`].
-    pub class: usize,
+    /// The indices of its classes in [`Dataset::classes`], ascending: one, or any number in multi-label data.
+    pub classes: Vec<usize>,
     /// The part of the data that a column, its file or its folder names.
     pub split: Option<Split>,
     /// What must not be divided.
@@ -74,9 +75,9 @@ impl Dataset {
             classes.iter().enumerate().map(|(place, class)| (class.as_str(), place)).collect();
         let found = std::mem::take(&mut listing.samples);
         let samples: Vec<Sample> = found.into_iter().map(|found| sample(found, &places)).collect();
-        let columns = listing.chosen.take();
+        let (columns, kind) = (listing.chosen.take(), listing.kind);
         let report = Report::new(&classes, &samples, listing);
-        Ok(Self { root, classes, samples, columns, report })
+        Ok(Self { root, classes, kind, samples, columns, report })
     }
 
     /// All usable samples: of tables in the order train, validation, test and then of lines, of files by path.
@@ -113,8 +114,12 @@ impl Labelled for Dataset {
         self.samples.len()
     }
 
-    fn class(&self, sample: usize) -> usize {
-        self.samples[sample].class
+    fn kind(&self) -> LabelKind {
+        self.kind
+    }
+
+    fn labels_of(&self, sample: usize) -> &[usize] {
+        &self.samples[sample].classes
     }
 
     fn name(&self, sample: usize) -> String {
@@ -133,11 +138,11 @@ impl Labelled for Dataset {
         self.samples[sample].group.as_deref()
     }
 
-    /// A digest of all classes and of every sample's name, texts, class, group and split.
+    /// A digest of all classes and of every sample's name, texts, classes, group and split.
     fn digest(&self) -> [u8; 32] {
         let mut text = format!("{:?}\n", self.classes);
-        for Sample { name, class, split, group, digest, .. } in &self.samples {
-            text.push_str(&format!("{name:?} {class} {split:?} {group:?} {digest}\n"));
+        for Sample { name, classes, split, group, digest, .. } in &self.samples {
+            text.push_str(&format!("{name:?} {classes:?} {split:?} {group:?} {digest}\n"));
         }
         *Digest::of(text.as_bytes()).bytes()
     }
@@ -169,9 +174,11 @@ fn content_digest(text: &str, second: Option<&str>) -> Digest {
 }
 
 fn sample(found: Listed, classes: &BTreeMap<&str, usize>) -> Sample {
-    let Listed { name, input: text, second, label, split, group } = found;
+    let Listed { name, input: text, second, labels, split, group } = found;
     let digest = content_digest(&text, second.as_deref());
     // Every label is one of the classes, which were made of them.
-    let class = classes.get(label.as_str()).copied().unwrap_or_default();
-    Sample { name, text, second, class, split, group, digest }
+    let mut classes: Vec<usize> =
+        labels.iter().filter_map(|label| classes.get(label.as_str()).copied()).collect();
+    classes.sort_unstable();
+    Sample { name, text, second, classes, split, group, digest }
 }

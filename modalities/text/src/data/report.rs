@@ -9,6 +9,8 @@ use crate::data::dataset::Sample;
 /// Counts and oddities of a data set. Plain data in a fixed order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
+    /// How many samples there are.
+    pub total: ClassCount,
     /// How many samples each class has, in class order.
     pub classes: Vec<ClassCount>,
     /// What the columns are for, where there are columns.
@@ -30,14 +32,21 @@ impl Report {
         let entries = samples.iter().map(|sample| Entry {
             id: &sample.name,
             digest: sample.digest,
-            label: sample.class,
+            labels: &sample.classes,
             side: sample.split.unwrap_or(Split::Train),
         });
+        let has_pairs = samples.iter().any(|sample| sample.second.is_some());
+        let texts = if has_pairs { "pairs of texts" } else { "texts" };
+        let labels = |sample: &Sample| {
+            let split = sample.split;
+            sample.classes.clone().into_iter().map(move |class| (class, split))
+        };
         Self {
-            classes: ClassCount::of(classes, samples.iter().map(|sample| (sample.class, sample.split))),
+            total: ClassCount::total(texts, samples.iter().map(|sample| sample.split)),
+            classes: ClassCount::of(classes, samples.iter().flat_map(labels)),
             columns: listing.columns,
             divided_by: listing.divided_by,
-            has_pairs: samples.iter().any(|sample| sample.second.is_some()),
+            has_pairs,
             duplicates: duplicates(entries),
             quarantine: listing.quarantine,
             ignored: listing.ignored,
@@ -46,7 +55,7 @@ impl Report {
 
     /// How many samples there are.
     pub fn samples(&self) -> usize {
-        self.classes.iter().map(|class| class.samples).sum()
+        self.total.samples
     }
 
     /// How many samples of a side have a text that another side has as well.
@@ -61,11 +70,10 @@ impl Report {
 
     /// One line, such as `9613 texts, 0 4649, 1 4964; split by file: train 6920, validation 872, test 1821`.
     pub fn summary(&self) -> String {
-        let samples = if self.has_pairs { "pairs of texts" } else { "texts" };
-        let mut text = ClassCount::summary(&self.classes, samples, self.divided_by.as_deref());
+        let mut text = ClassCount::summary(&self.total, &self.classes, self.divided_by.as_deref());
         for (count, what) in [
             (self.texts_on_two_sides(), "with the same text on two sides"),
-            (self.texts_with_two_classes(), "with the same text under two classes"),
+            (self.texts_with_two_classes(), "with the same text under two labels"),
             (self.quarantine.len(), "set aside"),
         ] {
             if count > 0 {

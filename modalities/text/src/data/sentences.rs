@@ -2,7 +2,7 @@
 
 use tk_engine::Tensor;
 use tk_engine::random::Stream;
-use tk_transfer::data::Digest;
+use tk_transfer::data::{Digest, Labelled};
 use tk_transfer::fit::{Source, SourceError, View};
 use tk_transfer::task::Batch;
 
@@ -144,9 +144,8 @@ impl Source for Sentences<'_> {
     }
 
     fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
-        let class = |&sample: &usize| self.dataset.samples()[self.samples[sample]].class as f32;
-        let classes = samples.iter().map(class).collect();
-        Ok(vec![Tensor::new(&[samples.len()], classes).map_err(SourceError::new)?])
+        let positions: Vec<usize> = samples.iter().map(|&sample| self.samples[sample]).collect();
+        Ok(vec![self.dataset.targets(&positions).map_err(SourceError::new)?])
     }
 }
 

@@ -97,7 +97,7 @@ pub fn save_model(folder: &Path, model: &Model, labels: &[String]) -> Result<(),
             model.architecture.encoder_class
         }
     };
-    let config = model.config.with_classes(class_of_model, labels);
+    let config = model.config.with_classes(class_of_model, labels, model.kind);
     Ok(write_bytes_atomic(&folder.join("config.json"), config.to_json()?.as_bytes())?)
 }
 

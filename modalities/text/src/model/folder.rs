@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use tk_transfer::data::LabelKind;
 use tk_transfer::hub::folder_name;
 
 use super::ModelError;
@@ -111,6 +112,14 @@ impl Folder {
         self.config
             .labels()
             .map_err(|problem| ModelError::Config { path: self.encoder().to_owned(), problem })
+    }
+
+    /// Whether its classes exclude each other.
+    ///
+    /// # Errors
+    /// When `config.json` says something else than classification.
+    pub fn kind(&self) -> Result<LabelKind, ModelError> {
+        self.config.kind().map_err(|problem| ModelError::Config { path: self.encoder().to_owned(), problem })
     }
 
     /// The most tokens of a text, special ones included: what the positions allow, or less where sentence-transformers' files say so.

@@ -6,6 +6,7 @@ use tk_engine::{EngineError, Graph, Parameters, Tensor};
 use tk_transfer::checkpoint::{
     Checkpoint, LoadReport, Loaded, Need, ParameterRequest, Rule, Target, load_into,
 };
+use tk_transfer::data::LabelKind;
 
 use super::adapter;
 use super::folder::weights_in;
@@ -53,6 +54,8 @@ pub struct Model {
     pub max_length: usize,
     /// The classes' names, where the weights came with them and their head was kept.
     pub labels: Option<Vec<String>>,
+    /// Whether its classes exclude each other.
+    pub kind: LabelKind,
     /// What was loaded.
     pub report: LoadReport,
     /// A digest of where the weights came from.
@@ -88,6 +91,7 @@ impl Model {
         opened.merge_into(&mut model, start == Start::Stored)?;
         if start == Start::Stored {
             model.labels = folder.labels()?.filter(|labels| Some(labels.len()) == head.classes());
+            model.kind = folder.kind()?;
         }
         Ok(model)
     }
@@ -136,6 +140,10 @@ impl Model {
             Start::Stored => folder.labels()?.filter(|labels| Some(labels.len()) == head.classes()),
             Start::New { .. } => None,
         };
+        let kind = match start {
+            Start::Stored if head.classes().is_some() => folder.kind()?,
+            _ => LabelKind::Single,
+        };
         Ok(Self {
             name,
             architecture,
@@ -147,6 +155,7 @@ impl Model {
             is_normalized: folder.is_normalized(),
             max_length: folder.max_length()?,
             labels,
+            kind,
             report,
             digest,
             folder: folder.encoder().to_owned(),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Split;
+use crate::data::{LabelKind, Split};
 
 use super::error::{ListingError, list_names};
 use super::{Listed, Listing};
@@ -16,25 +16,35 @@ impl Listing {
     /// Test samples whose labels are all one stranger were handed out unlabelled, with a placeholder, as competitions do; they are
     /// moved to what is ignored.
     ///
+    /// Where samples have any number of labels, one class is enough, and columns that name classes give their order.
+    ///
     /// # Errors
-    /// There is one class only, or a sample has a class that no sample to train on has.
+    /// There are too few classes, or a sample has a class that no sample to train on has.
     pub fn settle_classes(&mut self, root: &Path) -> Result<Vec<String>, ListingError> {
-        self.ignore_unlabelled_test();
+        if let Some(classes) = &self.classes {
+            return Ok(classes.clone());
+        }
+        if self.kind == LabelKind::Single {
+            self.ignore_unlabelled_test();
+        }
         let is_split = self.samples.iter().any(|sample| sample.split.is_some());
         let trained: BTreeSet<&str> = self
             .samples
             .iter()
             .filter(|sample| !is_split || sample.split == Some(Split::Train))
-            .map(|sample| sample.label.as_str())
+            .flat_map(|sample| sample.labels.iter().map(String::as_str))
             .collect();
-        if let Some(stranger) = self.samples.iter().find(|sample| !trained.contains(sample.label.as_str())) {
-            return Err(ListingError::UnknownClass {
-                sample: stranger.name.clone(),
-                class: stranger.label.clone(),
-                classes: list_names(trained),
-            });
+        let strange = |sample: &Listed| {
+            let class = sample.labels.iter().find(|label| !trained.contains(label.as_str()))?;
+            Some((sample.name.clone(), class.clone()))
+        };
+        if let Some((sample, class)) = self.samples.iter().find_map(strange) {
+            return Err(ListingError::UnknownClass { sample, class, classes: list_names(trained) });
         }
-        if let (Some(class), 1) = (trained.first(), trained.len()) {
+        if trained.is_empty() {
+            return Err(ListingError::NoClass { path: root.to_owned() });
+        }
+        if let (Some(class), 1, LabelKind::Single) = (trained.first(), trained.len(), self.kind) {
             return Err(ListingError::OneClass { path: root.to_owned(), class: (*class).to_owned() });
         }
         let mut classes: Vec<String> = trained.into_iter().map(str::to_owned).collect();
@@ -48,7 +58,11 @@ impl Listing {
     fn ignore_unlabelled_test(&mut self) {
         let labels = |is_test: bool| {
             let is_side = move |sample: &&Listed| (sample.split == Some(Split::Test)) == is_test;
-            self.samples.iter().filter(is_side).map(|sample| sample.label.clone()).collect::<BTreeSet<_>>()
+            self.samples
+                .iter()
+                .filter(is_side)
+                .flat_map(|sample| sample.labels.clone())
+                .collect::<BTreeSet<_>>()
         };
         let (known, in_test) = (labels(false), labels(true));
         let (Some(placeholder), 1) = (in_test.first(), in_test.len()) else { return };
@@ -64,10 +78,10 @@ impl Listing {
     }
 }
 
-/// A class and its number of samples.
+/// A class, or everything, and its number of samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassCount {
-    /// The class's name.
+    /// The class's name, or what several samples are called.
     pub name: String,
     /// All its samples.
     pub samples: usize,
@@ -85,16 +99,28 @@ impl ClassCount {
         let empty = |name: &String| Self { name: name.clone(), samples: 0, train: 0, validation: 0, test: 0 };
         let mut counts: Vec<Self> = classes.iter().map(empty).collect();
         for (class, split) in samples {
-            let Some(count) = counts.get_mut(class) else { continue };
-            count.samples += 1;
-            match split {
-                Some(Split::Train) => count.train += 1,
-                Some(Split::Validation) => count.validation += 1,
-                Some(Split::Test) => count.test += 1,
-                None => {}
+            if let Some(count) = counts.get_mut(class) {
+                count.add(split);
             }
         }
         counts
+    }
+
+    /// How many samples there are in all, each given by its part, under what several are called.
+    pub fn total(samples: &str, splits: impl IntoIterator<Item = Option<Split>>) -> Self {
+        let mut total = Self { name: samples.to_owned(), samples: 0, train: 0, validation: 0, test: 0 };
+        splits.into_iter().for_each(|split| total.add(split));
+        total
+    }
+
+    fn add(&mut self, split: Option<Split>) {
+        self.samples += 1;
+        match split {
+            Some(Split::Train) => self.train += 1,
+            Some(Split::Validation) => self.validation += 1,
+            Some(Split::Test) => self.test += 1,
+            None => {}
+        }
     }
 
     /// How many samples of the class a part has.
@@ -106,11 +132,10 @@ impl ClassCount {
         }
     }
 
-    /// Samples of some classes in one line, such as `398 photographs, ants 194, bees 204; split by folder: train 245, val 153`.
-    pub fn summary(counts: &[Self], samples: &str, divided_by: Option<&str>) -> String {
+    /// All samples and their classes in one line, such as `398 photographs, ants 194, bees 204; split by folder: train 245, val 153`.
+    pub fn summary(total: &Self, counts: &[Self], divided_by: Option<&str>) -> String {
         const SHOWN: usize = 6;
-        let total: usize = counts.iter().map(|class| class.samples).sum();
-        let mut text = format!("{total} {samples}");
+        let mut text = format!("{} {}", total.samples, total.name);
         for class in counts.iter().take(SHOWN) {
             text.push_str(&format!(", {} {}", class.name, class.samples));
         }
@@ -120,7 +145,7 @@ impl ClassCount {
         if let Some(divided_by) = divided_by {
             let sizes: Vec<String> = [Split::Train, Split::Validation, Split::Test]
                 .into_iter()
-                .map(|split| (split, counts.iter().map(|class| class.in_split(split)).sum::<usize>()))
+                .map(|split| (split, total.in_split(split)))
                 .filter(|&(_, size)| size > 0)
                 .map(|(split, size)| format!("{} {size}", split.name()))
                 .collect();

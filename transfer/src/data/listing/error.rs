@@ -84,6 +84,20 @@ pub enum ListingError {
         /// What was given.
         selector: String,
     },
+    /// Several labels for what stands in one folder.
+    #[error(
+        "`{}` is a folder per class, where each sample has one label; expected a table whose cells hold several, or --label name:REGEX", path.display()
+    )]
+    SeveralOfFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Nothing to tell.
+    #[error("no sample of `{}` that is to be trained on has a label; name the label's column with --label", path.display())]
+    NoClass {
+        /// The data set.
+        path: PathBuf,
+    },
     /// Nothing to tell apart.
     #[error("all samples of `{}` have one class, `{class}`; add samples of another, or name another column with --label", path.display())]
     OneClass {
@@ -111,7 +125,7 @@ impl ListingError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Table(table) => table.is_usage(),
-            Self::PairOfFiles { .. } | Self::NoColumns { .. } => true,
+            Self::PairOfFiles { .. } | Self::NoColumns { .. } | Self::SeveralOfFolder { .. } => true,
             _ => false,
         }
     }

@@ -7,7 +7,7 @@ use crate::data::Split;
 use crate::data::table::Selector;
 
 use super::error::ListingError;
-use super::{Columns, Listed, Listing};
+use super::{Columns, Listed, Listing, Separator};
 
 /// Labels files by their paths, which are relative to `root` with `/` between parts: by what the label's selector makes of them, else by
 /// the folder they stand in.
@@ -23,8 +23,9 @@ pub fn list_files<'a>(
         return Err(ListingError::NoColumns { path: root.to_owned(), selector: column.to_owned() });
     }
     let files: Vec<&str> = files.into_iter().collect();
+    let separator = separator(root, &files, columns)?;
     let splits = split_folders(&files, columns.label.is_some())?;
-    let mut listing = Listing::default();
+    let mut listing = Listing { kind: columns.kind(), ..Listing::default() };
     if !splits.is_empty() {
         listing.divided_by = Some("folder".to_owned());
         if !splits.values().any(|&split| split == Split::Train) {
@@ -59,7 +60,11 @@ pub fn list_files<'a>(
         let sample = label.and_then(|label| {
             let group = columns.group_of_file(name)?;
             let name = name.to_owned();
-            Ok(Listed { input: name.clone(), name, second: None, label, split, group })
+            let labels = match &separator {
+                Some(separator) => separator.split(&label),
+                None => vec![label],
+            };
+            Ok(Listed { input: name.clone(), name, second: None, labels, split, group })
         });
         match sample {
             Ok(sample) => listing.samples.push(sample),
@@ -67,6 +72,19 @@ pub fn list_files<'a>(
         }
     }
     Ok(listing)
+}
+
+/// What stands between the labels of a file's name, where there are several.
+fn separator(root: &Path, files: &[&str], columns: &Columns) -> Result<Option<Separator>, ListingError> {
+    match (&columns.several, &columns.label) {
+        (None, _) => Ok(None),
+        (Some(_), None) => Err(ListingError::SeveralOfFolder { path: root.to_owned() }),
+        (Some(Some(separator)), Some(_)) => Ok(Some(separator.clone())),
+        (Some(None), Some(label)) => {
+            let found: Vec<String> = files.iter().filter_map(|file| label.of_file(file).ok()).collect();
+            Ok(Some(Separator::guess(found.iter().map(String::as_str))))
+        }
+    }
 }
 
 /// The first-level folders that are parts of the data: those called so, when one of them holds class folders (or when labels do not

@@ -15,13 +15,17 @@ mod files;
 
 mod classes;
 
+mod several;
+
 pub use classes::ClassCount;
 pub use columns::Columns;
 pub use error::{ListingError, list_names};
 pub use files::list_files;
 pub use tables::{has_tables, list_folder_of_tables, list_table};
 
-use super::{Quarantine, Split};
+pub use several::Separator;
+
+use super::{LabelKind, Quarantine, Split};
 
 /// Samples as they were found, their labels still words.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,10 @@ pub struct Listing {
     pub quarantine: Quarantine,
     /// Files that were left out because of where they stand.
     pub ignored: Quarantine,
+    /// Whether samples have one label each, or any number.
+    pub kind: LabelKind,
+    /// The classes in their order, where columns name them; else the labels do.
+    pub classes: Option<Vec<String>>,
     /// What the columns are for, in one line, where there are columns.
     pub columns: Option<String>,
     /// The same by name, for other tables of the kind; `None` where columns have no names.
@@ -49,8 +57,8 @@ pub struct Listed {
     pub input: String,
     /// The second input of a pair.
     pub second: Option<String>,
-    /// The label.
-    pub label: String,
+    /// The labels: one, or any number where the listing says so; each once, in the order in which they were written.
+    pub labels: Vec<String>,
     /// The part of the data that a column, the file or its folder names.
     pub split: Option<Split>,
     /// What must not be divided.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::data::Split;
 use crate::data::table::{BoundSelector, Guess, Inputs, Row, Selector, Table, guess_columns, is_table};
+use crate::data::{LabelKind, Split};
 
 use super::columns::Columns;
 use super::error::{ListingError, list_names};
-use super::{Listed, Listing};
+use super::several::is_marked;
+use super::{Listed, Listing, Separator};
 
 /// The samples of one table.
 ///
@@ -17,7 +18,7 @@ use super::{Listed, Listing};
 pub fn list_table(path: &Path, columns: &Columns, inputs: Inputs) -> Result<Listing, ListingError> {
     let table = Table::open(path)?;
     let chosen = Chosen::resolve(&table, columns, inputs)?;
-    let mut found = Listing { columns: Some(chosen.describe(&table)), ..Listing::default() };
+    let mut found = Listing { columns: Some(chosen.describe(&table)), ..chosen.listing(&table) };
     found.chosen = table.has_names().then(|| chosen.fix(&table, columns));
     if let Some(split) = chosen.split {
         found.divided_by = Some(format!("column `{}`", column_name(&table, split)));
@@ -86,11 +87,11 @@ fn list_tables(
     columns: &Columns,
     inputs: Inputs,
 ) -> Result<Listing, ListingError> {
-    let mut found = Listing { divided_by: Some("file".to_owned()), ..Listing::default() };
     let mut files = files.iter();
-    let Some((&split, path)) = files.next() else { return Ok(found) };
+    let Some((&split, path)) = files.next() else { return Ok(Listing::default()) };
     let table = Table::open(path)?;
     let chosen = Chosen::resolve(&table, columns, inputs)?;
+    let mut found = Listing { divided_by: Some("file".to_owned()), ..chosen.listing(&table) };
     found.columns = Some(chosen.describe(&table));
     let fixed = chosen.fix(&table, columns);
     found.chosen = table.has_names().then(|| fixed.clone());
@@ -113,7 +114,8 @@ fn list_tables(
 fn lacks_labels(table: &Table, columns: &Columns) -> bool {
     let has = |name: &Option<String>| name.as_ref().is_none_or(|name| table.column(name).is_ok());
     let label = columns.label.as_ref().and_then(Selector::column_name);
-    has(&columns.input) && has(&columns.second_input) && label.is_some_and(|name| table.column(name).is_err())
+    let mut labels = label.into_iter().chain(columns.marks.iter().map(String::as_str));
+    has(&columns.input) && has(&columns.second_input) && labels.any(|name| table.column(name).is_err())
 }
 
 /// The columns of a table that are read.
@@ -121,6 +123,8 @@ struct Chosen<'a> {
     input: usize,
     second: Option<usize>,
     label: Label<'a>,
+    /// What stands between the labels of a cell, where there are several.
+    separator: Option<Separator>,
     split: Option<usize>,
     group: Option<BoundSelector<'a>>,
     guess: Guess,
@@ -130,6 +134,8 @@ struct Chosen<'a> {
 enum Label<'a> {
     Column(usize),
     Selected(BoundSelector<'a>),
+    /// A column of 0 and 1 for each class.
+    Marks(Vec<usize>),
 }
 
 impl<'a> Chosen<'a> {
@@ -151,8 +157,13 @@ impl<'a> Chosen<'a> {
         };
         let paths = if inputs == Inputs::Files { input.or(guess.path) } else { guess.path };
         let label = columns.label.as_ref().map(|label| label.bind(table, paths)).transpose()?;
-        let label_column = label.map(|label| label.column()).or(guess.label);
-        let input = match input.or(guess.input.filter(|&at| Some(at) != label_column)) {
+        let marks = columns.marks.iter().map(|name| table.column(name)).collect::<Result<Vec<_>, _>>()?;
+        let label_columns = match label {
+            Some(label) => vec![label.column()],
+            None if marks.is_empty() => guess.label.into_iter().collect(),
+            None => marks.clone(),
+        };
+        let input = match input.or(guess.input.filter(|at| !label_columns.contains(at))) {
             Some(input) => input,
             // A label that is looked for in the files' names.
             None if inputs == Inputs::Files && paths.is_some() => paths.unwrap_or_default(),
@@ -161,7 +172,7 @@ impl<'a> Chosen<'a> {
             }
             // The guess took the label that was asked for as input: the longest texts beside it are meant.
             None => (0..table.columns().len())
-                .filter(|&at| Some(at) != label_column)
+                .filter(|at| !label_columns.contains(at))
                 .max_by_key(|&at| table.rows().iter().map(|row| row.cell(at).len()).sum::<usize>())
                 .ok_or_else(|| ListingError::NoInput {
                     table: name(),
@@ -171,28 +182,32 @@ impl<'a> Chosen<'a> {
         };
         let label = match (label, guess.label) {
             (Some(label), _) => Label::Selected(label),
+            (None, _) if !marks.is_empty() => Label::Marks(marks),
             (None, Some(column)) => Label::Column(column),
             (None, None) => return Err(ListingError::NoLabel { table: name(), columns: all() }),
         };
         let split = named(&columns.split)?.or(guess.split);
         let group = columns.group.as_ref().map(|group| group.bind(table, paths)).transpose()?;
-        let chosen = Self { input, second, label, split, group, guess, inputs };
+        let mut chosen = Self { input, second, label, separator: None, split, group, guess, inputs };
         chosen.check(table)?;
+        let cells = table.rows().iter().map(|row| chosen.label.cell(row).unwrap_or_default());
+        let guess = || Separator::guess(cells.clone());
+        let separator = columns.several.as_ref().map(|said| said.clone().unwrap_or_else(guess));
+        chosen.separator = separator;
         Ok(chosen)
     }
 
     /// No column is both an input and a label, or both inputs.
     fn check(&self, table: &Table) -> Result<(), ListingError> {
-        let label = self.label.column();
+        let labels = self.label.columns();
         // A file's name may well tell its label.
         let is_whole_cell = self.inputs == Inputs::Texts || self.label.is_column();
-        for (first, second, is_same) in [
-            ("input", "label", self.input == label && is_whole_cell),
-            ("input", "label", self.second == Some(label)),
-            ("input", "input", self.second == Some(self.input)),
+        for (first, second, same) in [
+            ("input", "label", Some(self.input).filter(|at| labels.contains(at) && is_whole_cell)),
+            ("input", "label", self.second.filter(|at| labels.contains(at))),
+            ("input", "input", self.second.filter(|&at| at == self.input)),
         ] {
-            if is_same {
-                let column = if second == "label" { label } else { self.input };
+            if let Some(column) = same {
                 let column = column_name(table, column).to_owned();
                 return Err(ListingError::SameColumn {
                     table: table.name().to_owned(),
@@ -211,19 +226,49 @@ impl<'a> Chosen<'a> {
         Columns {
             input: Some(name(self.input)),
             second_input: self.second.map(name),
-            label: Some(asked.label.clone().unwrap_or_else(|| Selector::column(name(self.label.column())))),
+            label: match &self.label {
+                Label::Marks(_) => None,
+                Label::Column(at) => Some(Selector::column(name(*at))),
+                Label::Selected(_) => asked.label.clone(),
+            },
+            marks: match &self.label {
+                Label::Marks(marks) => marks.iter().map(|&at| name(at)).collect(),
+                _ => Vec::new(),
+            },
+            several: self.separator.clone().map(Some),
             split: None,
             group: asked.group.clone(),
         }
     }
 
+    /// An empty listing of what is to be read.
+    fn listing(&self, table: &Table) -> Listing {
+        let (classes, kind) = match (&self.label, &self.separator) {
+            (Label::Marks(columns), _) => {
+                let names = columns.iter().map(|&at| column_name(table, at).to_owned());
+                (Some(names.collect()), LabelKind::Multi)
+            }
+            (_, Some(_)) => (None, LabelKind::Multi),
+            (_, None) => (None, LabelKind::Single),
+        };
+        Listing { classes, kind, ..Listing::default() }
+    }
+
     fn describe(&self, table: &Table) -> String {
         let second = self.second.map(|at| format!(" with `{}`", column_name(table, at))).unwrap_or_default();
         let split = self.split.map(|at| format!(", split `{}`", column_name(table, at))).unwrap_or_default();
-        let (input, label) = (column_name(table, self.input), column_name(table, self.label.column()));
-        let description = format!("input `{input}`{second}, label `{label}`{split}");
-        let is_guessed =
-            self.guess.input == Some(self.input) && self.guess.label == Some(self.label.column());
+        let input = column_name(table, self.input);
+        let labels = self.label.columns();
+        let labels_named = list_names(labels.iter().map(|&at| column_name(table, at)));
+        let several = match (&self.label, &self.separator) {
+            (Label::Marks(_), _) => " of 0 and 1".to_owned(),
+            (_, Some(separator)) => format!(" divided by `{separator}`"),
+            (_, None) => String::new(),
+        };
+        let description = format!("input `{input}`{second}, label {labels_named}{several}{split}");
+        let is_guessed = self.guess.input == Some(self.input)
+            && self.guess.label.as_slice() == labels
+            && several.is_empty();
         let is_guessed =
             is_guessed && self.guess.second_input == self.second && self.guess.split == self.split;
         if is_guessed { self.guess.why.clone() } else { description }
@@ -247,13 +292,16 @@ impl<'a> Chosen<'a> {
             }
             cell => Ok(cell.to_owned()),
         };
-        let label = match self.label {
-            Label::Column(at) => row.cell(at).trim(),
-            Label::Selected(label) => label.of_row(row).map_err(|reason| format!("no label: {reason}"))?,
+        let labels = match (&self.label, &self.separator) {
+            (Label::Marks(columns), _) => marked(table, row, columns)?,
+            (label, Some(separator)) => {
+                separator.split(label.cell(row).map_err(|reason| format!("no label: {reason}"))?)
+            }
+            (label, None) => match label.cell(row).map_err(|reason| format!("no label: {reason}"))? {
+                "" => return Err("no label: the cell is empty".to_owned()),
+                label => vec![label.to_owned()],
+            },
         };
-        if label.is_empty() {
-            return Err("no label: the cell is empty".to_owned());
-        }
         let split = match (split, self.split) {
             (Some(split), _) => Some(split),
             (None, None) => None,
@@ -268,25 +316,48 @@ impl<'a> Chosen<'a> {
             name: table.row_name(row),
             input: text(self.input)?,
             second: self.second.map(text).transpose()?,
-            label: label.to_owned(),
+            labels,
             split,
             group: group.map_err(|reason| format!("no group: {reason}"))?,
         })
     }
 }
 
+/// The names of those columns of 0 and 1 that hold 1 in a row.
+fn marked(table: &Table, row: &Row, columns: &[usize]) -> Result<Vec<String>, String> {
+    let mut labels = Vec::new();
+    for &at in columns {
+        let column = column_name(table, at);
+        if is_marked(column, row.cell(at))? {
+            labels.push(column.to_owned());
+        }
+    }
+    Ok(labels)
+}
+
 impl Label<'_> {
-    fn column(&self) -> usize {
+    fn columns(&self) -> Vec<usize> {
         match self {
-            Self::Column(at) => *at,
-            Self::Selected(selector) => selector.column(),
+            Self::Column(at) => vec![*at],
+            Self::Selected(selector) => vec![selector.column()],
+            Self::Marks(columns) => columns.clone(),
+        }
+    }
+
+    /// What a row says, where one cell says it; nothing of a column that may be empty.
+    fn cell<'r>(&self, row: &'r Row) -> Result<&'r str, String> {
+        match self {
+            Self::Column(at) => Ok(row.cell(*at).trim()),
+            Self::Selected(selector) if selector.takes_cell() => Ok(row.cell(selector.column()).trim()),
+            Self::Selected(selector) => selector.of_row(row),
+            Self::Marks(_) => Ok(""),
         }
     }
 
     /// Whether the label is what a cell holds, and not a part of it.
     fn is_column(&self) -> bool {
         match self {
-            Self::Column(_) => true,
+            Self::Column(_) | Self::Marks(_) => true,
             Self::Selected(selector) => selector.takes_cell(),
         }
     }
