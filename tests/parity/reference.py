@@ -60,7 +60,8 @@ def stages(name: str, model: torch.nn.Module) -> list[str]:
     if name.startswith("convnext"):
         return ["stem", *[f"stages.{index}" for index in range(4)]]
     # MobileNets and their kin; MobileNetV3's `conv_head` reads the pooled map.
-    last = ["bn2"] if isinstance(getattr(model, "bn2", None), torch.nn.Module) else []
+    has_head = not isinstance(getattr(model, "conv_head", None), torch.nn.Identity)
+    last = ["bn2"] if has_head and isinstance(getattr(model, "bn2", None), torch.nn.Module) else []
     return ["bn1", *[f"blocks.{index}" for index in range(len(model.blocks))], *last]
 
 
