@@ -2,6 +2,8 @@
 //!
 //! A model is looked up in the folders of a [`Hub`]; only [`Remote::pull`] reaches for the network.
 
+use std::path::PathBuf;
+
 #[cfg(feature = "hub")]
 pub use tk_transfer::hub::{Certificates, Checked, Files, Patience, Proxy, PullEvent, Remote, Verdict};
 pub use tk_transfer::hub::{Hub, HubError, PREFIX, Repository, Snapshot};
@@ -33,4 +35,17 @@ pub(crate) fn missing(name: &str) -> Error {
 pub(crate) fn pinned(hub: &Hub, repository: Repository) -> Result<Repository, Error> {
     let commit = snapshot(hub, &repository)?.commit;
     Ok(repository.at(&commit)?)
+}
+
+/// The folder of a model by what it is called: `hf:ORG/NAME[@REVISION]`, as it is in the hub's cache, or a folder. `kinds` says what there
+/// might be, for the way out.
+pub(crate) fn model_folder(name: &str, hub: &Hub, kinds: &str) -> Result<PathBuf, Error> {
+    if let Some(repository) = Repository::of_model(name) {
+        return Ok(snapshot(hub, &repository?)?.folder);
+    }
+    let path = PathBuf::from(name);
+    match path.is_dir() {
+        true => Ok(path),
+        false => Err(Error::usage_with(format!("no model at `{name}`: no such folder"), kinds)),
+    }
 }

@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+pub mod audio;
 pub mod classify;
 pub mod hub;
 pub mod image;

@@ -43,6 +43,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "mixup",
             "views",
             "max-tokens",
+            "max-seconds",
         ],
     ),
     (

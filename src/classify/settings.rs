@@ -95,6 +95,8 @@ pub struct Settings {
     pub group: Option<String>,
     /// At most so many tokens of each text.
     pub max_tokens: Option<usize>,
+    /// At most so many seconds of each recording, from its beginning.
+    pub max_seconds: Option<f64>,
     /// How a text's tokens become its features: `mean` or `cls`.
     pub pooling: Option<String>,
     /// The rank of low-rank pairs in lora mode.

@@ -19,6 +19,8 @@ pub enum Command {
     ImageClassify(Box<ImageClassify>),
     /// Adapt a model to texts: a table or a folder of labelled texts in, a classifier out
     TextClassify(Box<TextClassify>),
+    /// Adapt a model to recordings: a folder per class or a table in, a classifier out
+    AudioClassify(Box<AudioClassify>),
     /// Go on with a run that was stopped
     Resume(Resume),
     /// Say what samples are, a JSON line for each
@@ -76,6 +78,20 @@ pub struct TextClassify {
     /// How tokens become a text's features in features mode; what the model's folder says, else mean
     #[arg(long, value_parser = ["mean", "cls"])]
     pub pooling: Option<String>,
+    #[command(flatten)]
+    pub train: Train,
+}
+
+#[derive(Debug, Args)]
+pub struct AudioClassify {
+    /// A folder per class, recordings with --label name:REGEX, or a table (.csv, .tsv, .jsonl) of paths and labels
+    pub data: PathBuf,
+    /// At most so many seconds of each recording, from its beginning; what the model was trained for, if nothing is said
+    #[arg(long, value_name = "S")]
+    pub max_seconds: Option<f64>,
+    /// How strongly training recordings are varied: masks over bands of frequencies and time, and shifts
+    #[arg(long, value_parser = ["none", "light", "standard", "strong"])]
+    pub augment: Option<String>,
     #[command(flatten)]
     pub train: Train,
 }

@@ -55,6 +55,7 @@ pub fn run(arguments: Bench) -> Result<(), Failure> {
     let subject = match kind::of(&model.folder) {
         Kind::Photographs => photographs(&arguments, &model)?,
         Kind::Texts => texts(&arguments, &model.folder)?,
+        Kind::Recordings => sounds(&arguments, &model.folder)?,
     };
     let Measured { inference, training, lowered, fallbacks } =
         measure(&subject, &arguments, &machine).map_err(Error::from)?;
@@ -113,6 +114,18 @@ fn photographs(arguments: &Bench, model: &Located) -> Result<Subject, Failure> {
     let inputs = vec![Tensor::new(&[arguments.batch, height, width, 3], numbers).map_err(Error::from)?];
     let (graph, parameters) = (model.graph, model.parameters);
     Ok(Subject { graph, parameters, inputs, size: format!("{width}×{height}"), samples: "images" })
+}
+
+/// A network over spectrograms with a new classifier of two classes, on silence.
+fn sounds(arguments: &Bench, folder: &Path) -> Result<Subject, Failure> {
+    if arguments.size.is_some() || arguments.tokens.is_some() {
+        return Err(Failure::usage("--size and --tokens are for models of photographs and texts"));
+    }
+    let head = tk_audio::model::Head::New { classes: 2, seed: 0 };
+    let model = tk_audio::model::Model::open(folder, head).map_err(Error::from)?;
+    let inputs = vec![Tensor::zeros(&model.input_shape(arguments.batch))];
+    let size = format!("{:.2} s", model.front_end.seconds());
+    Ok(Subject { graph: model.graph, parameters: model.parameters, inputs, size, samples: "recordings" })
 }
 
 /// An encoder with a new classifier of two classes, on texts of one length.

@@ -8,13 +8,14 @@ use tk_transfer::atomic::write_atomic;
 use tk_transfer::checkpoint::{Precision, SaveTensor, save};
 
 use transferkit::Machine;
+use transferkit::audio;
 use transferkit::text::{self, Text};
 
 use super::arguments::Embed;
 use super::kind::{self, Kind};
 use super::texts::{self, Named};
 use super::weights::{self, Located};
-use super::{Failure, console, environment, inputs, run_folder};
+use super::{Failure, console, environment, inputs, recordings, run_folder};
 
 /// The formats that can be written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub fn run(arguments: Embed) -> Result<(), Failure> {
     let Features { names, rows, failed, seconds } = match kind::of(&model.folder) {
         Kind::Photographs => photographs(&arguments, &model, &machine)?,
         Kind::Texts => sentences(&arguments, &model.folder, &machine)?,
+        Kind::Recordings => sounds(&arguments, &model.folder, &machine)?,
     };
     if rows.is_empty() {
         return Err(Failure::data(format!("none of the {failed} inputs can be read")));
@@ -59,6 +61,31 @@ struct Features {
     rows: Vec<Vec<f32>>,
     failed: usize,
     seconds: f64,
+}
+
+fn sounds(arguments: &Embed, folder: &Path, machine: &Machine) -> Result<Features, Failure> {
+    let classifier = audio::Classifier::load_on(folder, machine)?;
+    let began = Instant::now();
+    let files = recordings::files(&arguments.inputs)?;
+    let (mut names, mut rows, mut failed) = (Vec::new(), Vec::new(), 0);
+    let answer = |clips: &[audio::Clip]| -> Result<Vec<Result<Vec<f32>, String>>, Failure> {
+        let answers = classifier.embed(clips)?.into_iter();
+        Ok(answers.map(|answer| answer.map_err(|error| error.to_string())).collect())
+    };
+    recordings::each(&files, &classifier, answer, |file, features| {
+        match features {
+            Ok(features) => {
+                names.push(file.display().to_string());
+                rows.push(features);
+            }
+            Err(reason) => {
+                console::note(&format!("aside    {}: {reason}", file.display()));
+                failed += 1;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Features { names, rows, failed, seconds: began.elapsed().as_secs_f64() })
 }
 
 fn photographs(arguments: &Embed, model: &Located, machine: &Machine) -> Result<Features, Failure> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tk_transfer::data::{Labelled, Split};
 use transferkit::Machine;
+use transferkit::audio::{self, Recordings};
 use transferkit::classify::{ClassLine, LabelKind, Modality, Scored, Settings, evaluate};
 use transferkit::image::Photographs;
 use transferkit::text::{self, Texts};
@@ -32,6 +33,10 @@ pub fn run(arguments: Evaluate) -> Result<(), Failure> {
         Kind::Texts => {
             let classifier = text::Classifier::load_on(&model.folder, &machine)?.in_precision(precision)?;
             score::<Texts>(&arguments, &gates, &classifier, &machine)
+        }
+        Kind::Recordings => {
+            let classifier = audio::Classifier::load_on(&model.folder, &machine)?.in_precision(precision)?;
+            score::<Recordings>(&arguments, &gates, &classifier, &machine)
         }
     }
 }

@@ -14,8 +14,20 @@ const AT_ONCE: usize = 32;
 /// Endings of files that are taken from folders. Files that are named themselves may be called anything.
 const ENDINGS: [&str; 9] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "jfif"];
 
-/// The files that inputs name, in their order; folders are searched through, in the order of names.
+/// The photographs that inputs name.
 pub fn files(inputs: &[String]) -> Result<Vec<PathBuf>, Failure> {
+    files_of(inputs, "photographs", &|path| {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
+        ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+    })
+}
+
+/// The files that inputs name, in their order; folders are searched through for what the samples are by their names, in the order of names.
+pub fn files_of(
+    inputs: &[String],
+    samples: &str,
+    is_sample: &dyn Fn(&Path) -> bool,
+) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for input in inputs {
         if input == "-" {
@@ -29,18 +41,13 @@ pub fn files(inputs: &[String]) -> Result<Vec<PathBuf>, Failure> {
             let before = files.len();
             for entry in walkdir::WalkDir::new(input).sort_by_file_name() {
                 let entry = entry.map_err(|error| Failure::data(format!("`{input}`: {error}")))?;
-                let ending =
-                    entry.path().extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-                if entry.file_type().is_file()
-                    && ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
-                {
+                if entry.file_type().is_file() && is_sample(entry.path()) {
                     files.push(entry.into_path());
                 }
             }
             if files.len() == before {
                 return Err(Failure::data(format!(
-                    "no photographs in `{input}`; looked for {}",
-                    ENDINGS.join(", ")
+                    "no {samples} in `{input}`, by the endings of their names"
                 )));
             }
         } else {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use transferkit::audio::Recordings;
 use transferkit::classify::Modality;
 use transferkit::text::Texts;
 
@@ -14,24 +15,29 @@ pub enum Kind {
     Photographs,
     /// Texts.
     Texts,
+    /// Recordings.
+    Recordings,
 }
 
-/// The kind of what is in a folder, if it is one: a run's by its task, another folder's by whether it holds an encoder of texts, else photographs.
+/// The kind of what is in a folder, if it is one: a run's by its task, another folder's by whether it holds a network for recordings or an
+/// encoder of texts, else photographs.
 pub fn of(folder: &Path) -> Kind {
-    let is_text = match run_folder::holds_run(folder) {
-        true => run_folder::task(folder).is_ok_and(|task| task == Texts::TASK),
-        false => {
-            folder.join("modules.json").is_file()
-                || folder.join("adapter_config.json").is_file()
-                || names_text_encoder(&folder.join("config.json"))
+    if run_folder::holds_run(folder) {
+        return match run_folder::task(folder).as_deref() {
+            Ok(Texts::TASK) => Kind::Texts,
+            Ok(Recordings::TASK) => Kind::Recordings,
+            _ => Kind::Photographs,
+        };
+    }
+    let config = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap_or_default();
+    // transformers names networks by `model_type`, timm by `architecture`.
+    match config.get("model_type").and_then(serde_json::Value::as_str) {
+        Some("audio-spectrogram-transformer") => Kind::Recordings,
+        Some(_) if config.get("architecture").is_none() => Kind::Texts,
+        _ if ["modules.json", "adapter_config.json"].iter().any(|name| folder.join(name).is_file()) => {
+            Kind::Texts
         }
-    };
-    if is_text { Kind::Texts } else { Kind::Photographs }
-}
-
-/// Whether a configuration has transformers' `model_type`; timm's has `architecture`.
-fn names_text_encoder(config: &Path) -> bool {
-    let text = std::fs::read_to_string(config).unwrap_or_default();
-    let config: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    config.get("model_type").is_some() && config.get("architecture").is_none()
+        _ => Kind::Photographs,
+    }
 }

@@ -10,11 +10,13 @@ mod console;
 mod environment;
 mod inputs;
 mod kind;
+mod recordings;
 mod run_folder;
 mod show;
 mod texts;
 mod weights;
 
+mod audio_classify;
 mod image_classify;
 mod leaderboard;
 mod resume;
@@ -66,6 +68,7 @@ pub fn main() -> ExitCode {
     finish(match command {
         Command::ImageClassify(arguments) => image_classify::run(*arguments),
         Command::TextClassify(arguments) => text_classify::run(*arguments),
+        Command::AudioClassify(arguments) => audio_classify::run(*arguments),
         Command::Resume(arguments) => resume::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),

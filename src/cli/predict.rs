@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use tempfile::NamedTempFile;
 use transferkit::Machine;
+use transferkit::audio;
 use transferkit::classify::{Guess, LabelKind};
 use transferkit::text::{self, Text};
 
@@ -15,7 +16,7 @@ use super::arguments::Predict;
 use super::kind::{self, Kind};
 use super::texts::{self, Named};
 use super::weights::{self, Located};
-use super::{Failure, console, environment, inputs, run_folder};
+use super::{Failure, console, environment, inputs, recordings, run_folder};
 
 /// Runs the command.
 pub fn run(mut arguments: Predict) -> Result<(), Failure> {
@@ -40,6 +41,10 @@ pub fn run(mut arguments: Predict) -> Result<(), Failure> {
         }
         Kind::Photographs => photographs(&arguments, &model, &machine),
         Kind::Texts => sentences(&arguments, &model.folder, &machine),
+        Kind::Recordings if !arguments.text.is_empty() => {
+            Err(Failure::usage(format!("`{}` takes recordings, and no --text", arguments.model)))
+        }
+        Kind::Recordings => sounds(&arguments, &model.folder, &machine),
     }
 }
 
@@ -77,6 +82,24 @@ fn photographs(arguments: &Predict, model: &Located, machine: &Machine) -> Resul
             }
         }
         Ok(())
+    })?;
+    sink.finish()?;
+    inputs::some_failed(failed, files.len())
+}
+
+fn sounds(arguments: &Predict, folder: &Path, machine: &Machine) -> Result<(), Failure> {
+    let precision = environment::precision(&arguments.precision, machine)?;
+    let classifier = audio::Classifier::load_on(folder, machine)?.in_precision(precision)?;
+    let files = recordings::files(&arguments.inputs)?;
+    let mut sink = Sink::open(arguments, classifier.classes(), classifier.kind())?;
+    let mut failed = 0;
+    let answer = |clips: &[audio::Clip]| -> Result<Vec<Result<Guess, String>>, Failure> {
+        let guesses = classifier.predict_all(clips)?.into_iter();
+        Ok(guesses.map(|guess| guess.map_err(|error| error.to_string())).collect())
+    };
+    recordings::each(&files, &classifier, answer, |file, guess| {
+        failed += usize::from(guess.is_err());
+        sink.write(["file", &file.display().to_string()], &guess)
     })?;
     sink.finish()?;
     inputs::some_failed(failed, files.len())

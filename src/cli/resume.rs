@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use transferkit::audio::Recordings;
 use transferkit::classify::{Classify, Modality};
 use transferkit::image::Photographs;
 use transferkit::text::Texts;
@@ -14,6 +15,7 @@ pub fn run(arguments: Resume) -> Result<(), Failure> {
     match run_folder::task(&arguments.run)?.as_str() {
         Photographs::TASK => resume::<Photographs>(arguments),
         Texts::TASK => resume::<Texts>(arguments),
+        Recordings::TASK => resume::<Recordings>(arguments),
         other => Err(Failure::error(format!(
             "`{}` is a run of task `{other}`, unknown here",
             arguments.run.display()

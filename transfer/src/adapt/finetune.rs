@@ -118,11 +118,11 @@ fn task(job: &Job<'_>, label_smoothing: f64) -> Box<dyn Task> {
     let (head, is_weighted) = (job.head.to_owned(), job.balance == Balance::Weights);
     match labels.kind() {
         LabelKind::Single => {
-            let class_weights = is_weighted.then(|| class_weights(labels, classes)).unwrap_or_default();
+            let class_weights = if is_weighted { class_weights(labels, classes) } else { Vec::new() };
             Box::new(Classification { classes, head, label_smoothing, class_weights, machine })
         }
         LabelKind::Multi => {
-            let positive_weights = is_weighted.then(|| positive_weights(labels, classes)).unwrap_or_default();
+            let positive_weights = if is_weighted { positive_weights(labels, classes) } else { Vec::new() };
             Box::new(MultiLabel { classes, head, label_smoothing, positive_weights, machine })
         }
     }

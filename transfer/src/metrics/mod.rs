@@ -4,6 +4,7 @@
 //! the same name where there is one.
 
 pub mod confusion;
+pub mod edit_distance;
 pub mod interval;
 pub mod meter;
 pub mod mistakes;
@@ -13,6 +14,7 @@ pub mod scores;
 pub mod suspects;
 
 pub use confusion::{ClassScore, Confusion};
+pub use edit_distance::{Edits, character_edits, word_edits};
 pub use interval::{Interval, bootstrap_macro_f1, wilson_interval};
 pub use meter::ClassificationMeter;
 pub use mistakes::{Mistake, WrongDecision, worst_decisions, worst_mistakes};

@@ -74,33 +74,8 @@ pub(crate) fn list(root: &Path, columns: &Columns) -> Result<(PathBuf, Listing),
 
 /// The rows of tables, whose files are looked for from `folder`.
 fn from_table(root: &Path, folder: &Path, mut rows: listing::Listing) -> Result<Listing, DataError> {
-    let mut seen: BTreeMap<String, (String, String)> = BTreeMap::new();
-    for mut row in std::mem::take(&mut rows.samples) {
-        row.input = path_in(folder, row.input.trim());
-        match seen.get(&row.input) {
-            Some((first, label)) => {
-                let reason = format!("`{}` stands in {first} already, as `{label}`", row.input);
-                rows.quarantine.add(row.name, reason);
-            }
-            None if !folder.join(&row.input).is_file() => {
-                rows.quarantine.add(row.name, format!("no such file: `{}`", row.input));
-            }
-            None => {
-                seen.insert(row.input.clone(), (row.name.clone(), row.labels.join(", ")));
-                rows.samples.push(row);
-            }
-        }
-    }
+    rows.resolve_files(folder);
     settle(root, rows)
-}
-
-/// A cell's path with `/` between parts, as tables that were made on Windows do not have it.
-fn path_in(folder: &Path, cell: &str) -> String {
-    let path = match cell.contains('\\') && !folder.join(cell).is_file() {
-        true => cell.replace('\\', "/"),
-        false => cell.to_owned(),
-    };
-    path.trim_start_matches("./").to_owned()
 }
 
 /// Files anywhere in a folder, labelled by what is selected of their paths.

@@ -17,6 +17,8 @@ mod classes;
 
 mod several;
 
+mod paths;
+
 pub use classes::ClassCount;
 pub use columns::Columns;
 pub use error::{ListingError, list_names};

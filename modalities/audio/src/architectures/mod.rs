@@ -1,0 +1,7 @@
+//! Published networks for recordings, by transformers' names.
+
+mod ast;
+mod config;
+
+pub use ast::{HEAD, POSITIONS, Settings, build, place_of_crop};
+pub use config::{Config, ConfigError};

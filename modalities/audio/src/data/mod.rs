@@ -1,0 +1,20 @@
+//! From files to sound to batches: decoding, resampling, data sets, views of samples.
+
+mod clip;
+mod decode;
+mod error;
+mod resample;
+mod wav;
+
+mod dataset;
+
+mod masks;
+mod recordings;
+mod store;
+
+pub use clip::{Clip, Remark};
+pub use dataset::{DataError, Dataset, Report, Sample, is_recording};
+pub use error::DecodeError;
+pub use masks::Masks;
+pub use recordings::Recordings;
+pub use store::SpectrogramStore;

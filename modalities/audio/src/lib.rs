@@ -1,0 +1,9 @@
+//! Recordings: from files to sound to spectrograms, published networks as graphs, classification.
+
+pub mod data;
+pub mod features;
+
+pub mod architectures;
+pub mod model;
+
+pub mod classifier;

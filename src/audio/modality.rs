@@ -1,0 +1,226 @@
+//! Recordings as a modality of classification.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tk_audio::data::{Clip, Dataset, Masks, Recordings as Source, Remark, SpectrogramStore};
+use tk_engine::cpu::{Machine, Pool};
+use tk_image::data::Level;
+use tk_transfer::classification::HeadForm;
+use tk_transfer::data::LabelKind;
+use tk_transfer::earlier_head::EarlierHead;
+
+use super::{Classifier, Spectrograms};
+use crate::classify::{Error, Head, Loading, Look, Modality, ModeName, Part, Settings};
+use crate::hub::{Hub, Repository};
+use crate::report::{Note, Pictured};
+
+/// Classification of recordings.
+pub enum Recordings {}
+
+/// Spectrograms of one data set are kept up to so many bytes.
+const STORE_BYTES: usize = 2 << 30;
+
+/// Recordings that are predicted at once.
+const AT_ONCE: usize = 16;
+
+/// So much of each recording is decoded, in seconds, to see whether it can be.
+const LOOKED_AT: f64 = 30.0;
+
+/// Recordings that are looked at for what is odd about them.
+const REMARKED: usize = 32;
+
+impl Modality for Recordings {
+    const TASK: &'static str = "audio-classify";
+    const SAMPLES: &'static str = "recordings";
+    const FOREIGN: &'static [&'static str] = &["size", "max-tokens", "pooling", "batch-norm"];
+    const EXAMPLE: &'static str = "recording.wav";
+
+    type Dataset = Dataset;
+    type Model = Spectrograms;
+    type Store = SpectrogramStore;
+    type Classifier = Classifier;
+
+    fn open_data(path: &Path, settings: &Settings) -> Result<Dataset, Error> {
+        Ok(Dataset::open_with(path, &settings.columns()?)?)
+    }
+
+    fn open_model(
+        settings: &mut Settings,
+        hub: &Hub,
+        mode: ModeName,
+        _: Head,
+        classes: usize,
+    ) -> Result<Spectrograms, Error> {
+        Spectrograms::open(settings, hub, mode, classes)
+    }
+
+    fn repository(model: &str) -> Option<Repository> {
+        Repository::of_model(model)?.ok()
+    }
+
+    fn earlier_head(settings: &Settings, _: &Spectrograms) -> Result<Option<EarlierHead>, Error> {
+        let folder = settings.model.as_deref().map(Path::new).filter(|path| path.is_dir());
+        Ok(folder.map(tk_audio::classifier::Classifier::earlier_head).transpose()?.flatten())
+    }
+
+    fn store(again: bool) -> SpectrogramStore {
+        SpectrogramStore::new(if again { STORE_BYTES } else { 0 })
+    }
+
+    fn check(data: &Dataset, sample: usize, _: &SpectrogramStore) -> Result<(), String> {
+        data.load(sample, LOOKED_AT).map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    fn source<'a>(
+        part: &Part<'a, Dataset>,
+        store: &'a SpectrogramStore,
+        look: &Look<'a, Self>,
+    ) -> Result<Box<dyn Loading + 'a>, Error> {
+        let masks = masks(look.augment, look.model);
+        let (samples, extractor) = (part.positions.clone(), look.model.extractor.clone());
+        Ok(Box::new(Source::new(
+            part.dataset,
+            samples,
+            extractor,
+            (masks, look.seed),
+            store,
+            look.pool.clone(),
+        )))
+    }
+
+    fn classifier(
+        model: Spectrograms,
+        classes: Vec<String>,
+        head: HeadForm,
+        machine: &Machine,
+    ) -> Result<Classifier, Error> {
+        let inner = tk_audio::classifier::Classifier::new(model.inner, classes, head, machine)?;
+        Ok(Classifier::from_inner(inner))
+    }
+
+    fn save(
+        classifier: &Classifier,
+        folder: &Path,
+        fields: serde_json::Map<String, serde_json::Value>,
+        card: &str,
+    ) -> Result<(), Error> {
+        Ok(classifier.inner().save(folder, fields, card)?)
+    }
+
+    fn classes(classifier: &Classifier) -> &[String] {
+        classifier.classes()
+    }
+
+    fn kind(classifier: &Classifier) -> LabelKind {
+        classifier.kind()
+    }
+
+    fn probabilities(
+        classifier: &Classifier,
+        data: &Dataset,
+        samples: &[usize],
+        _: &Pool,
+        each: &mut dyn FnMut(usize, Result<Vec<f32>, String>),
+    ) -> Result<(), Error> {
+        for samples in samples.chunks(AT_ONCE) {
+            let (mut known, mut clips): (Vec<usize>, Vec<Clip>) = (Vec::new(), Vec::new());
+            for &sample in samples {
+                match data.load(sample, classifier.seconds()) {
+                    Ok(clip) => {
+                        known.push(sample);
+                        clips.push(clip);
+                    }
+                    Err(error) => each(sample, Err(error.to_string())),
+                }
+            }
+            for (sample, guess) in known.into_iter().zip(classifier.predict_all(&clips)?) {
+                each(sample, guess.map(|guess| guess.probabilities).map_err(|error| error.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    fn picture(_: &Dataset, _: usize) -> Pictured {
+        Pictured::default()
+    }
+
+    fn notes(data: &Dataset) -> Vec<Note> {
+        let report = data.report();
+        let mut notes = Vec::new();
+        if report.rates.len() > 1 {
+            notes.push(Note {
+                title: format!("{} rates", report.rates.len()),
+                text: "A class that has a rate of its own can be told by it.".into(),
+                items: report.rates.iter().map(|(rate, count)| format!("{rate} Hz: {count}")).collect(),
+            });
+        }
+        let ignored: Vec<String> =
+            report.ignored.iter().map(|(path, reason)| format!("{path}: {reason}")).collect();
+        if !ignored.is_empty() {
+            notes.push(Note {
+                title: format!("{} left out", ignored.len()),
+                text: "Because of where they stand.".into(),
+                items: ignored,
+            });
+        }
+        notes
+    }
+
+    fn card() -> [&'static str; 2] {
+        [
+            "library_name: transformers\npipeline_tag: audio-classification",
+            "`ASTForAudioClassification.from_pretrained(\"FOLDER\")` with `ASTFeatureExtractor.from_pretrained(\"FOLDER\")`",
+        ]
+    }
+}
+
+/// How wide bands are masked: at most as wide as AST's authors masked them on 128 bins and 1,024 frames, as shares of the network's own.
+fn masks(level: Level, model: &Spectrograms) -> Masks {
+    let settings = &model.inner.settings;
+    let of = |bins: usize, frames: usize, shift: usize| Masks {
+        bins: settings.bins * bins / 128,
+        frames: settings.frames * frames / 1024,
+        shift: settings.frames * shift / 1024,
+    };
+    match level {
+        Level::None => Masks::default(),
+        Level::Light => of(12, 48, 10),
+        Level::Standard => of(24, 96, 10),
+        Level::Strong | Level::Trivial => of(48, 192, 20),
+    }
+}
+
+impl Loading for Source<'_> {
+    fn failed(&self) -> Vec<(usize, String)> {
+        self.failed()
+    }
+
+    /// What is odd about some of the recordings, which are decoded for it.
+    fn remarks(&self) -> Vec<String> {
+        let (clips, looked_at) = self.some(REMARKED);
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for remark in clips.iter().flat_map(|clip| clip.remarks()) {
+            let what = match remark {
+                Remark::DeadChannels { .. } => "have silent channels, which are left out",
+                Remark::EndedEarly => "end before their header says",
+                Remark::Silent => "are silent throughout",
+                Remark::Clipped { .. } => "are clipped",
+                Remark::LostToResampling { .. } => "lose more than 1 % of their energy to resampling",
+            };
+            *counts.entry(what).or_default() += 1;
+        }
+        let rates: Vec<u32> = self.rates().into_iter().filter(|&rate| rate < self.rate()).collect();
+        let mut remarks: Vec<String> = counts
+            .into_iter()
+            .map(|(what, count)| format!("{count} of {looked_at} recordings that were looked at {what}"))
+            .collect();
+        if let Some(lowest) = rates.first() {
+            remarks.push(format!(
+                "recordings at {lowest} Hz have nothing above {} Hz, where the model listens too",
+                lowest / 2
+            ));
+        }
+        remarks
+    }
+}

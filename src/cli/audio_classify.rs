@@ -1,0 +1,18 @@
+//! `tk audio-classify`: labelled recordings in, a classifier out.
+
+use toml::Value;
+use transferkit::audio::Recordings;
+
+use super::Failure;
+use super::arguments::AudioClassify;
+use super::train::{self, said};
+
+/// Runs the command.
+pub fn run(arguments: AudioClassify) -> Result<(), Failure> {
+    let mut own = said(&[("augment", &arguments.augment)], &[]);
+    if let Some(seconds) = arguments.max_seconds {
+        own.insert("max-seconds".into(), Value::Float(seconds));
+    }
+    let settings = train::settings(&arguments.train, Some(&arguments.data), own)?;
+    train::run::<Recordings>(&arguments.train, settings)
+}
