@@ -92,6 +92,9 @@ pub struct AudioClassify {
     /// How strongly training recordings are varied: masks over bands of frequencies and time, and shifts
     #[arg(long, value_parser = ["none", "light", "standard", "strong"])]
     pub augment: Option<String>,
+    /// Blend training recordings with others of their batch, by shares from a Beta distribution of this
+    #[arg(long, value_name = "ALPHA")]
+    pub mixup: Option<f64>,
     #[command(flatten)]
     pub train: Train,
 }

@@ -17,6 +17,7 @@ mod modes;
 mod multi_label;
 mod photographs;
 mod precision;
+mod recordings;
 mod stopping;
 mod texts;
 mod use_of_runs;

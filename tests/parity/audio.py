@@ -96,8 +96,9 @@ def main() -> None:
         probe = torch.from_numpy(fill.signed(f"probe.{name}", len(gradient)))
         gradients[name] = [rounded(gradient.norm().item()), rounded(torch.dot(gradient, probe).item())]
     hidden = list(output.hidden_states)
-    # The last layer ends behind the final norm here.
-    hidden[-1] = model.audio_spectrogram_transformer.layernorm(hidden[-1])
+    # Ours ends the last layer in the features.
+    tokens = model.audio_spectrogram_transformer.layernorm(hidden[-1])
+    hidden[-1] = model.classifier.layernorm((tokens[:, 0] + tokens[:, 1]) / 2)
     deviations = [state.std().item() for state in hidden]
     assert all(0.1 <= deviation <= 10 for deviation in deviations), deviations
     found = {

@@ -1,7 +1,7 @@
 //! What samples are labelled with: one class each, or any number of classes each.
 
 use serde::{Deserialize, Serialize};
-use tk_engine::{Result, Tensor};
+use tk_engine::{EngineError, Result, Tensor};
 
 /// How many classes a sample has, and so what a classifier's logits mean. Written as transformers writes `problem_type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,9 +177,12 @@ impl<'a> LabelView<'a> {
                 let mut marks = vec![0.0; samples.len() * classes];
                 for (row, &sample) in marks.chunks_mut(classes.max(1)).zip(samples) {
                     for &class in &labels[sample] {
-                        if let Some(mark) = row.get_mut(class) {
-                            *mark = 1.0;
-                        }
+                        let mark = row.get_mut(class).ok_or_else(|| EngineError::Tensor {
+                            what: "a label".to_owned(),
+                            expected: format!("a class below {classes}"),
+                            found: class.to_string(),
+                        })?;
+                        *mark = 1.0;
                     }
                 }
                 Tensor::new(&[samples.len(), classes], marks)

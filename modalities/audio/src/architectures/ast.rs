@@ -1,10 +1,10 @@
 //! The Audio Spectrogram Transformer (Gong et al. 2021, arXiv 2104.01778): a vision transformer over overlapping patches of a log filter
 //! bank, with a token for the class and one for distillation.
 //!
-//! Stages: `embeddings`, `layer0`, `layer1`, …, the last of which ends behind the final norm; `pool`, the mean of both tokens through the
-//! classifier's norm; `head`. Names are those of transformers' `ASTForAudioClassification`.
+//! Stages: `embeddings`, `layer0`, `layer1`, …, the last of which ends in the features, the mean of both tokens through the final norm and
+//! the classifier's; `head`. Names are those of transformers' `ASTForAudioClassification`.
 
-use tk_engine::blocks::{POOL_STAGE, head, residual};
+use tk_engine::blocks::{head, residual};
 use tk_engine::graph::{Activation, Attention, Conv2d, Dimension, Init, Kind, Op, Reduction, SliceRange};
 use tk_engine::{EngineError, Graph, GraphBuilder, Value};
 
@@ -91,20 +91,22 @@ pub fn build(settings: &Settings) -> Result<Graph, EngineError> {
         b.begin_stage(&format!("layer{index}"));
         x = layer(&mut b, settings, index, x);
         if index + 1 == layers {
-            x = b.layer_norm(&format!("{ENCODER}.layernorm"), x, settings.epsilon);
+            x = pool(&mut b, settings, x);
         }
         b.end_stage(x);
     }
+    Ok(head(b, x, HEAD, settings.classes, 0.0)?)
+}
 
-    b.begin_stage(POOL_STAGE);
+/// The features, `[batch, width]`, of tokens `[batch, 2 + patches, width]`.
+fn pool(b: &mut GraphBuilder, settings: &Settings, x: Value) -> Value {
+    let x = b.layer_norm(&format!("{ENCODER}.layernorm"), x, settings.epsilon);
     let tokens = SliceRange::Fixed { start: 0, length: 2 };
     let both = b.add("pool.tokens", Op::Slice { axis: 1, range: tokens }, &[x]);
     let mean = b.add("pool.mean", Op::Reduce { reduction: Reduction::Mean, axes: vec![1] }, &[both]);
     let flat = vec![Dimension::Same(0), Dimension::Same(2)];
     let mean = b.add("pool.flatten", Op::Reshape(flat), &[mean]);
-    let features = b.layer_norm("classifier.layernorm", mean, settings.epsilon);
-    b.end_stage(features);
-    Ok(head(b, features, HEAD, settings.classes, 0.0)?)
+    b.layer_norm("classifier.layernorm", mean, settings.epsilon)
 }
 
 /// Attention, then two linear layers, each of a norm's result and added to what came in.

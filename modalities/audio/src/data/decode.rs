@@ -59,6 +59,9 @@ fn decode_wav(file: &mut File, seconds: Option<f64>) -> Result<Option<Decoded>, 
     let Some(header) = header else {
         return Err(DecodeError::Damaged("a WAV file without `fmt ` and `data` chunks".into()));
     };
+    if !header.is_plain {
+        return Ok(None);
+    }
     let reader = match WavReader::new(Cursor::new(header.bytes).chain(BufReader::new(file))) {
         Ok(reader) => reader,
         Err(hound::Error::Unsupported) => return Ok(None),

@@ -1,18 +1,27 @@
-//! Headers of WAV files that lie about lengths, put right before the file is read.
+//! Headers of WAV files, read leniently and written anew for the reader that follows.
 //!
-//! A program that writes to a pipe cannot know the length, and one that was killed did not write it. What is there is read.
+//! A program that writes to a pipe cannot know the length, and one that was killed did not write it; others write wrong byte rates, or
+//! chunks of odd length. What is there is read.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// The most that may stand before the sound.
 const MAX_HEADER: u64 = 1 << 20;
 
-/// The header of a WAV file up to the sound, with the true length of the sound in it.
+/// Codes of samples.
+const WHOLE: u16 = 1;
+const FLOAT: u16 = 3;
+const EXTENSIBLE: u16 = 0xFFFE;
+
+/// What a WAV file's header says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
+    /// A plain header, with the true length of the sound in it.
     pub bytes: Vec<u8>,
-    /// Whether the file ends before its header says.
+    /// Whether the file ends before its own header says.
     pub ended_early: bool,
+    /// Whether samples are whole numbers or floats, and not another code.
+    pub is_plain: bool,
 }
 
 /// Whether a file is WAV by its first bytes.
@@ -27,48 +36,81 @@ pub(super) fn is_wav(first: &[u8]) -> bool {
 pub(super) fn read_header(file: &mut (impl Read + Seek)) -> io::Result<Option<Header>> {
     let length = file.seek(SeekFrom::End(0))?;
     let mut at = 12u64;
-    let mut block = 0u64;
-    loop {
+    let mut format: Option<Format> = None;
+    while at + 8 <= length.min(MAX_HEADER) {
         file.seek(SeekFrom::Start(at))?;
         let mut chunk = [0u8; 8];
-        if at + 8 > length.min(MAX_HEADER) {
-            return Ok(None);
-        }
         file.read_exact(&mut chunk)?;
         let [a, b, c, d, size @ ..] = chunk;
         let size = u64::from(u32::from_le_bytes(size));
         match &[a, b, c, d] {
-            b"fmt " => {
-                let mut format = [0u8; 14];
-                if size < 14 || at + 22 > length {
-                    return Ok(None);
-                }
-                file.read_exact(&mut format)?;
-                block = u64::from(u16::from_le_bytes([format[12], format[13]]));
-            }
+            b"fmt " if size >= 16 && at + 24 <= length => format = Some(Format::read(file, size)?),
             b"data" => {
+                let Some(format) = format else { return Ok(None) };
                 let rest = length - at - 8;
                 // Unknown lengths are written as nothing, or as the most.
                 let is_unknown = size == 0 || size >= 0xFFFF_FF00;
-                let found = if is_unknown { rest } else { size.min(rest) };
+                let found = if is_unknown { rest } else { size.min(rest) }.min(0xFFFF_FF00);
+                let block = u64::from(format.block());
                 let found = found.checked_div(block).map_or(found, |blocks| blocks * block);
-                return header(file, at, found.min(0xFFFF_FF00), !is_unknown && size > rest).map(Some);
+                return Ok(Some(Header {
+                    bytes: format.header(found as u32),
+                    ended_early: !is_unknown && size > rest,
+                    is_plain: matches!(format.code, WHOLE | FLOAT),
+                }));
             }
             _ => {}
         }
         // Chunks begin at even places.
         at += 8 + size + size % 2;
     }
+    Ok(None)
 }
 
-fn header(file: &mut (impl Read + Seek), data: u64, found: u64, ended_early: bool) -> io::Result<Header> {
-    let mut bytes = vec![0u8; data as usize + 8];
-    file.seek(SeekFrom::Start(0))?;
-    file.read_exact(&mut bytes)?;
-    let end = bytes.len();
-    bytes[4..8].copy_from_slice(&((end as u64 + found - 8).min(u64::from(u32::MAX)) as u32).to_le_bytes());
-    bytes[end - 4..].copy_from_slice(&(found as u32).to_le_bytes());
-    Ok(Header { bytes, ended_early })
+/// What a `fmt ` chunk says.
+struct Format {
+    code: u16,
+    channels: u16,
+    rate: u32,
+    bits: u16,
+}
+
+impl Format {
+    fn read(file: &mut impl Read, size: u64) -> io::Result<Self> {
+        let mut chunk = [0u8; 40];
+        let known = (size as usize).min(40);
+        // Of a chunk that the file's end cuts, the rest is zero.
+        let _ = io::copy(&mut file.take(known as u64), &mut &mut chunk[..])?;
+        let word = |at: usize| u16::from_le_bytes([chunk[at], chunk[at + 1]]);
+        let code = word(0);
+        Ok(Self {
+            // The extensible form names the code at the beginning of an identifier.
+            code: if code == EXTENSIBLE && known == 40 { word(24) } else { code },
+            channels: word(2),
+            rate: u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]),
+            bits: word(14),
+        })
+    }
+
+    /// Bytes of a sample of every channel.
+    fn block(&self) -> u16 {
+        self.channels.saturating_mul(self.bits.div_ceil(8))
+    }
+
+    fn header(&self, sound: u32) -> Vec<u8> {
+        let mut bytes = b"RIFF".to_vec();
+        bytes.extend(sound.saturating_add(36).to_le_bytes());
+        bytes.extend(b"WAVEfmt \x10\0\0\0");
+        bytes.extend(self.code.to_le_bytes());
+        bytes.extend(self.channels.to_le_bytes());
+        bytes.extend(self.rate.to_le_bytes());
+        bytes.extend(self.rate.saturating_mul(u32::from(self.block())).to_le_bytes());
+        bytes.extend(self.block().to_le_bytes());
+        bytes.extend(self.bits.to_le_bytes());
+        bytes.extend(b"data");
+        bytes.extend(sound.to_le_bytes());
+        bytes
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +143,8 @@ mod tests {
             let header = read_header(&mut cursor).unwrap().unwrap();
             let end = header.bytes.len();
             assert_eq!(header.bytes[end - 4..], (expected as u32).to_le_bytes(), "{said} {sound}");
-            assert_eq!((header.ended_early, cursor.position()), (early, end as u64), "{said} {sound}");
+            assert_eq!((end, header.ended_early, header.is_plain), (44, early, true), "{said} {sound}");
+            assert_eq!(cursor.position(), bytes.len() as u64 - sound as u64, "{said} {sound}");
         }
     }
 
