@@ -288,13 +288,8 @@ mod tests {
         let ctc = Ctc { blank: 0, zero_infinity: false };
         let run = |threads: usize| {
             let mut gradient = vec![f32::NAN; logits.len()];
-            let losses = ctc.evaluate(
-                &Machine::new(threads),
-                &logits,
-                [frames, vocabulary],
-                &samples,
-                &mut gradient,
-            );
+            let losses =
+                ctc.evaluate(&Machine::new(threads), &logits, [frames, vocabulary], &samples, &mut gradient);
             (losses, gradient)
         };
         let (losses, gradient) = run(1);
@@ -327,7 +322,10 @@ mod tests {
         assert!(loss == f64::INFINITY && gradient.iter().all(|slope| slope.is_nan()));
         assert_eq!(evaluate(&[0.0, LEAST, 0.0, LEAST], true), (f64::INFINITY, vec![0.0; 4]));
         let (loss, gradient) = evaluate(&[-1e30, 1e30, 0.0, LEAST], false);
-        assert!(loss.abs() < 1e-12 && gradient.iter().all(|slope| slope.abs() < 1e-12), "{loss} {gradient:?}");
+        assert!(
+            loss.abs() < 1e-12 && gradient.iter().all(|slope| slope.abs() < 1e-12),
+            "{loss} {gradient:?}"
+        );
     }
 
     #[test]

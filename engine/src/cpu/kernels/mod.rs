@@ -23,6 +23,7 @@ pub mod peak;
 pub mod pooling;
 pub mod scratch;
 pub mod softmax;
+pub mod unary;
 
 mod chunks;
 mod elementary;
