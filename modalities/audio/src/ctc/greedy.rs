@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn repetitions_and_blanks_are_left_out() {
-        let cases: [(&[u32], u32, &[(u32, usize, usize)]); 6] = [
+        type Case<'a> = (&'a [u32], u32, &'a [(u32, usize, usize)]);
+        let cases: [Case<'_>; 6] = [
             (&[], 0, &[]),
             (&[0, 0], 0, &[]),
             (&[1, 1, 2], 0, &[(1, 0, 2), (2, 2, 3)]),

@@ -60,7 +60,7 @@ impl Layers {
         mask: Option<Value>,
     ) -> Value {
         let name = |part: &str| format!("{prefix}.{part}");
-        let [attention_norm, norm_of_hidden] = names.norms.map(|part| name(part));
+        let [attention_norm, norm_of_hidden] = names.norms.map(&name);
 
         let read = match norm {
             Norm::Before => b.layer_norm(&attention_norm, x, self.epsilon),
