@@ -222,7 +222,7 @@ impl Speech {
     pub fn published_name(&self, parameter: &str) -> String {
         let within =
             |module: &&str| parameter.strip_prefix(*module).is_some_and(|rest| rest.starts_with('.'));
-        match HEAD_MODULES.iter().any(|module| within(module)) {
+        match HEAD_MODULES.iter().any(within) {
             true => parameter.to_owned(),
             false => format!("{}.{parameter}", self.model_type),
         }
