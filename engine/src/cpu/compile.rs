@@ -5,10 +5,10 @@ use super::kernels::conv::{self, Direction, PackedWeights};
 use super::kernels::matrix::Stored;
 use super::kernels::narrow::{Quantization, Storage};
 use super::steps::{
-    Activate, AddBroadcast, AddValues, Attend, Concatenate, Convolve, Drop, Factors, Fallback, Form,
-    InvertedResidual, LookUp, MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows,
-    PermuteAxes, Pool, PoolKind, ReduceAxes, RenameAxes, RepeatAxis, ScaleAndShift, Scope, ShareRows,
-    SliceAxis, Statistics, Step,
+    Activate, AddBroadcast, AddValues, ApplyUnary, Attend, Concatenate, Convolve, DivideBroadcast, Drop,
+    Factors, Fallback, Form, InvertedResidual, LookUp, MultiplyBroadcast, MultiplyMatrices, MultiplyValues,
+    Normalise, NormaliseRows, PermuteAxes, Pool, PoolKind, ReduceAxes, RenameAxes, RepeatAxis, ScaleAndShift,
+    Scope, ShareRows, SliceAxis, Statistics, Step,
 };
 use crate::graph::{Activation, Graph, Node, Op, Reduction, SliceRange, Value};
 use crate::{Precision, TrainSpec};
@@ -211,6 +211,8 @@ impl Compiler<'_> {
             Op::Affine { scale, shift } => {
                 Box::new(ScaleAndShift { x, scale: *scale as f32, shift: *shift as f32, output })
             }
+            Op::Divide => Box::new(DivideBroadcast { operands: [x, inputs[1]], output }),
+            Op::Unary(unary) => Box::new(ApplyUnary { x, unary: *unary, output }),
             Op::Reduce { reduction, axes } => {
                 let count: usize = axes.iter().map(|&axis| self.shapes[x.index()][axis]).product();
                 let factor = match reduction {

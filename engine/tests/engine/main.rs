@@ -6,6 +6,8 @@ mod executors;
 mod bert;
 mod blocks;
 mod conformance;
+mod ctc;
+mod ctc_expected;
 mod operators;
 mod operators_check;
 mod precision;

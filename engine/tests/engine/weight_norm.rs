@@ -1,10 +1,11 @@
 //! A weight-normed grouped convolution over one axis, as wav2vec 2.0 embeds positions: the weight is `g · v / ‖v‖`, with the norm over
 //! all axes but that of the kernel, made of parameter nodes and arithmetic.
 
+use tk_engine::cpu::{Machine, Plan, Tape};
 use tk_engine::graph::{Activation, Convolution, Init, Kind, Op, Reduction, Unary};
 use tk_engine::reference::{Precision, Reference};
 use tk_engine::testing::{Tolerances, check_gradients, check_graph, fill_input};
-use tk_engine::{Graph, GraphBuilder, StepKey, Training};
+use tk_engine::{Graph, GraphBuilder, Inference, StepKey, Training};
 
 use super::executors::{Case, live_set, resumes_alike, runs_alike, trains_alike};
 
@@ -51,6 +52,19 @@ fn it_runs_trains_and_resumes() {
     runs_alike(&case, Tolerances::SINGLE.outputs);
     trains_alike(&case, Tolerances::SINGLE);
     resumes_alike(&case, Tolerances::SINGLE.outputs);
+}
+
+/// The weight is made by kernels; only convolutions in several groups of several channels have none.
+#[test]
+fn its_weight_has_kernels() {
+    let case = case();
+    let machine = Machine::new(2);
+    let mut plan = Plan::new(&machine, &case.graph, &case.parameters()).unwrap();
+    plan.run(&case.inputs).unwrap();
+    assert_eq!(plan.fallbacks(), ["conv"]);
+    let mut tape = Tape::new(&machine, &case.graph, &case.parameters(), &case.spec()).unwrap();
+    tape.forward(&case.inputs, &StepKey { seed: 0, step: 0, samples: vec![0, 1] }).unwrap();
+    assert_eq!(tape.fallbacks(), ["conv"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ pub mod data;
 pub mod features;
 
 pub mod architectures;
+pub mod ctc;
 pub mod model;
 
 pub mod classifier;

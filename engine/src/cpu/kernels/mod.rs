@@ -7,6 +7,7 @@ pub mod batch_norm;
 pub mod binary_cross_entropy;
 pub mod conv;
 pub mod cross_entropy;
+pub mod ctc;
 pub mod depthwise;
 pub mod dropout;
 pub mod elementwise;
@@ -22,6 +23,7 @@ pub mod peak;
 pub mod pooling;
 pub mod scratch;
 pub mod softmax;
+pub mod unary;
 
 mod chunks;
 mod elementary;

@@ -164,9 +164,22 @@ fn walk(workspace: &Workspace, full: Value, operands: [Value; 2]) -> Walk<2> {
 /// `into (+)= Σ dy · other` over all places where an operand has the same number.
 pub(super) fn collect(
     workspace: &Workspace,
-    (output, dy): (Value, &[f32]),
+    output: (Value, &[f32]),
     operand: Value,
     other: Option<Value>,
+    into: &mut [f32],
+    accumulate: Accumulate,
+) {
+    let other = other.map(|other| (workspace.shape(other), workspace.get(other)));
+    collect_numbers(workspace, output, operand, other, into, accumulate);
+}
+
+/// As [`collect`], with the other operand given by shape and numbers.
+pub(super) fn collect_numbers(
+    workspace: &Workspace,
+    (output, dy): (Value, &[f32]),
+    operand: Value,
+    other: Option<(&[usize], &[f32])>,
     into: &mut [f32],
     accumulate: Accumulate,
 ) {
@@ -176,14 +189,14 @@ pub(super) fn collect(
     match other {
         None if part == full => elementwise::scale(machine, 1.0, dy, into, accumulate),
         None if is_suffix && !into.is_empty() => elementwise::sum_rows(machine, dy, into, accumulate),
-        Some(other) if part == full => {
-            let walk = walk(workspace, output, [output, other]);
-            movement::multiply(machine, &walk, [dy, workspace.get(other)], into, accumulate);
+        Some((shape, numbers)) if part == full => {
+            let walk = Walk::broadcast(full, [full, shape]);
+            movement::multiply(machine, &walk, [dy, numbers], into, accumulate);
         }
         _ => {
-            let walk = walk(workspace, output, [operand, other.unwrap_or(output)]);
-            let other = other.map(|other| workspace.get(other));
-            movement::collect(machine, &walk, 1.0, dy, other, into, accumulate);
+            let shape = other.map_or(full, |(shape, _)| shape);
+            let walk = Walk::broadcast(full, [part, shape]);
+            movement::collect(machine, &walk, 1.0, dy, other.map(|(_, numbers)| numbers), into, accumulate);
         }
     }
 }

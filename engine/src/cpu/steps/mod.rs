@@ -14,6 +14,7 @@ mod matrix;
 mod movement;
 mod normalisation;
 mod pooling;
+mod quotient;
 mod regularisation;
 mod row_normalisation;
 
@@ -28,6 +29,7 @@ pub(crate) use matrix::MultiplyMatrices;
 pub(crate) use movement::{PermuteAxes, RenameAxes, RepeatAxis, SliceAxis};
 pub(crate) use normalisation::{Normalise, Statistics};
 pub(crate) use pooling::{Pool, PoolKind};
+pub(crate) use quotient::{ApplyUnary, DivideBroadcast};
 pub(crate) use regularisation::{Drop, Scope};
 pub(crate) use row_normalisation::{NormaliseRows, ShareRows};
 

@@ -2,6 +2,7 @@
 
 mod ast;
 mod config;
+pub mod speech;
 
 pub use ast::{HEAD, POSITIONS, Settings, build, place_of_crop};
 pub use config::{Config, ConfigError};
