@@ -7,6 +7,7 @@ mod resample;
 mod wav;
 
 mod dataset;
+mod transcripts;
 
 mod masks;
 mod recordings;
@@ -18,3 +19,4 @@ pub use error::DecodeError;
 pub use masks::Masks;
 pub use recordings::Recordings;
 pub use store::SpectrogramStore;
+pub use transcripts::{TranscriptError, Transcripts, Utterance};
