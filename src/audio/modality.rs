@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tk_audio::data::{Clip, Dataset, Masks, Recordings as Source, Remark, SpectrogramStore};
+use tk_audio::data::{
+    Clip, Dataset, Distortion, Masks, Recordings as Source, Remark, SpectrogramStore, Views,
+};
 use tk_engine::cpu::{Machine, Pool};
 use tk_image::data::Level;
 use tk_transfer::classification::HeadForm;
@@ -77,16 +79,13 @@ impl Modality for Recordings {
         store: &'a SpectrogramStore,
         look: &Look<'a, Self>,
     ) -> Result<Box<dyn Loading + 'a>, Error> {
-        let masks = masks(look.augment, look.model);
+        let views = Views {
+            distortion: distortion(look.augment),
+            masks: masks(look.augment, look.model),
+            seed: look.seed,
+        };
         let (samples, extractor) = (part.positions.clone(), look.model.extractor.clone());
-        Ok(Box::new(Source::new(
-            part.dataset,
-            samples,
-            extractor,
-            (masks, look.seed),
-            store,
-            look.pool.clone(),
-        )))
+        Ok(Box::new(Source::new(part.dataset, samples, extractor, views, store, look.pool.clone())))
     }
 
     fn classifier(
@@ -188,6 +187,16 @@ fn masks(level: Level, model: &Spectrograms) -> Masks {
         Level::Light => of(12, 48, 10),
         Level::Standard => of(24, 96, 10),
         Level::Strong | Level::Trivial => of(48, 192, 20),
+    }
+}
+
+/// How far sounds are distorted: only where it is asked for strongly, since each distorted sound takes its decoding and its spectrogram.
+fn distortion(level: Level) -> Distortion {
+    match level {
+        Level::None | Level::Light | Level::Standard => Distortion::default(),
+        Level::Strong | Level::Trivial => {
+            Distortion { length_percent: 10, gain_decibels: 6.0, noise_decibels: Some([10.0, 40.0]) }
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use tk_transfer::hub::folder_name;
 use tk_transfer::low_rank::{Adapter, LowRank};
 
 use crate::architectures::{Config, ConfigError, HEAD, POSITIONS, Settings, build, place_of_crop};
-use crate::features::{FilterBank, FilterBankError};
+use crate::features::{FilterBank, FrontEndError};
 
 /// Weights of the encoder alone lack the prefix.
 const RENAMES: &[Rule] = &[
@@ -80,7 +80,7 @@ pub enum ModelError {
         /// The folder.
         path: PathBuf,
         /// What is wrong.
-        problem: FilterBankError,
+        problem: FrontEndError,
     },
     /// More frames than the weights have places for.
     #[error("{frames} frames are more than the {most} that `{model}` was trained for; expected no more")]

@@ -98,7 +98,8 @@ pub enum DataError {
     },
 }
 
-fn set_aside(quarantine: &Quarantine) -> String {
+/// What an error says of samples that were set aside.
+pub(super) fn set_aside(quarantine: &Quarantine) -> String {
     match quarantine.iter().next() {
         None => String::new(),
         Some((id, reason)) => format!(" ({} set aside, the first `{id}`: {reason})", quarantine.len()),

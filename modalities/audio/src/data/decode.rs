@@ -6,6 +6,7 @@ use std::path::Path;
 
 use hound::{SampleFormat, WavReader};
 use symphonia::core::codecs::audio::AudioDecoderOptions;
+use symphonia::core::codecs::audio::well_known::CODEC_ID_FLAC;
 use symphonia::core::errors::Error;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, TrackType};
@@ -64,7 +65,8 @@ fn decode_wav(file: &mut File, seconds: Option<f64>) -> Result<Option<Decoded>, 
     }
     let reader = match WavReader::new(Cursor::new(header.bytes).chain(BufReader::new(file))) {
         Ok(reader) => reader,
-        Err(hound::Error::Unsupported) => return Ok(None),
+        // The other library reads doubles and companded codes, and does not mind numbers that only repeat others.
+        Err(hound::Error::Unsupported | hound::Error::FormatError(_)) => return Ok(None),
         Err(error) => return Err(DecodeError::Damaged(error.to_string())),
     };
     let spec = reader.spec();
@@ -105,13 +107,20 @@ fn decode_any(file: File, seconds: Option<f64>, first: &[u8]) -> Result<Decoded,
         MetadataOptions::default(),
     );
     let mut format = probed.map_err(|error| match error {
-        Error::Unsupported(_) | Error::IoError(_) => DecodeError::Unknown(shown(first)),
+        Error::Unsupported(_) | Error::IoError(_) => match begun(first) {
+            Some(format) => {
+                DecodeError::Damaged(format!("it begins as {format}, and no sound can be found in it"))
+            }
+            None => DecodeError::Unknown(shown(first)),
+        },
         other => DecodeError::Damaged(one_line(&other)),
     })?;
     let none = || DecodeError::Unsupported("no track of sound that is known".into());
     let track = format.default_track(TrackType::Audio).ok_or_else(none)?;
     let (id, parameters) =
         (track.id, track.codec_params.as_ref().and_then(|codec| codec.audio()).ok_or_else(none)?);
+    // Only FLAC's header counts samples; of others the number is a guess from the file's length.
+    let counted = track.num_frames.filter(|_| parameters.codec == CODEC_ID_FLAC);
     let mut decoder = symphonia::default::get_codecs()
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())
         .map_err(|error| DecodeError::Unsupported(one_line(&error)))?;
@@ -158,10 +167,27 @@ fn decode_any(file: File, seconds: Option<f64>, first: &[u8]) -> Result<Decoded,
     }
     let wanted = most(seconds, decoded.rate, decoded.channels.max(1));
     decoded.interleaved.truncate(wanted);
-    if decoded.interleaved.is_empty() && decoded.ended_early {
+    let is_all =
+        seconds.is_none_or(|seconds| counted.unwrap_or(0) as f64 <= seconds * f64::from(decoded.rate));
+    let frames = decoded.interleaved.len() / decoded.channels.max(1);
+    decoded.ended_early |= is_all && counted.is_some_and(|counted| (frames as u64) < counted);
+    if decoded.interleaved.is_empty() {
+        if counted.is_none_or(|counted| counted == 0) && !decoded.ended_early {
+            return Err(DecodeError::Empty);
+        }
         return Err(DecodeError::Damaged("no part of it can be decoded".into()));
     }
     Ok(decoded)
+}
+
+/// The format that the first bytes announce. MP3 announces none.
+fn begun(first: &[u8]) -> Option<&'static str> {
+    match first {
+        [b'f', b'L', b'a', b'C', ..] => Some("FLAC"),
+        [b'O', b'g', b'g', b'S', ..] => Some("Ogg"),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Some("M4A"),
+        _ => None,
+    }
 }
 
 /// The first bytes as text where they are, else as numbers.

@@ -7,14 +7,18 @@ mod resample;
 mod wav;
 
 mod dataset;
+mod transcripts;
 
+mod distortion;
 mod masks;
 mod recordings;
 mod store;
 
 pub use clip::{Clip, Remark};
 pub use dataset::{DataError, Dataset, Report, Sample, is_recording};
+pub use distortion::Distortion;
 pub use error::DecodeError;
 pub use masks::Masks;
-pub use recordings::Recordings;
+pub use recordings::{Recordings, Views};
 pub use store::SpectrogramStore;
+pub use transcripts::{TranscriptError, Transcripts, Utterance};

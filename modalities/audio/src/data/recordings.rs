@@ -10,7 +10,7 @@ use tk_transfer::data::{Digest, Labelled};
 use tk_transfer::fit::{Source, SourceError, View};
 use tk_transfer::task::Batch;
 
-use super::{Clip, Dataset, DecodeError, Masks, SpectrogramStore};
+use super::{Clip, Dataset, DecodeError, Distortion, Masks, SpectrogramStore};
 use crate::features::Extractor;
 
 /// Some recordings of a data set, ready for a network: spectrograms `[batch, bins, frames, 1]`.
@@ -19,15 +19,25 @@ pub struct Recordings<'a> {
     /// Positions in the data set.
     samples: Vec<usize>,
     extractor: Extractor,
-    masks: Masks,
-    seed: u64,
+    views: Views,
     store: &'a SpectrogramStore,
     pool: Pool,
     failed: Mutex<Vec<(usize, String)>>,
 }
 
+/// How varied views of recordings differ from what was recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Views {
+    /// What happens to the sound. Distorted sounds have spectrograms of their own, which are not kept.
+    pub distortion: Distortion,
+    /// What of the spectrogram is masked.
+    pub masks: Masks,
+    /// What all chance follows from.
+    pub seed: u64,
+}
+
 impl<'a> Recordings<'a> {
-    /// The samples at these positions of a data set. Varied views are masked; the seed says where.
+    /// The samples at these positions of a data set, and how varied views of them differ.
     ///
     /// # Panics
     /// When a position is outside the data set.
@@ -35,12 +45,12 @@ impl<'a> Recordings<'a> {
         dataset: &'a Dataset,
         samples: Vec<usize>,
         extractor: Extractor,
-        (masks, seed): (Masks, u64),
+        views: Views,
         store: &'a SpectrogramStore,
         pool: Pool,
     ) -> Self {
         assert!(samples.iter().all(|&sample| sample < dataset.len()), "positions in the data set");
-        Self { dataset, samples, extractor, masks, seed, store, pool, failed: Mutex::default() }
+        Self { dataset, samples, extractor, views, store, pool, failed: Mutex::default() }
     }
 
     /// The samples that could not be loaded so far, by position in the data set, with the reason.
@@ -73,12 +83,24 @@ impl<'a> Recordings<'a> {
 
     fn view(&self, sample: usize, view: View, into: &mut [f32]) -> Result<(), DecodeError> {
         let position = self.samples[sample];
-        let plain = self.store.get(position, || load(self.dataset, position, &self.extractor))?;
-        into.copy_from_slice(&plain);
+        let Views { distortion, masks, seed } = self.views;
+        let stream = |what: &str, number: u64| {
+            Stream::new(seed, &[what.into(), number.into(), self.identity(sample).into()])
+        };
+        match view {
+            View::Augmented(number) if !distortion.is_none() => {
+                let seconds = self.extractor.settings().seconds() * distortion.stretch();
+                let clip = self.dataset.load(position, seconds)?;
+                let clip = distortion.apply(&clip, &mut stream("sound", number))?;
+                into.copy_from_slice(&self.extractor.spectrogram(&clip)?);
+            }
+            _ => {
+                let plain = self.store.get(position, || load(self.dataset, position, &self.extractor))?;
+                into.copy_from_slice(&plain);
+            }
+        }
         if let View::Augmented(number) = view {
-            let identity = self.identity(sample);
-            let mut stream = Stream::new(self.seed, &["masks".into(), number.into(), identity.into()]);
-            self.masks.apply(into, self.extractor.settings().max_length, &mut stream);
+            masks.apply(into, self.extractor.settings().max_length, &mut stream("masks", number));
         }
         Ok(())
     }
@@ -107,7 +129,7 @@ impl Source for Recordings<'_> {
         let digest = self.dataset.samples()[self.samples[sample]].digest;
         let mut text = format!("recording 1 {digest} {:?}", self.extractor.settings());
         if let View::Augmented(number) = view {
-            text.push_str(&format!(" {number} {} {:?}", self.seed, self.masks));
+            text.push_str(&format!(" {number} {:?}", self.views));
         }
         let mut key = Digest::of(text.as_bytes()).to_string();
         key.truncate(32);

@@ -1,11 +1,10 @@
 //! Kaldi's log filter banks, as AST reads them (Gong et al. 2021, arXiv 2104.01778; transformers' `ASTFeatureExtractor`).
 
-use std::sync::Arc;
-
-use realfft::{RealFftPlanner, RealToComplex};
 use serde::{Deserialize, Serialize};
 
-use super::mel::MelFilters;
+use super::error::{FrontEndError, check, check_kind};
+use super::mel::{MelFilters, Scale};
+use super::spectrum::Spectrum;
 use crate::data::{Clip, DecodeError};
 
 /// Samples of a frame at 16 kHz, 25 ms, and from one frame to the next, 10 ms.
@@ -91,54 +90,19 @@ impl Default for FilterBank {
 /// transformers' name of this front end.
 const EXTRACTOR: &str = "ASTFeatureExtractor";
 
-/// A front end that is not this one.
-#[derive(Debug, thiserror::Error)]
-pub enum FilterBankError {
-    /// Not what transformers writes.
-    #[error("preprocessor_config.json: {0}")]
-    Json(#[from] serde_json::Error),
-    /// Another front end.
-    #[error("preprocessor_config.json is of {found}; expected ASTFeatureExtractor")]
-    Other {
-        /// Whose it is.
-        found: String,
-    },
-    /// A setting that no front end can have.
-    #[error("preprocessor_config.json: `{setting}` is {found}; expected {expected}")]
-    Setting {
-        /// Which.
-        setting: &'static str,
-        /// What it may be.
-        expected: &'static str,
-        /// What it is.
-        found: String,
-    },
-}
-
 impl FilterBank {
     /// Reads `preprocessor_config.json`.
     ///
     /// # Errors
     /// When it is of another front end, or a setting cannot be followed.
-    pub fn from_json(text: &str) -> Result<Self, FilterBankError> {
+    pub fn from_json(text: &str) -> Result<Self, FrontEndError> {
         let read: Self = serde_json::from_str(text)?;
-        if let Some(found) = read.other.get("feature_extractor_type").filter(|name| *name != EXTRACTOR) {
-            return Err(FilterBankError::Other { found: found.to_string() });
-        }
-        let setting =
-            |setting, expected, found: String| Err(FilterBankError::Setting { setting, expected, found });
-        if read.sampling_rate != sampling_rate() {
-            return setting("sampling_rate", "16000", read.sampling_rate.to_string());
-        }
-        if !(1..=512).contains(&read.num_mel_bins) {
-            return setting("num_mel_bins", "1 to 512", read.num_mel_bins.to_string());
-        }
-        if !(1..=100_000).contains(&read.max_length) {
-            return setting("max_length", "1 to 100000 frames", read.max_length.to_string());
-        }
-        if !(read.std.is_finite() && read.std > 0.0 && read.mean.is_finite()) {
-            return setting("std", "a number above 0, beside a finite mean", read.std.to_string());
-        }
+        check_kind(&read.other, EXTRACTOR)?;
+        check("sampling_rate", read.sampling_rate, sampling_rate()..=sampling_rate(), "16000")?;
+        check("num_mel_bins", read.num_mel_bins, 1..=512, "1 to 512")?;
+        check("max_length", read.max_length, 1..=100_000, "1 to 100000 frames")?;
+        check("mean", read.mean, f64::MIN..=f64::MAX, "a finite number")?;
+        check("std", read.std, f64::MIN_POSITIVE..=f64::MAX, "a number above 0")?;
         Ok(read)
     }
 
@@ -151,9 +115,15 @@ impl FilterBank {
     pub fn extractor(&self) -> Extractor {
         let highest = f64::from(self.sampling_rate / 2);
         Extractor {
-            filters: MelFilters::kaldi(self.num_mel_bins, FFT, self.sampling_rate, [LOWEST, highest]),
-            window: (0..FRAME).map(hann).collect(),
-            transform: RealFftPlanner::<f64>::new().plan_fft_forward(FFT),
+            filters: MelFilters::new(
+                Scale::Kaldi,
+                self.num_mel_bins,
+                FFT,
+                self.sampling_rate,
+                [LOWEST, highest],
+            ),
+            // The window of Kaldi is symmetric.
+            spectrum: Spectrum::hann(FRAME, FRAME - 1, FFT),
             settings: self.clone(),
         }
     }
@@ -168,8 +138,7 @@ impl FilterBank {
 pub struct Extractor {
     settings: FilterBank,
     filters: MelFilters,
-    window: Vec<f64>,
-    transform: Arc<dyn RealToComplex<f64>>,
+    spectrum: Spectrum,
 }
 
 impl Extractor {
@@ -191,20 +160,14 @@ impl Extractor {
         }
         let frames = (1 + (samples.len() - FRAME) / HOP).min(settings.max_length);
         let bins = settings.num_mel_bins;
-        let (mut buffer, mut spectrum) = (self.transform.make_input_vec(), self.transform.make_output_vec());
-        let mut scratch = self.transform.make_scratch_vec();
-        let mut power = vec![0.0; FFT / 2 + 1];
+        let mut frame = self.spectrum.frame();
         // What is filled up is zero before values are normalised.
         let mut features = vec![settings.normalized(0.0); settings.max_length * bins];
         let rows = features.chunks_exact_mut(bins).take(frames);
-        for (row, frame) in rows.zip(samples.windows(FRAME).step_by(HOP)) {
-            self.prepare(frame, &mut buffer);
-            // Sizes are the plan's own.
-            if self.transform.process_with_scratch(&mut buffer, &mut spectrum, &mut scratch).is_err() {
-                return Err(DecodeError::Unsupported("the transform refused a frame".into()));
-            }
-            power.iter_mut().zip(&spectrum).for_each(|(power, value)| *power = value.norm_sqr());
-            for (value, energy) in row.iter_mut().zip(self.filters.apply(&power)) {
+        for (row, shown) in rows.zip(samples.windows(FRAME).step_by(HOP)) {
+            emphasize(shown, &mut frame.samples);
+            self.spectrum.measure(&mut frame)?;
+            for (value, energy) in row.iter_mut().zip(self.filters.apply(&frame.power)) {
                 *value = settings.normalized(energy.max(FLOOR).ln());
             }
         }
@@ -223,23 +186,17 @@ impl Extractor {
             .map(|(bin, frame)| features[frame * bins + bin])
             .collect())
     }
-
-    /// A frame without its mean, its high frequencies raised, in the window, filled up with zeros.
-    fn prepare(&self, frame: &[f32], buffer: &mut [f64]) {
-        let mean = frame.iter().map(|&sample| f64::from(sample)).sum::<f64>() / FRAME as f64;
-        buffer.fill(0.0);
-        let mut before = f64::from(frame.first().copied().unwrap_or(0.0)) - mean;
-        for ((into, &sample), window) in buffer.iter_mut().zip(frame).zip(&self.window) {
-            let sample = f64::from(sample) - mean;
-            *into = (sample - PREEMPHASIS * before) * window;
-            before = sample;
-        }
-    }
 }
 
-/// The symmetric Hann window.
-fn hann(index: usize) -> f64 {
-    0.5 - 0.5 * (std::f64::consts::TAU * index as f64 / (FRAME - 1) as f64).cos()
+/// A frame without its mean, its high frequencies raised.
+fn emphasize(frame: &[f32], into: &mut [f64]) {
+    let mean = frame.iter().map(|&sample| f64::from(sample)).sum::<f64>() / FRAME as f64;
+    let mut before = f64::from(frame.first().copied().unwrap_or(0.0)) - mean;
+    for (into, &sample) in into.iter_mut().zip(frame) {
+        let sample = f64::from(sample) - mean;
+        *into = sample - PREEMPHASIS * before;
+        before = sample;
+    }
 }
 
 #[cfg(test)]
