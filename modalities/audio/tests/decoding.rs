@@ -118,7 +118,9 @@ fn what_is_no_recording_is_refused_in_one_line() {
     };
     let mut empty = patched(LENGTH, &[0; 4]);
     empty.truncate(SOUND);
-    let cases: [(Vec<u8>, &str); 11] = [
+    let mut places = bytes("extensible.wav");
+    places[43] = 0x80;
+    let cases: [(Vec<u8>, &str); 13] = [
         (Vec::new(), "the file is empty"),
         (b"<!DOCTYPE html>\n<html>".to_vec(), "no recording: expected WAV, FLAC"),
         (bytes("i16.wav")[..30].to_vec(), "without `fmt ` and `data` chunks"),
@@ -126,8 +128,10 @@ fn what_is_no_recording_is_refused_in_one_line() {
         (empty, "the recording is empty"),
         (patched(RATE, &[0; 4]), "a rate of 0 Hz"),
         (patched(RATE, &[0xFF; 4]), "a rate of 4294967295 Hz"),
-        (patched(CHANNELS, &[0; 2]), "damaged: "),
-        (patched(BITS, &[40, 0]), "damaged: "),
+        (patched(CHANNELS, &[0; 2]), "damaged: 0 channels"),
+        (patched(CHANNELS, &[1, 0x80]), "damaged: 32769 channels"),
+        (places, "at places 0x80000004"),
+        (patched(BITS, &[40, 0]), "damaged: no sample of 40 bits"),
         (with_float(f32::NAN), "sample 39 is not a number"),
         (with_float(f32::INFINITY), "sample 39 is not a number"),
     ];

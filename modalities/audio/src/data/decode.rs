@@ -14,7 +14,10 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
 use super::DecodeError;
-use super::wav::{is_wav, read_header};
+use super::wav::{Header, is_wav, read_header};
+
+/// How many channels a WAV file may have.
+const CHANNELS: std::ops::RangeInclusive<u16> = 1..=26;
 
 /// Samples as they were decoded, channels interleaved.
 pub(super) struct Decoded {
@@ -60,6 +63,13 @@ fn decode_wav(file: &mut File, seconds: Option<f64>) -> Result<Option<Decoded>, 
     let Some(header) = header else {
         return Err(DecodeError::Damaged("a WAV file without `fmt ` and `data` chunks".into()));
     };
+    // The other library counts on these.
+    if !CHANNELS.contains(&header.channels) || header.places > i32::MAX as u32 {
+        let Header { channels, places, .. } = header;
+        return Err(DecodeError::Damaged(format!(
+            "{channels} channels at places {places:#x}; expected 1 to 26 channels, at places below 0x80000000"
+        )));
+    }
     if !header.is_plain {
         return Ok(None);
     }
@@ -79,6 +89,10 @@ fn decode_wav(file: &mut File, seconds: Option<f64>) -> Result<Option<Decoded>, 
             collect(reader.into_samples::<i32>(), wanted, move |sample| sample as f32 * scale)
         }
     };
+    if interleaved.is_empty() && is_cut {
+        let bits = spec.bits_per_sample;
+        return Err(DecodeError::Damaged(format!("no sample of {bits} bits can be read")));
+    }
     Ok(Some(Decoded { interleaved, channels, rate, ended_early: header.ended_early || is_cut }))
 }
 

@@ -22,6 +22,10 @@ pub(super) struct Header {
     pub ended_early: bool,
     /// Whether samples are whole numbers or floats, and not another code.
     pub is_plain: bool,
+    /// As the format says, believable or not.
+    pub channels: u16,
+    /// A bit for each place that has a channel; 0 where the format says nothing of places.
+    pub places: u32,
 }
 
 /// Whether a file is WAV by its first bytes.
@@ -57,6 +61,8 @@ pub(super) fn read_header(file: &mut (impl Read + Seek)) -> io::Result<Option<He
                     bytes: format.header(found as u32),
                     ended_early: !is_unknown && size > rest,
                     is_plain: matches!(format.code, WHOLE | FLOAT),
+                    channels: format.channels,
+                    places: format.places,
                 }));
             }
             _ => {}
@@ -73,6 +79,7 @@ struct Format {
     channels: u16,
     rate: u32,
     bits: u16,
+    places: u32,
 }
 
 impl Format {
@@ -89,6 +96,10 @@ impl Format {
             channels: word(2),
             rate: u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]),
             bits: word(14),
+            places: match code {
+                EXTENSIBLE => u32::from_le_bytes([chunk[20], chunk[21], chunk[22], chunk[23]]),
+                _ => 0,
+            },
         })
     }
 
