@@ -252,7 +252,7 @@ mod tests {
         let logits = [0.0, 0.0, -1000.0, 1000.0];
         assert_eq!(LabelKind::Single.probabilities(&logits, 2), [0.5, 0.5, 0.0, 1.0]);
         assert_eq!(LabelKind::Multi.probabilities(&logits, 2), [0.5, 0.5, 0.0, 1.0]);
-        assert_eq!(LabelKind::Multi.probabilities(&[2.0, 2.0], 2)[0], 1.0 / (1.0 + (-2f64).exp()) as f32);
+        assert_eq!(LabelKind::Multi.probabilities(&[2.0, 2.0], 2)[0], (1.0 / (1.0 + (-2f64).exp())) as f32);
         let written = serde_json::to_string(&LabelKind::Multi).unwrap();
         assert_eq!(written, "\"multi_label_classification\"");
     }
