@@ -22,8 +22,14 @@ pub fn run(arguments: ImageClassify) -> Result<(), Failure> {
         return demo(&arguments, settings);
     }
     if settings.data.is_none() {
+        let help = match &arguments.train.multi {
+            Some(taken) if taken != "auto" => {
+                format!("--multi took `{taken}`: say DATA before it, or --multi=SEP")
+            }
+            _ => "tk image-classify PHOTOS, or tk image-classify --demo".to_owned(),
+        };
         return Err(Failure::usage("no data: say the folder that holds a folder of photographs per class, or a table of paths and labels")
-            .help("tk image-classify PHOTOS, or tk image-classify --demo"));
+            .help(help));
     }
     train::run::<Photographs>(&arguments.train, settings)
 }

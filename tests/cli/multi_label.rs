@@ -208,6 +208,7 @@ fn what_cannot_be_several_is_said() {
     assert_eq!(json(&place.path("Q/summary.json"))["quarantined"], 2);
     for (arguments, expected) in [
         (&["d", "--multi"][..], "is a folder per class"),
+        (&["--multi", "cells.csv"], "say DATA before it"),
         (&["marks.csv", "--label", "grid,lines", "--multi"], "leave one of them out"),
         (&["marks.csv", "--label", "grid,line"], "did you mean `lines`"),
         (&["cells.csv", "--label", "tags", "--multi", "many words"], "--multi=SEPARATOR"),
