@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use tk_audio::data::is_recording;
 use transferkit::audio::{Classifier, Clip};
 
-use super::{Failure, inputs};
+use super::{Failure, console, inputs};
 
 /// Recordings that are decoded and run at once.
 const AT_ONCE: usize = 16;
@@ -15,7 +15,8 @@ pub fn files(named: &[String]) -> Result<Vec<PathBuf>, Failure> {
     inputs::files_of(named, "recordings", &is_recording)
 }
 
-/// Decodes so much of each file as a classifier looks at, and tells `each` what it says of it, or what is wrong with the file.
+/// Decodes so much of each file as a classifier looks at, and tells `each` what it says of it, or what is wrong with the file. What
+/// is odd about a file that can be read, such as silence, is noted.
 pub fn each<T>(
     files: &[PathBuf],
     classifier: &Classifier,
@@ -27,6 +28,11 @@ pub fn each<T>(
             .iter()
             .map(|file| Clip::open_beginning(file, classifier.seconds()).map_err(|error| error.to_string()))
             .collect();
+        for (file, opened) in files.iter().zip(&opened) {
+            for remark in opened.iter().flat_map(|clip| clip.remarks()) {
+                console::note(&format!("odd      {}: {remark}", file.display()));
+            }
+        }
         let clips: Vec<Clip> = opened.iter().flatten().cloned().collect();
         let mut answers = answer(&clips)?.into_iter();
         for (file, opened) in files.iter().zip(opened) {

@@ -187,6 +187,8 @@ fn bad_recordings_are_set_aside_and_said() {
     assert_eq!(said.code, 3);
     let lines: Vec<Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines[0]["error"].is_string() && lines[1]["label"] == "low", "{lines:?}");
+    let silent = place.ok(&["predict", "R", "d/low/silent.wav"]);
+    assert!(silent.err.contains("d/low/silent.wav: silent throughout"), "{}", silent.err);
 
     for (arguments, expected) in [
         (&["audio-classify", "d"][..], "no embedded default"),
