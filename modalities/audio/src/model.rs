@@ -21,9 +21,6 @@ const RENAMES: &[Rule] = &[
     Rule::Prefix { from: "layernorm.", to: "audio_spectrogram_transformer.layernorm." },
 ];
 
-/// Names of files with weights, the preferred first.
-const WEIGHTS: [&str; 3] = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
-
 /// A network and its weights.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -134,8 +131,7 @@ impl Model {
         let config = Config::from_json(&text).map_err(fail)?;
         let mut settings = config.settings().map_err(fail)?;
         let front_end = front_end(folder, &settings)?;
-        let weights = WEIGHTS.into_iter().map(|name| folder.join(name)).find(|path| path.is_file());
-        let weights = weights.ok_or_else(|| {
+        let weights = Checkpoint::find_in(folder).ok_or_else(|| {
             missing("it has no model.safetensors, whole or sharded, and no pytorch_model.bin")
         })?;
         let (seed, labels, kind) = match head {

@@ -388,10 +388,7 @@ fn folder_files(folder: &Path) -> Result<(Config, PathBuf), ModelError> {
         )
     })?;
     let config = Config::from_json(&text)?;
-    let weights = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"]
-        .into_iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.is_file());
+    let weights = Checkpoint::find_in(folder);
     Ok((
         config,
         weights.ok_or_else(|| {

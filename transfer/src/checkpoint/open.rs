@@ -56,6 +56,14 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// What files with a model's weights are called in its folder, the preferred first.
+    pub const NAMES: [&str; 3] = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
+
+    /// The file with the weights in a model's folder, if there is one.
+    pub fn find_in(folder: &Path) -> Option<PathBuf> {
+        Self::NAMES.into_iter().map(|name| folder.join(name)).find(|path| path.is_file())
+    }
+
     /// Opens the checkpoint at `path`. Its contents decide the format, not its extension.
     ///
     /// # Errors

@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use tk_transfer::checkpoint::Checkpoint;
 use tk_transfer::data::LabelKind;
 use tk_transfer::hub::folder_name;
 
 use super::ModelError;
 use super::sentence::{MODULES_FILE, Modules, read_json};
 use crate::architectures::{Architecture, Config, Head, Pooling, Settings};
-
-/// Names of files with weights, the preferred first.
-const WEIGHTS: [&str; 3] = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
 
 /// transformers' count of classes where the configuration has none.
 const DEFAULT_CLASSES: usize = 2;
@@ -158,6 +156,6 @@ impl Folder {
 
 /// The file with weights in a folder.
 pub(super) fn weights_in(folder: &Path) -> Result<PathBuf, ModelError> {
-    let found = WEIGHTS.into_iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| ModelError::missing(folder, format!("it has none of {}", WEIGHTS.join(", "))))
+    let none = || ModelError::missing(folder, format!("it has none of {}", Checkpoint::NAMES.join(", ")));
+    Checkpoint::find_in(folder).ok_or_else(none)
 }
