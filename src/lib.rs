@@ -21,6 +21,7 @@ pub mod classify;
 pub mod hub;
 pub mod image;
 pub mod report;
+pub mod speech;
 pub mod text;
 
 pub use tk_engine::Precision;

@@ -19,7 +19,7 @@ pub use tk_transfer::data::Labelled;
 pub use tk_transfer::data::listing::Columns;
 
 /// A job on recordings.
-pub type Classify<'a> = crate::classify::Classify<'a, Recordings>;
+pub type Classify<'a> = crate::classify::Job<'a, Recordings>;
 
 /// A finished run on recordings.
 pub type Run = crate::classify::Run<Recordings>;

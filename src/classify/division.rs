@@ -8,7 +8,6 @@ use tk_transfer::data::split::stratified;
 use tk_transfer::data::table::is_table;
 use tk_transfer::data::{Labelled, Labels, Split, Strata};
 
-use super::modality::Modality;
 use super::{Error, ModeName, Settings};
 
 /// Where validation or test samples come from.
@@ -65,11 +64,11 @@ impl Choice {
 }
 
 /// How the data is divided, and the data sets that were opened for it.
-pub(crate) struct Division<M: Modality> {
+pub(crate) struct Division<D> {
     pub validation: Choice,
     pub test: Choice,
-    validation_data: Option<M::Dataset>,
-    test_data: Option<M::Dataset>,
+    validation_data: Option<D>,
+    test_data: Option<D>,
 }
 
 /// Some samples of a data set.
@@ -162,13 +161,15 @@ impl<D: Labelled> Part<'_, D> {
     }
 }
 
-impl<M: Modality> Division<M> {
-    /// Follows settings and, where they say nothing, the data: its own validation samples; else in features mode 5 folds, else 20 %.
+impl<D: Labelled> Division<D> {
+    /// Follows settings and, where they say nothing, the data: its own validation samples; else in features mode 5 folds, else 20 %. `open`
+    /// opens data of their own.
     pub fn new(
         settings: &Settings,
-        data: &M::Dataset,
+        data: &D,
         mode: ModeName,
         with_folds: bool,
+        open: impl Fn(&Path, &Settings) -> Result<D, Error>,
     ) -> Result<Self, Error> {
         let has = |split: Split| !data.split(split).is_empty();
         let validation = match settings.val.as_deref() {
@@ -204,14 +205,14 @@ impl<M: Modality> Division<M> {
             }
             _ => {}
         }
-        let open = |choice: &Choice| match choice {
+        let opened = |choice: &Choice| match choice {
             Choice::Folder(folder) => {
                 let path = Path::new(folder);
-                same_classes(M::open_data(path, &settings.for_data(path))?, data).map(Some)
+                same_classes(open(path, &settings.for_data(path))?, data).map(Some)
             }
             _ => Ok(None),
         };
-        let (validation_data, test_data) = (open(&validation)?, open(&test)?);
+        let (validation_data, test_data) = (opened(&validation)?, opened(&test)?);
         Ok(Self { validation, test, validation_data, test_data })
     }
 
@@ -224,16 +225,16 @@ impl<M: Modality> Division<M> {
     /// The parts of the data.
     pub fn parts<'a>(
         &'a self,
-        data: &'a M::Dataset,
+        data: &'a D,
         limit: Option<usize>,
         seed: u64,
-    ) -> Result<Parts<'a, M::Dataset>, Error> {
+    ) -> Result<Parts<'a, D>, Error> {
         let mut positions = match data.is_split() {
             true => data.split(Split::Train),
             false => (0..data.len()).collect(),
         };
         let own = |split| Some(Part { dataset: data, positions: data.split(split) });
-        let whole = |dataset: &'a Option<M::Dataset>| {
+        let whole = |dataset: &'a Option<D>| {
             dataset.as_ref().map(|dataset| Part { dataset, positions: (0..dataset.len()).collect() })
         };
         let test = match self.test {
@@ -246,7 +247,7 @@ impl<M: Modality> Division<M> {
             Choice::Share(share) => Some(held_out(data, &mut positions, share, seed)?),
             _ => whole(&self.validation_data),
         };
-        let limited = |part: Part<'a, M::Dataset>| part.limited(limit, seed);
+        let limited = |part: Part<'a, D>| part.limited(limit, seed);
         let training = limited(Part { dataset: data, positions });
         let (validation, test) = (validation.map(limited), test.map(limited));
         let leaks = Leaks::between(&training, validation.iter().chain(&test));
@@ -315,8 +316,8 @@ mod tests {
         tk_image::data::draw_demo(folder.path(), 0).unwrap();
         let data = tk_image::data::Dataset::open(folder.path()).unwrap();
         let settings = Settings { test: Some("10%".into()), ..Settings::default() };
-        let division =
-            Division::<crate::image::Photographs>::new(&settings, &data, ModeName::Full, false).unwrap();
+        let open = |path: &Path, _: &Settings| Ok(tk_image::data::Dataset::open(path)?);
+        let division = Division::new(&settings, &data, ModeName::Full, false, open).unwrap();
         let parts = division.parts(&data, None, 3).unwrap();
         let (validation, test) = (parts.validation.unwrap(), parts.test.unwrap());
         let mut all =

@@ -19,27 +19,28 @@ use tk_transfer::probe::{LinearLoss, Probe, ProbeKind};
 use super::division::{Choice, Division, Part, Parts};
 use super::evaluate::{Scored, evaluate};
 use super::event::Translator;
-use super::job::Classify;
+use super::job::Job;
 use super::modality::{Look, Modality, Network};
 use super::outlook::{data_line, look};
-use super::preset::{Method, Preset, mode_and_head};
+use super::preset::{Method, Preset, Task, mode_and_head};
 use super::run::{Gathered, Run};
 use super::settings::Provenance;
+use crate::hub::Repository;
 use super::shelf::{Shelf, set_aside};
 use super::{Error, Event, Head, HeadInit, ModeName, Settings, record};
 
 /// Everything that is decided before work begins.
-pub(crate) struct Prepared<M: Modality> {
+pub(crate) struct Prepared<N, D> {
     pub machine: Machine,
-    pub model: M::Model,
+    pub model: N,
     pub preset: Preset,
     pub plan: FreezePlan,
-    pub division: Division<M>,
+    pub division: Division<D>,
     pub settings: Settings,
     pub max_bad: Limit,
 }
 
-impl<M: Modality> Prepared<M> {
+impl<N: Network, D> Prepared<N, D> {
     pub fn seed(&self) -> u64 {
         self.settings.seed.unwrap_or(0)
     }
@@ -56,8 +57,11 @@ impl<M: Modality> Prepared<M> {
     }
 }
 
+/// What is decided for a modality.
+pub(crate) type Made<M> = Prepared<<M as Modality>::Model, <M as Modality>::Dataset>;
+
 /// Opens the model and decides everything; the settings that come out say all of it.
-pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> Result<Prepared<M>, Error> {
+pub(crate) fn prepare<M: Modality>(job: &Job<'_, M>, data: &M::Dataset) -> Result<Made<M>, Error> {
     let mut settings = job.settings.clone();
     settings.check_task(M::TASK, M::FOREIGN)?;
     let (mode, head) = mode_and_head(&settings)?;
@@ -70,7 +74,7 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     if earlier.is_some() {
         defaults.head_init = HeadInit::Kept;
     }
-    let preset = Preset::resolve::<M>(&mut settings, model.graph(), defaults, data.kind())?;
+    let preset = Preset::resolve(&mut settings, model.graph(), defaults, &Task::of::<M>(data.kind()))?;
     if let Method::Train { head_init, .. } = preset.method {
         if head == Head::Mlp {
             model = with_hidden_head(model, settings.hidden.unwrap_or(1), classes)?;
@@ -87,7 +91,7 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     let plan = freeze.resolve(model.graph(), model.name(), batch_norm)?;
     // Before the division, which opens other tables alike.
     data.columns().into_iter().for_each(|columns| settings.record_columns(columns));
-    let division = Division::new(&settings, data, mode, matches!(preset.method, Method::Probe))?;
+    let division = Division::new(&settings, data, mode, matches!(preset.method, Method::Probe), M::open_data)?;
     let is_held = matches!(division.validation, Choice::Data | Choice::Share(_) | Choice::Folder(_));
     if !is_held && preset.recipe().is_some_and(|recipe| recipe.monitor.is_some()) {
         return Err(Error::usage_with(
@@ -96,6 +100,20 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
         ));
     }
     division.record(&mut settings);
+    let repository = settings.model.as_deref().and_then(M::repository);
+    let max_bad = settle(&mut settings, data, model.digest(), repository.as_ref())?;
+    let machine = job.machine.clone().unwrap_or_else(|| Machine::new(0));
+    Ok(Prepared { machine, model, preset, plan, division, settings, max_bad })
+}
+
+/// Writes down what was begun with: where data and model lie, and their digests, which a resumed run must find again. The limit of what
+/// cannot be used comes back.
+pub(crate) fn settle(
+    settings: &mut Settings,
+    data: &impl Labelled,
+    weights: &str,
+    repository: Option<&Repository>,
+) -> Result<Limit, Error> {
     for path in [&mut settings.val, &mut settings.test].into_iter().flatten() {
         if Path::new(path.as_str()).exists() && path != "data" && path != "none" {
             *path = absolute(path);
@@ -105,8 +123,7 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
     let max_bad = settings.max_bad.as_deref().map_or(Ok(Limit::default()), str::parse);
     let max_bad =
         max_bad.map_err(|error: tk_transfer::data::DataError| Error::usage(format!("--max-bad: {error}")))?;
-    let repository = settings.model.as_deref().and_then(M::repository);
-    let found = Provenance::new(hex(&data.digest()), model.digest().to_owned(), repository.as_ref());
+    let found = Provenance::new(hex(&data.digest()), weights.to_owned(), repository);
     if let Some(begun) = &settings.provenance {
         for (what, before, after) in
             [("data", &begun.data, &found.data), ("weights", &begun.weights, &found.weights)]
@@ -117,8 +134,7 @@ pub(crate) fn prepare<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> 
         }
     }
     settings.provenance = Some(found);
-    let machine = job.machine.clone().unwrap_or_else(|| Machine::new(0));
-    Ok(Prepared { machine, model, preset, plan, division, settings, max_bad })
+    Ok(max_bad)
 }
 
 /// The head of the run that settings name as the model, where one that is trained can keep something of it. The width of a hidden layer
@@ -148,7 +164,7 @@ fn earlier_head<M: Modality>(
 }
 
 /// Does a job.
-pub(crate) fn fit<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> Result<Run<M>, Error> {
+pub(crate) fn fit<M: Modality>(job: &Job<'_, M>, data: &M::Dataset) -> Result<Run<M>, Error> {
     let began = job.began.unwrap_or_else(Instant::now);
     let prepared = prepare(job, data)?;
     let Prepared { machine, settings, .. } = &prepared;
@@ -185,7 +201,7 @@ pub(crate) fn fit<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> Resu
     let load = began.elapsed().as_secs_f64();
     let (outcome, scored) = adapt(job, &prepared, &training, validation.as_ref(), &mut quarantine)?;
     quarantine.check(prepared.max_bad, files)?;
-    let (model, head) = adapted(&prepared, &outcome)?;
+    let (model, head) = adapted::<M>(&prepared, &outcome)?;
     let classifier = M::classifier(model, data.classes().to_vec(), head, machine)?;
     let evaluating = Instant::now();
     let tested = match &test {
@@ -216,13 +232,13 @@ pub(crate) fn fit<M: Modality>(job: &Classify<'_, M>, data: &M::Dataset) -> Resu
 }
 
 /// Tells what the data, the model and the plan are.
-fn announce<M: Modality>(
-    job: &Classify<'_, M>,
-    prepared: &Prepared<M>,
-    data: &M::Dataset,
-    parts: &Parts<'_, M::Dataset>,
+pub(crate) fn announce<T, N: Network, D: Labelled>(
+    job: &Job<'_, T>,
+    prepared: &Prepared<N, D>,
+    data: &D,
+    parts: &Parts<'_, D>,
 ) -> Result<(), Error> {
-    let count = |part: &Option<Part<'_, M::Dataset>>| part.as_ref().map_or(0, |part| part.positions.len());
+    let count = |part: &Option<Part<'_, D>>| part.as_ref().map_or(0, |part| part.positions.len());
     (job.observe)(&Event::Data {
         summary: data_line(data, parts, &prepared.division.validation),
         train: parts.training.positions.len(),
@@ -243,8 +259,8 @@ fn announce<M: Modality>(
 
 /// Runs the pipeline that all modalities share.
 fn adapt<M: Modality>(
-    job: &Classify<'_, M>,
-    prepared: &Prepared<M>,
+    job: &Job<'_, M>,
+    prepared: &Made<M>,
     training: &Shelf<'_, M>,
     validation: Option<&Shelf<'_, M>>,
     quarantine: &mut Quarantine,
@@ -338,7 +354,7 @@ fn adapt<M: Modality>(
 }
 
 /// The model with what was learned, and the form of its head.
-fn adapted<M: Modality>(prepared: &Prepared<M>, outcome: &Outcome) -> Result<(M::Model, HeadForm), Error> {
+fn adapted<M: Modality>(prepared: &Made<M>, outcome: &Outcome) -> Result<(M::Model, HeadForm), Error> {
     let model = prepared.model.clone();
     let graph = model.graph().clone();
     let mut model = model.with(graph, outcome.parameters.clone()).finished()?;
@@ -368,7 +384,7 @@ fn with_hidden_head<N: Network>(model: N, hidden: usize, classes: usize) -> Resu
     Ok(model.with(graph, parameters))
 }
 
-fn probe_kind<M: Modality>(prepared: &Prepared<M>) -> ProbeKind {
+fn probe_kind<N, D>(prepared: &Prepared<N, D>) -> ProbeKind {
     match prepared.preset.head {
         Head::Mlp => ProbeKind::Hidden { hidden: prepared.settings.hidden.unwrap_or(1) },
         Head::Svm => ProbeKind::Linear { loss: LinearLoss::SquaredHinge },
@@ -377,7 +393,7 @@ fn probe_kind<M: Modality>(prepared: &Prepared<M>) -> ProbeKind {
 }
 
 /// What tells a run from others: a state of another run must not be gone on with.
-fn identity<M: Modality>(prepared: &Prepared<M>) -> Result<String, Error> {
+pub(crate) fn identity<N: Network, D>(prepared: &Prepared<N, D>) -> Result<String, Error> {
     // Paths say where things lie, the digests within say what they are.
     let settings = Settings { data: None, model: None, ..prepared.settings.clone() };
     let isa = prepared.machine.isa;
@@ -395,7 +411,7 @@ fn absolute(path: &str) -> String {
 }
 
 /// A model's name with its path, if it has one, made absolute.
-fn absolute_model(name: &str) -> String {
+pub(crate) fn absolute_model(name: &str) -> String {
     match name.split_once('=') {
         Some((architecture, file)) if !Path::new(name).exists() => {
             format!("{architecture}={}", absolute(file))

@@ -14,24 +14,24 @@ use crate::hub::Hub;
 
 pub use super::outlook::Outlook;
 
-/// A job: a model is adapted to labelled samples.
-pub struct Classify<'a, M: Modality> {
-    pub(super) settings: Settings,
-    pub(super) machine: Option<Machine>,
-    pub(super) cache: PrefixStore,
-    pub(super) hub: Hub,
-    pub(super) checkpoint: Option<PathBuf>,
-    pub(super) every: Duration,
-    pub(super) cancel: &'a AtomicBool,
-    pub(super) observe: Box<dyn Fn(&Event) + 'a>,
-    pub(super) began: Option<Instant>,
-    modality: PhantomData<M>,
+/// A job: a model is adapted to samples of one's own. `T` is what is learned: a [`Modality`] of classification, or speech.
+pub struct Job<'a, T> {
+    pub(crate) settings: Settings,
+    pub(crate) machine: Option<Machine>,
+    pub(crate) cache: PrefixStore,
+    pub(crate) hub: Hub,
+    pub(crate) checkpoint: Option<PathBuf>,
+    pub(crate) every: Duration,
+    pub(crate) cancel: &'a AtomicBool,
+    pub(crate) observe: Box<dyn Fn(&Event) + 'a>,
+    pub(crate) began: Option<Instant>,
+    task: PhantomData<T>,
 }
 
 /// What is read when nobody cancels.
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-impl<'a, M: Modality> Classify<'a, M> {
+impl<'a, T> Job<'a, T> {
     /// A job for a model by name: for photographs `small`, a name of the catalog, `hf:ORG/NAME`, `ARCHITECTURE=FILE`, or a folder with
     /// `config.json`; for texts `hf:ORG/NAME` or a folder.
     pub fn new(model: impl Into<String>) -> Self {
@@ -50,7 +50,7 @@ impl<'a, M: Modality> Classify<'a, M> {
             cancel: &NEVER,
             observe: Box::new(|_| {}),
             began: None,
-            modality: PhantomData,
+            task: PhantomData,
         }
     }
 
@@ -175,11 +175,13 @@ impl<'a, M: Modality> Classify<'a, M> {
         self.began = Some(instant);
         self
     }
+}
 
+impl<M: Modality> Job<'_, M> {
     /// What would be done, and how long it may take. Writes nothing.
     ///
     /// # Errors
-    /// As [`Classify::fit`], as far as it can be told before.
+    /// As [`Job::fit`], as far as it can be told before.
     pub fn outlook(&self, data: &M::Dataset) -> Result<Outlook, Error> {
         let prepared = fit::prepare(self, data)?;
         let parts = prepared.division.parts(data, prepared.settings.limit, prepared.seed())?;

@@ -1,25 +1,25 @@
 //! Classification, whatever the samples are: labelled samples and a pretrained model in, a classifier out.
 //!
-//! [`Classify`] says what is to be done, [`Run`] is what came of it. [`Settings`] is the same as data: what `run.toml` holds. A kind of
+//! [`Job`] says what is to be done, [`Run`] is what came of it. [`Settings`] is the same as data: what `run.toml` holds. A kind of
 //! sample is a [`Modality`]; the facades `image` and `text` name them.
 
 mod error;
-mod event;
+pub(crate) mod event;
 mod modality;
 mod mode;
 mod settings;
 
-mod division;
+pub(crate) mod division;
 mod gradual;
-mod preset;
+pub(crate) mod preset;
 mod shelf;
 
 mod card;
-mod fit;
+pub(crate) mod fit;
 mod job;
-mod outlook;
-mod page;
-mod record;
+pub(crate) mod outlook;
+pub(crate) mod page;
+pub(crate) mod record;
 mod run;
 
 mod evaluate;
@@ -30,8 +30,9 @@ pub use error::{Error, Kind};
 pub use evaluate::{Baseline, ClassLine, Scored, evaluate};
 pub use event::Event;
 pub use guess::{Found, Guess};
-pub use job::{Classify, Outlook};
+pub use job::{Job, Outlook};
 pub use modality::{Defaults, Loading, Look, Modality, Network};
+pub(crate) use mode::Aim;
 pub use mode::{Head, HeadInit, Metric, Mode, ModeName};
 pub use run::{PrecisionLine, Run, Summary};
 pub use settings::{Provenance, Settings};

@@ -88,16 +88,50 @@ pub enum Metric {
     Map,
     /// The F1 of all decisions together, of multi-label data.
     MicroF1,
-    /// The cross-entropy, of which less is better.
+    /// The word error rate of transcripts, of which less is better.
+    Wer,
+    /// The character error rate of transcripts, of which less is better.
+    Cer,
+    /// What training makes small.
     Loss,
 }
 
-impl Metric {
-    /// Whether data with labels of a kind are scored by it.
-    pub(super) fn is_of(self, kind: LabelKind) -> bool {
+/// What is learned, and so how it is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// Classes.
+    Classes(LabelKind),
+    /// Transcripts.
+    Texts,
+}
+
+impl Aim {
+    /// The score by which epochs are compared when nothing is said.
+    pub fn metric(self) -> Metric {
         match self {
-            Self::Accuracy | Self::MacroF1 => kind == LabelKind::Single,
-            Self::Map | Self::MicroF1 => kind == LabelKind::Multi,
+            Self::Classes(LabelKind::Single) => Metric::Accuracy,
+            Self::Classes(LabelKind::Multi) => Metric::Map,
+            Self::Texts => Metric::Wer,
+        }
+    }
+
+    /// The names of its scores but the loss, for messages.
+    pub fn known(self) -> &'static str {
+        match self {
+            Self::Classes(LabelKind::Single) => "accuracy, macro_f1",
+            Self::Classes(LabelKind::Multi) => "map, micro_f1",
+            Self::Texts => "wer, cer",
+        }
+    }
+}
+
+impl Metric {
+    /// Whether what is learned is scored by it.
+    pub(super) fn is_of(self, aim: Aim) -> bool {
+        match self {
+            Self::Accuracy | Self::MacroF1 => aim == Aim::Classes(LabelKind::Single),
+            Self::Map | Self::MicroF1 => aim == Aim::Classes(LabelKind::Multi),
+            Self::Wer | Self::Cer => aim == Aim::Texts,
             Self::Loss => true,
         }
     }
@@ -109,6 +143,8 @@ impl Metric {
             Self::MacroF1 => ("macro_f1", Goal::Highest),
             Self::Map => ("map", Goal::Highest),
             Self::MicroF1 => ("micro_f1", Goal::Highest),
+            Self::Wer => ("wer", Goal::Lowest),
+            Self::Cer => ("cer", Goal::Lowest),
             Self::Loss => ("loss", Goal::Lowest),
         };
         Monitor { metric: metric.to_owned(), goal, patience }

@@ -13,7 +13,7 @@ use tk_transfer::prefix::PrecisionChoice;
 
 use super::division::{Choice, Part, Parts};
 use super::fit::Prepared;
-use super::modality::{Modality, Network};
+use super::modality::Network;
 use super::preset::Method;
 use super::{Error, Settings};
 
@@ -44,10 +44,10 @@ pub struct Outlook {
 }
 
 /// Looks ahead; runs the model on four blank samples to see how fast it is.
-pub(crate) fn look<M: Modality>(
-    prepared: &Prepared<M>,
-    data: &M::Dataset,
-    parts: &Parts<'_, M::Dataset>,
+pub(crate) fn look<N: Network, D: Labelled>(
+    prepared: &Prepared<N, D>,
+    data: &D,
+    parts: &Parts<'_, D>,
 ) -> Result<Outlook, Error> {
     let (model, plan) = (&prepared.model, &prepared.plan);
     let graph = model.graph();
@@ -56,7 +56,7 @@ pub(crate) fn look<M: Modality>(
     let shapes = graph.infer(&blank).map_err(tk_engine::EngineError::from)?;
     let (total, trained) = plan.counts(graph);
     let train = parts.training.positions.len();
-    let count = |part: &Option<Part<'_, M::Dataset>>| part.as_ref().map_or(0, |part| part.positions.len());
+    let count = |part: &Option<Part<'_, D>>| part.as_ref().map_or(0, |part| part.positions.len());
     let (validation, test) = (count(&parts.validation), count(&parts.test));
     let once = (train + validation + test) as f64 / rate;
     let (seconds, batch) = match prepared.preset.recipe() {
@@ -125,7 +125,7 @@ pub(crate) fn data_line<D: Labelled>(data: &D, parts: &Parts<'_, D>, validation:
     line
 }
 
-fn plan_line<M: Modality>(prepared: &Prepared<M>, total: usize, trained: usize, seconds: f64) -> String {
+fn plan_line<N: Network, D>(prepared: &Prepared<N, D>, total: usize, trained: usize, seconds: f64) -> String {
     let about = match prepared.precision() {
         PrecisionChoice::F32 => format!("about {}", duration(seconds)),
         asked => format!("precision {asked}; about {}", duration(seconds)),
@@ -181,7 +181,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-fn samples_per_second<M: Modality>(prepared: &Prepared<M>) -> Result<f64, Error> {
+fn samples_per_second<N: Network, D>(prepared: &Prepared<N, D>) -> Result<f64, Error> {
     const SAMPLES: usize = 4;
     let model = &prepared.model;
     let mut plan = Plan::new(&prepared.machine, model.graph(), model.parameters())?;

@@ -3,15 +3,16 @@
 use tk_transfer::adapt::{Judged, Outcome};
 use tk_transfer::data::{Labelled, Quarantined};
 use tk_transfer::metrics::{Predictions, suspected_labels, worst_decisions, worst_mistakes};
+use tk_transfer::prefix::PrecisionReport;
 use tk_transfer::probe::CrossValidation;
 
 use super::division::{Part, Parts};
 use super::evaluate::Scored;
-use super::fit::Prepared;
+use super::fit::{Made, Prepared};
 use super::modality::{Modality, Network};
 use super::outlook::{data_line, pairs_line};
 use super::run::{Gathered, Summary};
-use super::{Error, ModeName};
+use super::{Error, ModeName, Settings};
 use crate::report::{
     CacheCount, Calibration, Candidate, ClassCount, DataPart, Gallery, ModelPart, ParameterCount, Pictured,
     ProbePart, ReportData, Scores, SettingGroup, StagePart, StageRole,
@@ -44,6 +45,8 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "views",
             "max-tokens",
             "max-seconds",
+            "words",
+            "spelling",
         ],
     ),
     (
@@ -58,6 +61,8 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "freeze",
             "batch-norm",
             "pooling",
+            "vocabulary",
+            "from-scratch",
             "lora-rank",
             "lora-alpha",
             "precision",
@@ -88,7 +93,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
 
 /// What there is to tell.
 pub(super) struct Told<'a, M: Modality> {
-    pub prepared: &'a Prepared<M>,
+    pub prepared: &'a Made<M>,
     pub gathered: &'a Gathered<'a, M>,
     pub outcome: &'a Outcome,
     pub scored: Option<&'a Scored>,
@@ -116,9 +121,9 @@ pub(super) fn report<M: Modality>(told: &Told<'_, M>, summary: &Summary) -> Resu
         suspects,
         records: outcome.records.clone(),
         data: data_part(told),
-        model: Some(model_part(told)),
+        model: Some(model_part(prepared, &outcome.precisions)),
         audits: outcome.audits.clone(),
-        settings: groups(prepared)?,
+        settings: groups(&prepared.settings)?,
         probe: outcome.choice.as_ref().map(probe_part),
         cache: Some(CacheCount { hits: outcome.cache.0, misses: outcome.cache.1 }),
         ..ReportData::default()
@@ -248,8 +253,11 @@ fn data_part<M: Modality>(told: &Told<'_, M>) -> DataPart {
     }
 }
 
-fn model_part<M: Modality>(told: &Told<'_, M>) -> ModelPart {
-    let prepared = told.prepared;
+/// The model, as a report shows it.
+pub(crate) fn model_part<N: Network, D>(
+    prepared: &Prepared<N, D>,
+    precisions: &[PrecisionReport],
+) -> ModelPart {
     let (model, plan) = (&prepared.model, &prepared.plan);
     let (total, trained) = plan.counts(model.graph());
     let stages = model.graph().parameter_stages();
@@ -275,12 +283,13 @@ fn model_part<M: Modality>(told: &Told<'_, M>) -> ModelPart {
         parameters: ParameterCount { total, trained, frozen: total - trained },
         load: model.report().cloned(),
         stages: model.graph().stages().iter().enumerate().map(stage).collect(),
-        precision: told.outcome.precisions.iter().map(ToString::to_string).collect(),
+        precision: precisions.iter().map(ToString::to_string).collect(),
     }
 }
 
-fn groups<M: Modality>(prepared: &Prepared<M>) -> Result<Vec<SettingGroup>, Error> {
-    let table = prepared.settings.to_table()?;
+/// Settings as a report shows them.
+pub(crate) fn groups(settings: &Settings) -> Result<Vec<SettingGroup>, Error> {
+    let table = settings.to_table()?;
     let entry = |key: &&str| {
         let value = table.get(*key)?;
         Some(((*key).to_owned(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))

@@ -8,7 +8,7 @@ use tk_transfer::freeze::{BatchNorm, Freeze};
 
 use super::gradual::{divided, unfreezing};
 use super::modality::{Defaults, Modality};
-use super::{Error, Head, HeadInit, Metric, ModeName, Settings};
+use super::{Aim, Error, Head, HeadInit, ModeName, Settings};
 
 /// Settings that only training by gradient descent looks at.
 const TRAINING: [&str; 21] = [
@@ -65,6 +65,23 @@ pub(crate) enum Method {
     Train { recipe: Recipe, head_init: HeadInit, augment: Level, label_smoothing: f64 },
 }
 
+/// What deciding must know of a task.
+pub(crate) struct Task {
+    /// Its name.
+    pub name: &'static str,
+    /// Keys of settings that it does not have.
+    pub foreign: &'static [&'static str],
+    /// What is learned.
+    pub aim: Aim,
+}
+
+impl Task {
+    /// Classification of a kind of sample.
+    pub fn of<M: Modality>(kind: LabelKind) -> Self {
+        Self { name: M::TASK, foreign: M::FOREIGN, aim: Aim::Classes(kind) }
+    }
+}
+
 /// Mode and head of settings, before a model is known.
 pub(crate) fn mode_and_head(settings: &Settings) -> Result<(ModeName, Head), Error> {
     let says_freeze = settings.unfreeze.is_some() || settings.freeze.is_some();
@@ -91,11 +108,11 @@ pub(crate) fn mode_and_head(settings: &Settings) -> Result<(ModeName, Head), Err
 
 impl Preset {
     /// Decides everything for a model's graph and its family's defaults for the mode, and writes it into the settings, which then say all of it.
-    pub fn resolve<M: Modality>(
+    pub fn resolve(
         settings: &mut Settings,
         graph: &Graph,
         defaults: Defaults,
-        kind: LabelKind,
+        task: &Task,
     ) -> Result<Self, Error> {
         let (mode, head) = mode_and_head(settings)?;
         let is_probe = mode == ModeName::Features && head != Head::Linear;
@@ -118,20 +135,17 @@ impl Preset {
                 "say --balance weights, which does the same for it",
             ));
         }
-        if is_probe && kind == LabelKind::Multi && settings.balance == Some(Balance::Weights) {
+        if is_probe && task.aim == Aim::Classes(LabelKind::Multi) && settings.balance == Some(Balance::Weights) {
             return Err(Error::usage_with(
                 "a probe of several classes for each sample takes no weights",
                 "leave --balance out, or say --mode partial",
             ));
         }
         if settings.patience.is_some() {
-            settings.monitor.get_or_insert(match kind {
-                LabelKind::Single => Metric::Accuracy,
-                LabelKind::Multi => Metric::Map,
-            });
+            settings.monitor.get_or_insert(task.aim.metric());
         }
-        if let Some(metric) = settings.monitor.filter(|metric| !metric.is_of(kind)) {
-            let known = if kind == LabelKind::Multi { "map, micro_f1" } else { "accuracy, macro_f1" };
+        if let Some(metric) = settings.monitor.filter(|metric| !metric.is_of(task.aim)) {
+            let known = task.aim.known();
             return Err(Error::usage(format!(
                 "`monitor` {metric:?} is no score of these data; expected {known} or loss"
             )));
@@ -139,7 +153,7 @@ impl Preset {
         if head != Head::Mlp && settings.hidden.is_some() {
             return Err(Error::usage_with("`hidden` is the width of an mlp head", "add --head mlp"));
         }
-        settings.task = Some(M::TASK.into());
+        settings.task = Some(task.name.into());
         settings.mode = Some(mode);
         settings.head = Some(head);
         if head == Head::Mlp {
@@ -151,7 +165,7 @@ impl Preset {
         settings.balance.get_or_insert_default();
         settings.max_bad.get_or_insert_with(|| "5%".into());
         let method =
-            if is_probe { Method::Probe } else { training::<M>(settings, graph, mode, head, defaults)? };
+            if is_probe { Method::Probe } else { training(settings, graph, (mode, head), defaults, task)? };
         Ok(Self { mode, head, method })
     }
 
@@ -172,12 +186,12 @@ impl Preset {
     }
 }
 
-fn training<M: Modality>(
+fn training(
     settings: &mut Settings,
     graph: &Graph,
-    mode: ModeName,
-    head: Head,
+    (mode, head): (ModeName, Head),
     defaults: Defaults,
+    task: &Task,
 ) -> Result<Method, Error> {
     let is_last_only = mode == ModeName::Features;
     let head_init = *settings.head_init.get_or_insert(match head {
@@ -212,7 +226,7 @@ fn training<M: Modality>(
         at_least_one(key, count)?;
     }
     // What the task does not have stays unsaid, here and below.
-    let batch_norm = match M::FOREIGN.contains(&"batch-norm") {
+    let batch_norm = match task.foreign.contains(&"batch-norm") {
         true => BatchNorm::Frozen,
         false => {
             let has_statistics =
@@ -251,7 +265,7 @@ fn training<M: Modality>(
     if let (None, Some(norm)) = (settings.clip, defaults.clip) {
         settings.clip = Some(norm);
     }
-    let augment = match M::FOREIGN.contains(&"augment") {
+    let augment = match task.foreign.contains(&"augment") {
         true => Level::None,
         false => *settings.augment.get_or_insert(defaults.augment),
     };
@@ -375,8 +389,8 @@ mod tests {
         for text in ["", "mode = \"lora\"", "mode = \"full\"", "mode = \"partial\""] {
             let mut settings = Settings::from_toml(text, "test").unwrap();
             let (mode, _) = mode_and_head(&settings).unwrap();
-            Preset::resolve::<Texts>(&mut settings, &graph(), crate::text::defaults(mode), LabelKind::Single)
-                .unwrap();
+            let task = Task::of::<Texts>(LabelKind::Single);
+            Preset::resolve(&mut settings, &graph(), crate::text::defaults(mode), &task).unwrap();
             settings.check_task(Texts::TASK, Texts::FOREIGN).unwrap();
         }
     }
@@ -386,15 +400,8 @@ mod tests {
         let (mode, _) = mode_and_head(&settings)?;
         let family = FineTuning { learning_rate: 1.25e-4, layer_decay: None, weight_decay: 0.02 };
         let defaults = crate::image::defaults(mode, family);
-        Ok((
-            Preset::resolve::<crate::image::Photographs>(
-                &mut settings,
-                &graph(),
-                defaults,
-                LabelKind::Single,
-            )?,
-            settings,
-        ))
+        let task = Task::of::<crate::image::Photographs>(LabelKind::Single);
+        Ok((Preset::resolve(&mut settings, &graph(), defaults, &task)?, settings))
     }
 
     #[test]

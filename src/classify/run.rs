@@ -16,7 +16,7 @@ use tk_transfer::probe::Probe;
 
 use super::division::{Leaks, Part};
 use super::evaluate::Scored;
-use super::fit::Prepared;
+use super::fit::Made;
 use super::modality::{Modality, Network};
 use super::{Error, Settings, card, page, record};
 use crate::report::ReportData;
@@ -101,7 +101,7 @@ pub(super) struct Gathered<'a, M: Modality> {
 
 impl<M: Modality> Run<M> {
     pub(super) fn new(
-        prepared: &Prepared<M>,
+        prepared: &Made<M>,
         gathered: Gathered<'_, M>,
         outcome: Outcome,
         classifier: M::Classifier,
@@ -222,7 +222,7 @@ impl<M: Modality> Run<M> {
 }
 
 fn summarise<M: Modality>(
-    prepared: &Prepared<M>,
+    prepared: &Made<M>,
     gathered: &Gathered<'_, M>,
     outcome: &Outcome,
     scored: Option<&Scored>,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use tk_audio::recognition::Spelling;
 use tk_image::data::Level;
 use tk_transfer::data::listing::{Columns, Separator, has_tables};
 use tk_transfer::data::table::Selector;
@@ -97,6 +98,14 @@ pub struct Settings {
     pub max_tokens: Option<usize>,
     /// At most so many seconds of each recording, from its beginning.
     pub max_seconds: Option<f64>,
+    /// A table of words and what they are written as in transcripts, such as `7` and `seven`.
+    pub words: Option<String>,
+    /// What is made of transcripts before they are learned from.
+    pub spelling: Option<Spelling>,
+    /// What frames spell: `auto`, `model`, `data`, or a file of symbols.
+    pub vocabulary: Option<String>,
+    /// Whether all values are random in place of the model's, to see what they are worth.
+    pub from_scratch: Option<bool>,
     /// How a text's tokens become its features: `mean` or `cls`.
     pub pooling: Option<String>,
     /// The rank of low-rank pairs in lora mode.

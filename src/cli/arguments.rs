@@ -21,6 +21,8 @@ pub enum Command {
     TextClassify(Box<TextClassify>),
     /// Adapt a model to recordings: a folder per class or a table in, a classifier out
     AudioClassify(Box<AudioClassify>),
+    /// Adapt a model to speech: recordings with transcripts in, a recogniser out
+    SpeechFinetune(Box<SpeechFinetune>),
     /// Go on with a run that was stopped
     Resume(Resume),
     /// Say what samples are, a JSON line for each
@@ -99,6 +101,33 @@ pub struct AudioClassify {
     pub train: Train,
 }
 
+#[derive(Debug, Args)]
+pub struct SpeechFinetune {
+    /// A table (.csv, .tsv, .jsonl) of paths and texts, a folder of train, val and test tables, LibriSpeech's tree, or recordings with
+    /// --label name:REGEX
+    pub data: PathBuf,
+    /// A table of two columns: words of the data and what they are written as, such as 7,seven
+    #[arg(long, value_name = "FILE")]
+    pub words: Option<String>,
+    /// What is made of transcripts: plain (the vocabulary's case, no punctuation) or exact
+    #[arg(long, value_parser = ["plain", "exact"])]
+    pub spelling: Option<String>,
+    /// The symbols: auto (the model's where they spell all transcripts, else the transcripts' own), model, data, or a file with one on each line
+    #[arg(long, value_name = "SYMBOLS")]
+    pub vocabulary: Option<String>,
+    /// Longer recordings are set aside; 30 if nothing is said
+    #[arg(long, value_name = "S")]
+    pub max_seconds: Option<f64>,
+    /// How strongly training recordings are varied in speed, loudness and noise
+    #[arg(long, value_parser = ["none", "light", "standard", "strong"])]
+    pub augment: Option<String>,
+    /// Begin with random values in place of the model's, to see what they are worth
+    #[arg(long)]
+    pub from_scratch: bool,
+    #[command(flatten)]
+    pub train: Train,
+}
+
 /// What every command that adapts a model takes.
 #[derive(Debug, Args)]
 pub struct Train {
@@ -167,7 +196,7 @@ pub struct Train {
     pub patience: Option<i64>,
     /// The score that says which epoch is the best, and so the result; accuracy (map, where samples have several labels) with
     /// --patience, else the last epoch is the result
-    #[arg(long, value_parser = ["accuracy", "macro_f1", "map", "micro_f1", "loss"])]
+    #[arg(long, value_parser = ["accuracy", "macro_f1", "map", "micro_f1", "wer", "cer", "loss"])]
     pub monitor: Option<String>,
     /// The result is a moving average of the weights, of this decay; 0.99 if none is said
     #[arg(long, value_name = "DECAY", num_args = 0..=1, default_missing_value = "0.99")]
@@ -268,9 +297,15 @@ pub struct Predict {
     /// A text, said outright; may be repeated
     #[arg(long)]
     pub text: Vec<String>,
-    /// Write to a file, .jsonl or .csv, instead of standard output
+    /// Write to a file, .jsonl or .csv, instead of standard output; transcripts to .jsonl, .srt, .TextGrid or a folder
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// What transcripts are written as
+    #[arg(long, value_parser = ["jsonl", "srt", "textgrid"])]
+    pub format: Option<String>,
+    /// Transcripts are searched for among so many prefixes, instead of taking each frame's likeliest symbol
+    #[arg(long, value_name = "N")]
+    pub beam: Option<usize>,
     /// The network's weights from this file (.safetensors, .pth) instead of the catalog's
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
@@ -300,7 +335,7 @@ pub struct Evaluate {
     pub data: PathBuf,
     #[command(flatten)]
     pub network: Network,
-    /// Fail with code 4 unless this holds, such as 'accuracy>=0.9'; may be repeated
+    /// Fail with code 4 unless this holds, such as 'accuracy>=0.9' or 'wer<=0.1'; may be repeated
     #[arg(long, value_name = "METRIC>=VALUE")]
     pub gate: Vec<String>,
     /// One JSON object instead of a table

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tk_engine::cpu::{Plan, Tape};
+use tk_audio::recognition::{SpeechModel, SymbolChoice};
 use tk_engine::random::{Label, Stream};
 use tk_engine::{EngineError, Graph, Inference, Parameters, Precision, StepKey, Tensor, TrainSpec, Training};
 use tk_image::architectures::find;
@@ -56,6 +57,7 @@ pub fn run(arguments: Bench) -> Result<(), Failure> {
         Kind::Photographs => photographs(&arguments, &model)?,
         Kind::Texts => texts(&arguments, &model.folder)?,
         Kind::Recordings => sounds(&arguments, &model.folder)?,
+        Kind::Speech => speech(&arguments, &model.folder)?,
     };
     let Measured { inference, training, lowered, fallbacks } =
         measure(&subject, &arguments, &machine).map_err(Error::from)?;
@@ -127,6 +129,22 @@ fn sounds(arguments: &Bench, folder: &Path) -> Result<Subject, Failure> {
     let size = format!("{:.2} s", model.front_end.seconds());
     Ok(Subject { graph: model.graph, parameters: model.parameters, inputs, size, samples: "recordings" })
 }
+
+/// A recogniser, on silence.
+fn speech(arguments: &Bench, folder: &Path) -> Result<Subject, Failure> {
+    if arguments.size.is_some() || arguments.tokens.is_some() {
+        return Err(Failure::usage("--size and --tokens are for models of photographs and texts"));
+    }
+    let origin = transferkit::speech::origin(&folder.to_string_lossy());
+    let model = SpeechModel::open(&origin, &SymbolChoice::Published, 0).map_err(Error::from)?;
+    let silence = vec![0.0; SECONDS * model.front_end.sampling_rate as usize];
+    let inputs = model.inputs(&vec![silence.as_slice(); arguments.batch]).map_err(Error::from)?;
+    let size = format!("{SECONDS} s");
+    Ok(Subject { graph: model.graph, parameters: model.parameters, inputs, size, samples: "recordings" })
+}
+
+/// Seconds of a recording.
+const SECONDS: usize = 10;
 
 /// An encoder with a new classifier of two classes, on texts of one length.
 fn texts(arguments: &Bench, folder: &Path) -> Result<Subject, Failure> {

@@ -44,6 +44,10 @@ pub fn run(arguments: Embed) -> Result<(), Failure> {
         Kind::Photographs => photographs(&arguments, &model, &machine)?,
         Kind::Texts => sentences(&arguments, &model.folder, &machine)?,
         Kind::Recordings => sounds(&arguments, &model.folder, &machine)?,
+        Kind::Speech => {
+            return Err(Failure::usage(format!("`{}` transcribes, and its features are one for each frame", arguments.model))
+                .help("tk predict says what it hears"));
+        }
     };
     if rows.is_empty() {
         return Err(Failure::data(format!("none of the {failed} inputs can be read")));

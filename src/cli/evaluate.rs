@@ -1,5 +1,6 @@
 //! `tk evaluate`: scores, and gates that must hold.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tk_transfer::data::{Labelled, Split};
@@ -11,12 +12,18 @@ use transferkit::text::{self, Texts};
 
 use super::arguments::Evaluate;
 use super::kind::{self, Kind};
-use super::{Failure, console, environment, inputs, run_folder, show, weights};
+use super::{Failure, console, environment, inputs, run_folder, show, transcribe, weights};
 
-/// A demand such as `accuracy>=0.9`.
-struct Gate {
+/// A demand such as `accuracy>=0.9` or `wer<=0.1`.
+pub struct Gate {
     metric: String,
-    least: f64,
+    bound: Bound,
+}
+
+/// What a score must not be below, or above.
+enum Bound {
+    Least(f64),
+    Most(f64),
 }
 
 /// Runs the command.
@@ -38,6 +45,7 @@ pub fn run(arguments: Evaluate) -> Result<(), Failure> {
             let classifier = audio::Classifier::load_on(&model.folder, &machine)?.in_precision(precision)?;
             score::<Recordings>(&arguments, &gates, &classifier, &machine)
         }
+        Kind::Speech => transcribe::score(&arguments, &gates, &model.folder, &machine),
     }
 }
 
@@ -54,14 +62,7 @@ fn score<M: Modality>(
     let data = M::open_data(&arguments.data, &settings.for_data(&arguments.data))?;
     let (positions, part) = part(&data);
     let (scored, aside) = evaluate::<M>(classifier, &data, &positions, &machine.pool)?;
-    if let Some(gate) = gates.iter().find(|gate| !scored.metrics.contains_key(&gate.metric)) {
-        let known: Vec<&str> = scored.metrics.keys().map(String::as_str).collect();
-        return Err(Failure::usage(format!(
-            "--gate: no metric `{}`; there are {}",
-            gate.metric,
-            known.join(", ")
-        )));
-    }
+    known(gates, &scored.metrics)?;
     for (file, reason) in aside.iter() {
         console::note(&format!("aside    {file}: {reason}"));
     }
@@ -79,10 +80,26 @@ fn score<M: Modality>(
     } else {
         table(&scored, M::SAMPLES, part)?;
     }
+    hold(gates, &scored.metrics)
+}
+
+/// Checks that all demands are about scores that there are.
+pub fn known(gates: &[Gate], metrics: &BTreeMap<String, f64>) -> Result<(), Failure> {
+    let Some(gate) = gates.iter().find(|gate| !metrics.contains_key(&gate.metric)) else { return Ok(()) };
+    let known: Vec<&str> = metrics.keys().map(String::as_str).collect();
+    Err(Failure::usage(format!("--gate: no metric `{}`; there are {}", gate.metric, known.join(", "))))
+}
+
+/// Checks that all demands hold.
+pub fn hold(gates: &[Gate], metrics: &BTreeMap<String, f64>) -> Result<(), Failure> {
     for gate in gates {
-        let found = scored.metrics.get(&gate.metric).copied().unwrap_or(f64::NAN);
-        if found.is_nan() || found < gate.least {
-            return Err(Failure::gate(format!("{} is {found:.4}, below {}", gate.metric, gate.least)));
+        let found = metrics.get(&gate.metric).copied().unwrap_or(f64::NAN);
+        let (holds, word) = match gate.bound {
+            Bound::Least(least) => (found >= least, format!("below {least}")),
+            Bound::Most(most) => (found <= most, format!("above {most}")),
+        };
+        if !holds {
+            return Err(Failure::gate(format!("{} is {found:.4}, {word}", gate.metric)));
         }
     }
     Ok(())
@@ -90,17 +107,18 @@ fn score<M: Modality>(
 
 impl Gate {
     fn parse(text: &str) -> Result<Self, Failure> {
-        let parts = text.split_once(">=").and_then(|(metric, least)| {
-            Some(Self { metric: metric.trim().to_owned(), least: least.trim().parse().ok()? })
-        });
-        parts.ok_or_else(|| {
-            Failure::usage(format!("--gate {text}: expected METRIC>=VALUE, such as 'accuracy>=0.9'"))
+        let split = |sign: &str, bound: fn(f64) -> Bound| {
+            let (metric, value) = text.split_once(sign)?;
+            Some(Self { metric: metric.trim().to_owned(), bound: bound(value.trim().parse().ok()?) })
+        };
+        split(">=", Bound::Least).or_else(|| split("<=", Bound::Most)).ok_or_else(|| {
+            Failure::usage(format!("--gate {text}: expected METRIC>=VALUE, such as 'accuracy>=0.9', or 'wer<=0.1'"))
         })
     }
 }
 
 /// What is scored: the data's test samples, else its validation samples, else all of it.
-fn part(data: &impl Labelled) -> (Vec<usize>, &'static str) {
+pub fn part(data: &impl Labelled) -> (Vec<usize>, &'static str) {
     for split in [Split::Test, Split::Validation] {
         let positions = data.split(split);
         if !positions.is_empty() {

@@ -6,7 +6,7 @@ use toml::Value;
 use transferkit::image::{Photographs, Settings, draw_demo};
 
 use super::arguments::ImageClassify;
-use super::train::{self, Check, said};
+use super::train::{self, Usual, said};
 use super::{Failure, leaderboard};
 
 /// Where the drawn data lie in a run's folder.
@@ -52,9 +52,9 @@ fn demo(arguments: &ImageClassify, mut settings: Settings) -> Result<(), Failure
         settings.data = Some(drawn.path().display().to_string());
         return train::dry_run::<Photographs>(&arguments.train, settings);
     }
-    let Some(folder) = train::place::<Photographs>(&arguments.train, &settings, Check::Nothing)? else {
-        return Ok(());
-    };
+    // The data do not exist yet, so there is nothing to check.
+    let usual = Usual::of::<Photographs>();
+    let Some(folder) = train::place(&arguments.train, &settings, usual, || Ok(()))? else { return Ok(()) };
     let drawn = folder.join(DEMO);
     draw(&drawn)?;
     settings.data = Some(drawn.display().to_string());

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use transferkit::audio::Recordings;
 use transferkit::classify::Modality;
+use transferkit::speech::{self, Speech};
 use transferkit::text::Texts;
 
 use super::run_folder;
@@ -15,17 +16,23 @@ pub enum Kind {
     Photographs,
     /// Texts.
     Texts,
-    /// Recordings.
+    /// Recordings, which get classes.
     Recordings,
+    /// Recordings, which are transcribed.
+    Speech,
 }
 
 /// The kind of what is in a folder, if it is one: a run's by its task, another folder's by whether it holds a network for recordings or an
 /// encoder of texts, else photographs.
 pub fn of(folder: &Path) -> Kind {
+    if folder == Path::new(speech::EMBEDDED) {
+        return Kind::Speech;
+    }
     if run_folder::holds_run(folder) {
         return match run_folder::task(folder).as_deref() {
             Ok(Texts::TASK) => Kind::Texts,
             Ok(Recordings::TASK) => Kind::Recordings,
+            Ok(Speech::TASK) => Kind::Speech,
             _ => Kind::Photographs,
         };
     }
@@ -34,10 +41,17 @@ pub fn of(folder: &Path) -> Kind {
     // transformers names networks by `model_type`, timm by `architecture`.
     match config.get("model_type").and_then(serde_json::Value::as_str) {
         Some("audio-spectrogram-transformer") => Kind::Recordings,
+        Some("wav2vec2" | "hubert") if spells(&config) => Kind::Speech,
         Some(_) if config.get("architecture").is_none() => Kind::Texts,
         _ if ["modules.json", "adapter_config.json"].iter().any(|name| folder.join(name).is_file()) => {
             Kind::Texts
         }
         _ => Kind::Photographs,
     }
+}
+
+/// Whether a network for speech was published with a layer of CTC.
+fn spells(config: &serde_json::Value) -> bool {
+    let classes = config.get("architectures").and_then(serde_json::Value::as_array);
+    classes.is_some_and(|classes| classes.iter().any(|class| class.as_str().is_some_and(|class| class.ends_with("ForCTC"))))
 }

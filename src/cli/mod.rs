@@ -20,12 +20,14 @@ mod audio_classify;
 mod image_classify;
 mod leaderboard;
 mod resume;
+mod speech_finetune;
 mod text_classify;
 mod train;
 
 mod embed;
 mod evaluate;
 mod predict;
+mod transcribe;
 
 mod bench;
 mod cache;
@@ -46,7 +48,8 @@ tk image-classify --demo                          # try it: data that it draws i
 tk image-classify PHOTOS --out R                  # a folder per class in, a classifier out
 tk predict R photo.jpg                            # what it says of a photograph
 tk image-classify PHOTOS --mode partial           # better, slower: the last stage trains too
-tk text-classify REVIEWS.csv -m ENCODER           # a table of texts in, a classifier out";
+tk text-classify REVIEWS.csv -m ENCODER           # a table of texts in, a classifier out
+tk speech-finetune SPEECH.csv --out S             # a table of recordings and texts in, a recogniser out";
 
 /// Runs the command and says how it ended.
 pub fn main() -> ExitCode {
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::ImageClassify(arguments) => image_classify::run(*arguments),
         Command::TextClassify(arguments) => text_classify::run(*arguments),
         Command::AudioClassify(arguments) => audio_classify::run(*arguments),
+        Command::SpeechFinetune(arguments) => speech_finetune::run(*arguments),
         Command::Resume(arguments) => resume::run(arguments),
         Command::Predict(arguments) => predict::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),

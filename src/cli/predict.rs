@@ -16,7 +16,7 @@ use super::arguments::Predict;
 use super::kind::{self, Kind};
 use super::texts::{self, Named};
 use super::weights::{self, Located};
-use super::{Failure, console, environment, inputs, recordings, run_folder};
+use super::{Failure, console, environment, inputs, recordings, run_folder, transcribe};
 
 /// Runs the command.
 pub fn run(mut arguments: Predict) -> Result<(), Failure> {
@@ -45,6 +45,10 @@ pub fn run(mut arguments: Predict) -> Result<(), Failure> {
             Err(Failure::usage(format!("`{}` takes recordings, and no --text", arguments.model)))
         }
         Kind::Recordings => sounds(&arguments, &model.folder, &machine),
+        Kind::Speech if !arguments.text.is_empty() => {
+            Err(Failure::usage(format!("`{}` takes recordings, and no --text", arguments.model)))
+        }
+        Kind::Speech => transcribe::predict(&arguments, &model.folder, &machine),
     }
 }
 

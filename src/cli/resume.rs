@@ -1,14 +1,16 @@
 //! `tk resume`: going on with a run that was stopped.
 
+use std::path::Path;
 use std::time::Instant;
 
 use transferkit::audio::Recordings;
-use transferkit::classify::{Classify, Modality};
+use transferkit::classify::{Job, Modality};
 use transferkit::image::Photographs;
+use transferkit::speech::Speech;
 use transferkit::text::Texts;
 
 use super::arguments::Resume;
-use super::{Failure, console, environment, run_folder, train};
+use super::{Failure, console, environment, run_folder, speech_finetune, train};
 
 /// Runs the command.
 pub fn run(arguments: Resume) -> Result<(), Failure> {
@@ -16,6 +18,7 @@ pub fn run(arguments: Resume) -> Result<(), Failure> {
         Photographs::TASK => resume::<Photographs>(arguments),
         Texts::TASK => resume::<Texts>(arguments),
         Recordings::TASK => resume::<Recordings>(arguments),
+        Speech::TASK => speech(arguments),
         other => Err(Failure::error(format!(
             "`{}` is a run of task `{other}`, unknown here",
             arguments.run.display()
@@ -23,13 +26,29 @@ pub fn run(arguments: Resume) -> Result<(), Failure> {
     }
 }
 
+fn speech(arguments: Resume) -> Result<(), Failure> {
+    match is_complete(&arguments.run)? {
+        true => Ok(()),
+        false => speech_finetune::resume(&arguments.run, &arguments.work),
+    }
+}
+
+/// Whether there is nothing to go on with, which is then said.
+fn is_complete(folder: &Path) -> Result<bool, Failure> {
+    let is_complete = run_folder::is_complete(folder);
+    if is_complete {
+        console::note(&format!("`{}` is complete: there is nothing to go on with", folder.display()));
+        console::line(&folder.display().to_string())?;
+    }
+    Ok(is_complete)
+}
+
 fn resume<M: Modality>(arguments: Resume) -> Result<(), Failure> {
     let began = Instant::now();
     let folder = arguments.run;
-    let job = Classify::<M>::resume(&folder)?.hub(environment::hub());
-    if run_folder::is_complete(&folder) {
-        console::note(&format!("`{}` is complete: there is nothing to go on with", folder.display()));
-        return console::line(&folder.display().to_string());
+    let job = Job::<M>::resume(&folder)?.hub(environment::hub());
+    if is_complete(&folder)? {
+        return Ok(());
     }
     let data = job.open_data()?;
     train::train(job.began(began), &data, &folder, &arguments.work)

@@ -1,13 +1,13 @@
 //! What every command that adapts a model does: settings, the run's folder, training, saving, showing.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tk_transfer::data::Labelled;
 use tk_transfer::prefix::PrefixStore;
 use toml::{Table, Value};
-use transferkit::classify::{Classify, Modality, Outlook, Run, Settings};
+use transferkit::classify::{Error, Job, Modality, ModeName, Outlook, Run, Settings};
+use transferkit::report::ReportData;
 
 use super::arguments::{Network, Train, Work};
 use super::run_folder::{self, Existing};
@@ -24,15 +24,19 @@ pub fn run<M: Modality>(arguments: &Train, settings: Settings) -> Result<(), Fai
     if arguments.dry_run {
         return dry_run::<M>(arguments, settings);
     }
-    let Some(folder) = place::<M>(arguments, &settings, Check::Whole)? else { return Ok(()) };
+    let check = || {
+        let job = job::<M>(settings.clone());
+        Ok(job.outlook(&job.open_data()?).map(|_| ())?)
+    };
+    let Some(folder) = place(arguments, &settings, Usual::of::<M>(), check)? else { return Ok(()) };
     let job = job::<M>(settings).began(began);
     let data = job.open_data()?;
     train(job, &data, &folder, &arguments.work)
 }
 
 /// A job that finds published weights.
-pub fn job<'a, M: Modality>(settings: Settings) -> Classify<'a, M> {
-    Classify::from_settings(settings).hub(environment::hub())
+pub fn job<'a, T>(settings: Settings) -> Job<'a, T> {
+    Job::from_settings(settings).hub(environment::hub())
 }
 
 /// Fetches the hub's repositories that settings name, where they are not here. A dry run writes nothing, so it fetches nothing.
@@ -41,37 +45,45 @@ pub fn ready(arguments: &Train, settings: &Settings) -> Result<(), Failure> {
     weights::ready(settings.model.as_deref().unwrap_or_default(), &network).map(|_| ())
 }
 
-/// What is checked before an old run is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// That data, model and settings are usable: what would fail anyway shall not cost the old run.
-    Whole,
-    /// Nothing: the data do not exist yet.
-    Nothing,
+/// Where a task's runs go when nothing is said: its name, its default model, and its default mode.
+#[derive(Clone, Copy, Debug)]
+pub struct Usual {
+    /// The task.
+    pub task: &'static str,
+    /// What its runs are named after where no model is said.
+    pub model: &'static str,
+    /// The mode where none is said or implied.
+    pub mode: ModeName,
 }
 
-/// The folder where a run goes, made free where that was asked for; `None` when the run there is complete and was to be resumed.
-pub fn place<M: Modality>(
+impl Usual {
+    /// That of classification.
+    pub fn of<M: Modality>() -> Self {
+        Self { task: M::TASK, model: "small", mode: ModeName::Features }
+    }
+}
+
+/// The folder where a run goes, made free where that was asked for; `None` when the run there is complete and was to be resumed. `check` is
+/// what is checked before an old run is replaced: what would fail anyway shall not cost it.
+pub fn place(
     arguments: &Train,
     settings: &Settings,
-    check: Check,
+    usual: Usual,
+    check: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<Option<PathBuf>, Failure> {
     let existing = match (arguments.resume, arguments.force) {
         (true, _) => Existing::Resume,
         (_, true) => Existing::Replace,
         _ => Existing::Refuse,
     };
-    let folder = arguments.out.clone().unwrap_or_else(|| default_folder::<M>(settings));
+    let folder = arguments.out.clone().unwrap_or_else(|| default_folder(settings, usual));
     run_folder::check(&folder, existing)?;
     if existing == Existing::Resume && run_folder::is_complete(&folder) {
         console::note(&format!("`{}` is complete: there is nothing to go on with", folder.display()));
         return console::line(&folder.display().to_string()).map(|()| None);
     }
     if existing == Existing::Replace && run_folder::holds_run(&folder) {
-        if check == Check::Whole {
-            let job = job::<M>(settings.clone());
-            job.outlook(&job.open_data()?)?;
-        }
+        check()?;
         run_folder::remove(&folder)?;
     }
     Ok(Some(folder))
@@ -79,7 +91,7 @@ pub fn place<M: Modality>(
 
 /// Trains, saves and shows, stopping at signals.
 pub fn train<M: Modality>(
-    job: Classify<'_, M>,
+    job: Job<'_, M>,
     data: &M::Dataset,
     folder: &Path,
     work: &Work,
@@ -99,38 +111,61 @@ pub fn train<M: Modality>(
 
 /// Trains and saves, stopping at signals.
 pub fn fit_and_save<M: Modality>(
-    job: Classify<'_, M>,
+    job: Job<'_, M>,
     data: &M::Dataset,
     folder: &Path,
     work: &Work,
 ) -> Result<Run<M>, Failure> {
+    let root = data.root().display().to_string();
+    finish(job, folder, work, |job| job.fit(data), |run| show::next(run, folder, &root))
+}
+
+/// A finished run, as it is saved and told.
+pub trait Finished {
+    /// What its report tells.
+    fn report_mut(&mut self) -> &mut ReportData;
+
+    /// Writes its folder.
+    fn save(&self, folder: &Path) -> Result<(), Error>;
+}
+
+impl<M: Modality> Finished for Run<M> {
+    fn report_mut(&mut self) -> &mut ReportData {
+        self.report_mut()
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), Error> {
+        self.save(folder)
+    }
+}
+
+/// Does a job, stopping at signals, and saves what it leaves; `next` is the command that is worth trying then.
+pub fn finish<T, R: Finished>(
+    job: Job<'_, T>,
+    folder: &Path,
+    work: &Work,
+    fit: impl FnOnce(&Job<'_, T>) -> Result<R, Error>,
+    next: impl FnOnce(&R) -> String,
+) -> Result<R, Failure> {
     if !(work.checkpoint_every.is_finite() && work.checkpoint_every >= 0.0) {
         return Err(Failure::usage("--checkpoint-every takes seconds, at least 0"));
     }
     let stop = environment::stop_flag()?;
     let show = Show::new(work.json);
     let cache = environment::cache(work.cache.clone());
-    let job = limited(job, &stop, work)?.cache(cache).checkpoint(folder).observe(|event| show.event(event));
-    let result = job.fit(data).map_err(Failure::from);
+    let every = Duration::from_secs_f64(work.checkpoint_every);
+    let job = job.machine(environment::machine(work.threads)?).cancel(&stop).checkpoint_every(every);
+    let job = job.cache(cache).checkpoint(folder).observe(|event| show.event(event));
+    let result = fit(&job).map_err(Failure::from);
     // A reader that went away does not cost the run.
     let shown = show.finish();
     let mut run = result.map_err(|failure| interrupted(failure, folder))?;
-    let root = data.root().display().to_string();
-    let next = show::next(&run, folder, &root);
+    let next = next(&run);
     let report = run.report_mut();
     report.command = std::env::args().map(|word| quoted(&word)).collect::<Vec<_>>().join(" ");
     report.next = Some(next);
     run.save(folder)?;
     shown.map(|()| run)
-}
-
-fn limited<'a, M: Modality>(
-    job: Classify<'a, M>,
-    stop: &'a AtomicBool,
-    work: &Work,
-) -> Result<Classify<'a, M>, Failure> {
-    let every = Duration::from_secs_f64(work.checkpoint_every);
-    Ok(job.machine(environment::machine(work.threads)?).cancel(stop).checkpoint_every(every))
 }
 
 fn interrupted(failure: Failure, folder: &Path) -> Failure {
@@ -144,7 +179,11 @@ fn interrupted(failure: Failure, folder: &Path) -> Failure {
 pub fn dry_run<M: Modality>(arguments: &Train, settings: Settings) -> Result<(), Failure> {
     let machine = environment::machine(arguments.work.threads)?;
     let job = job::<M>(settings).machine(machine).cache(PrefixStore::none());
-    let outlook = job.outlook(&job.open_data()?)?;
+    tell(arguments, job.outlook(&job.open_data()?)?)
+}
+
+/// Tells what would be done.
+pub fn tell(arguments: &Train, outlook: Outlook) -> Result<(), Failure> {
     if arguments.work.json {
         return console::json(&outlook);
     }
@@ -251,13 +290,13 @@ pub fn said(texts: &[(&str, &Option<String>)], integers: &[(&str, Option<i64>)])
     texts.chain(integers).map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn default_folder<M: Modality>(settings: &Settings) -> PathBuf {
+fn default_folder(settings: &Settings, usual: Usual) -> PathBuf {
     let data = settings.data.as_deref().unwrap_or("demo");
-    let model = settings.model.as_deref().unwrap_or("small");
+    let model = settings.model.as_deref().unwrap_or(usual.model);
     let implied =
-        if settings.unfreeze.is_some() || settings.freeze.is_some() { "partial" } else { "features" };
-    let mode = settings.mode.map_or(implied, |mode| mode.name());
-    run_folder::default_name(data, &format!("{}-{}-{mode}", M::TASK, run_folder::plain(model)))
+        if settings.unfreeze.is_some() || settings.freeze.is_some() { ModeName::Partial } else { usual.mode };
+    let mode = settings.mode.unwrap_or(implied).name();
+    run_folder::default_name(data, &format!("{}-{}-{mode}", usual.task, run_folder::plain(model)))
 }
 
 fn not_text(path: &Path) -> Failure {

@@ -26,7 +26,7 @@ pub use tk_transfer::freeze::BatchNorm;
 pub use tk_transfer::prefix::PrefixStore;
 
 /// A job on photographs.
-pub type Classify<'a> = crate::classify::Classify<'a, Photographs>;
+pub type Classify<'a> = crate::classify::Job<'a, Photographs>;
 
 /// A finished run on photographs.
 pub type Run = crate::classify::Run<Photographs>;

@@ -29,6 +29,8 @@ pub struct ReportData {
     pub validation: Option<Scores>,
     /// Scores on data that chose nothing. Where they exist, they are the result.
     pub test: Option<Scores>,
+    /// Recordings whose transcripts are wrong.
+    pub heard: HeardPart,
     /// The mistakes made with most confidence.
     pub mistakes: Gallery,
     /// Samples whose label is probably wrong, by out-of-fold probabilities.
@@ -98,6 +100,30 @@ pub struct Pictured {
     pub probability: f64,
     /// The probability of the class that the data give.
     pub label_probability: f64,
+}
+
+/// Recordings whose transcripts are wrong.
+#[derive(Clone, Debug, Default)]
+pub struct HeardPart {
+    /// Those that are shown, most edits first.
+    pub worst: Vec<Heard>,
+    /// How many are wrong.
+    pub wrong: usize,
+    /// How many were heard.
+    pub total: usize,
+}
+
+/// A recording with what was said and what was heard.
+#[derive(Clone, Debug, Default)]
+pub struct Heard {
+    /// The file, relative to the data.
+    pub file: String,
+    /// Its text.
+    pub said: String,
+    /// What came out.
+    pub heard: String,
+    /// Words that were substituted, inserted and deleted.
+    pub edits: [usize; 3],
 }
 
 /// How a probe's strength was chosen.

@@ -15,6 +15,7 @@ mod result;
 mod confusion;
 mod tables;
 
+mod heard;
 mod pictures;
 
 mod calibration;
@@ -31,7 +32,7 @@ mod specimen;
 
 pub use calibration::{Calibration, ReliabilityBin};
 pub use data::{
-    CacheCount, Candidate, ClassCount, DataPart, Gallery, ModelPart, Note, ParameterCount, Pictured,
+    CacheCount, Candidate, ClassCount, DataPart, Gallery, Heard, HeardPart, ModelPart, Note, ParameterCount, Pictured,
     ProbePart, ReportData, Scores, SettingGroup, StagePart, StageRole,
 };
 pub use page::render;

@@ -24,7 +24,7 @@ pub use tk_text::data::{Columns, Dataset};
 pub use tk_transfer::data::Labelled;
 
 /// A job on texts.
-pub type Classify<'a> = crate::classify::Classify<'a, Texts>;
+pub type Classify<'a> = crate::classify::Job<'a, Texts>;
 
 /// A finished run on texts.
 pub type Run = crate::classify::Run<Texts>;

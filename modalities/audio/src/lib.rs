@@ -1,4 +1,4 @@
-//! Recordings: from files to sound to spectrograms, published networks as graphs, classification.
+//! Recordings: from files to sound to spectrograms, published networks as graphs, classification, speech recognition.
 
 pub mod data;
 pub mod features;
@@ -8,3 +8,5 @@ pub mod ctc;
 pub mod model;
 
 pub mod classifier;
+
+pub mod recognition;

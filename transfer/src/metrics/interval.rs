@@ -79,6 +79,27 @@ pub fn bootstrap_macro_f1(
     Ok(Interval { low: quantile(&scores, tail), high: quantile(&scores, 1.0 - tail) })
 }
 
+/// The percentile bootstrap interval of a rate such as WER: of the sum of errors over the sum of what there is, where samples of `[errors,
+/// count]` are drawn with replacement. The whole range without samples.
+pub fn bootstrap_rate(samples: &[[usize; 2]], bootstrap: Bootstrap) -> Interval {
+    let rate = |[errors, count]: [usize; 2]| errors as f64 / count.max(1) as f64;
+    let sum = |samples: &mut dyn Iterator<Item = [usize; 2]>| {
+        rate(samples.fold([0, 0], |[errors, count], sample| [errors + sample[0], count + sample[1]]))
+    };
+    if samples.is_empty() || bootstrap.draws == 0 {
+        return Interval { low: 0.0, high: 1.0 };
+    }
+    let mut rates: Vec<f64> = (0..bootstrap.draws)
+        .map(|draw| {
+            let mut stream = Stream::new(bootstrap.seed, &["bootstrap".into(), draw.into()]);
+            sum(&mut (0..samples.len()).map(|_| samples[stream.below(samples.len())]))
+        })
+        .collect();
+    rates.sort_by(f64::total_cmp);
+    let tail = (1.0 - bootstrap.confidence.clamp(0.0, 1.0)) / 2.0;
+    Interval { low: quantile(&rates, tail), high: quantile(&rates, 1.0 - tail) }
+}
+
 /// The quantile of sorted values, linear between neighbours.
 pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() - 1) as f64;
@@ -114,6 +135,18 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    #[test]
+    fn the_interval_of_a_rate_holds_it_and_narrows() {
+        let samples = |count: usize| (0..count).map(|at| [usize::from(at % 5 == 0), 1]).collect::<Vec<_>>();
+        let width = |count: usize| {
+            let Interval { low, high } = bootstrap_rate(&samples(count), Bootstrap::default());
+            assert!(low < 0.2 && high > 0.2, "{low} {high}");
+            high - low
+        };
+        assert!(width(1000) < 0.5 * width(100));
+        assert_eq!(bootstrap_rate(&[], Bootstrap::default()), Interval { low: 0.0, high: 1.0 });
+    }
 
     #[test]
     fn wilson_equals_the_published_formula() {

@@ -15,7 +15,7 @@ pub mod suspects;
 
 pub use confusion::{ClassScore, Confusion};
 pub use edit_distance::{Edits, character_edits, word_edits};
-pub use interval::{Interval, bootstrap_macro_f1, wilson_interval};
+pub use interval::{Bootstrap, Interval, bootstrap_macro_f1, bootstrap_rate, wilson_interval};
 pub use meter::ClassificationMeter;
 pub use mistakes::{Mistake, WrongDecision, worst_decisions, worst_mistakes};
 pub use multi_label::{MultiLabelPredictions, MultiLabelScores};

@@ -304,7 +304,7 @@ fn list(root: &Path, columns: &Columns) -> Result<(PathBuf, Listing), DataError>
 }
 
 /// The recordings below a folder by name, relative to it, in a fixed order. Hidden ones are passed over.
-fn walk(root: &Path, unreadable: &mut Quarantine) -> Vec<String> {
+pub(super) fn walk(root: &Path, unreadable: &mut Quarantine) -> Vec<String> {
     let is_shown =
         |entry: &DirEntry| entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.');
     let shown = |path: &Path| {

@@ -8,11 +8,13 @@ mod wav;
 
 mod dataset;
 mod transcripts;
+mod utterances;
 
 mod distortion;
 mod masks;
 mod recordings;
 mod store;
+mod waves;
 
 pub use clip::{Clip, Remark};
 pub use dataset::{DataError, Dataset, Report, Sample, is_recording};
@@ -22,3 +24,5 @@ pub use masks::Masks;
 pub use recordings::{Recordings, Views};
 pub use store::SpectrogramStore;
 pub use transcripts::{TranscriptError, Transcripts, Utterance};
+pub use utterances::{Looking, Spoken, Utterances};
+pub use waves::{WaveSettings, Waves};

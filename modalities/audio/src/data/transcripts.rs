@@ -2,12 +2,14 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use tk_transfer::data::listing::{Columns, Listed, Listing, ListingError, list_folder_of_tables, list_table};
+use tk_transfer::data::listing::{
+    Columns, Listed, Listing, ListingError, list_files, list_folder_of_tables, list_table,
+};
 use tk_transfer::data::table::{Inputs, Selector, Table, is_table};
 use tk_transfer::data::{Quarantine, Split};
 use walkdir::WalkDir;
 
-use super::dataset::set_aside;
+use super::dataset::{set_aside, walk};
 
 /// Names of columns of what is said, the likeliest first.
 const TEXTS: [&str; 6] =
@@ -27,6 +29,7 @@ pub struct Transcripts {
     folder: PathBuf,
     utterances: Vec<Utterance>,
     quarantine: Quarantine,
+    columns: Option<Columns>,
     divided_by: Option<String>,
 }
 
@@ -59,7 +62,7 @@ pub enum TranscriptError {
         path: PathBuf,
     },
     /// A folder in which nothing says what recordings say.
-    #[error("`{}` holds no transcripts; expected tables called train, val and test, or `*.trans.txt` lists beside the recordings", path.display())]
+    #[error("`{}` holds no transcripts; expected tables called train, val and test, `*.trans.txt` lists beside the recordings, or --label name:REGEX", path.display())]
     NoTranscripts {
         /// The folder.
         path: PathBuf,
@@ -107,7 +110,7 @@ impl Transcripts {
             }
             false => return Err(TranscriptError::NoTable { path: root.to_owned() }),
         };
-        let Listing { samples, quarantine, divided_by, .. } = listing;
+        let Listing { samples, quarantine, chosen, divided_by, .. } = listing;
         if samples.is_empty() {
             return Err(TranscriptError::NoneUsable { path: root.to_owned(), quarantine });
         }
@@ -117,7 +120,8 @@ impl Transcripts {
             split,
             group,
         };
-        Ok(Self { folder, utterances: samples.into_iter().map(utterance).collect(), quarantine, divided_by })
+        let utterances = samples.into_iter().map(utterance).collect();
+        Ok(Self { folder, utterances, quarantine, columns: chosen, divided_by })
     }
 
     /// The recordings in the order of their lists.
@@ -128,6 +132,16 @@ impl Transcripts {
     /// Rows and lines without a text or a recording, with the reason.
     pub fn quarantine(&self) -> &Quarantine {
         &self.quarantine
+    }
+
+    /// The columns that were read, for other tables of the kind; `None` where none has a name.
+    pub fn columns(&self) -> Option<&Columns> {
+        self.columns.as_ref()
+    }
+
+    /// What recordings' paths are relative to.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// What says which part of the data a recording belongs to (`file`, `folder`, a column), if anything does.
@@ -143,6 +157,14 @@ impl Transcripts {
 
 /// The rows of a folder's tables, or the lines of the lists below it.
 fn list_folder(root: &Path, columns: Option<&Columns>) -> Result<Listing, TranscriptError> {
+    if let Some(columns) = columns.filter(|columns| columns.labels().is_some() && columns.column_name().is_none()) {
+        // The files' own names or folders say it.
+        let mut unreadable = Quarantine::default();
+        let files = walk(root, &mut unreadable);
+        let mut listing = list_files(root, files.iter().map(String::as_str), columns)?;
+        listing.quarantine.merge(unreadable);
+        return Ok(listing);
+    }
     let first = ["train.tsv", "train.csv", "train.jsonl"].map(|name| root.join(name));
     let first = first.into_iter().find(|path| path.is_file()).unwrap_or_default();
     if let Some(listing) = list_folder_of_tables(root, &known(columns, &first), Inputs::Files)? {
