@@ -4,8 +4,11 @@ mod clip;
 mod decode;
 mod error;
 mod resample;
+mod stream;
 mod wav;
 
+mod annotated;
+mod annotations;
 mod dataset;
 mod transcripts;
 
@@ -14,6 +17,7 @@ mod masks;
 mod recordings;
 mod store;
 
+pub use annotations::{AnnotationError, Annotations, Interval, is_annotated};
 pub use clip::{Clip, Remark};
 pub use dataset::{DataError, Dataset, Report, Sample, is_recording};
 pub use distortion::Distortion;
@@ -21,4 +25,5 @@ pub use error::DecodeError;
 pub use masks::Masks;
 pub use recordings::{Recordings, Views};
 pub use store::SpectrogramStore;
+pub use stream::SoundStream;
 pub use transcripts::{TranscriptError, Transcripts, Utterance};
