@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use tk_audio::data::SoundStream;
 use tk_transfer::atomic::write_bytes_atomic;
 use tk_transfer::data::Labelled;
 use transferkit::Machine;
 use transferkit::classify::Settings;
-use transferkit::speech::{Clip, Decoding, Recognizer, Speech, Transcript, evaluate, origin};
+use transferkit::speech::{Decoding, Recognizer, Speech, Transcript, evaluate, origin};
 
 use super::arguments::{Evaluate, Predict};
 use super::evaluate::Gate;
@@ -101,11 +102,12 @@ pub fn predict(arguments: &Predict, folder: &Path, machine: &Machine) -> Result<
 
 /// What is said in a file, or why it cannot be heard. What is odd about it is noted.
 fn hear(recognizer: &Recognizer, file: &PathBuf) -> Result<Transcript, String> {
-    let clip = Clip::open(file).map_err(|error| error.to_string())?;
-    for remark in clip.remarks() {
+    let mut sound = SoundStream::open(file, Some(recognizer.rate())).map_err(|error| error.to_string())?;
+    let transcript = recognizer.transcribe_blocks(&mut || sound.next_block());
+    for remark in sound.remarks() {
         console::note(&format!("odd      {}: {remark}", file.display()));
     }
-    recognizer.transcribe(&clip).map_err(|error| error.to_string())
+    transcript.map_err(|error| error.to_string())
 }
 
 fn line(file: &Path, transcript: &Transcript) -> Result<String, Failure> {

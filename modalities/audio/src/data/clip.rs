@@ -7,8 +7,8 @@ use super::DecodeError;
 use super::decode::{Decoded, decode_file};
 use super::resample::resample;
 
-/// Rates that are believed.
-const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+/// Rates that are believed, in Hz.
+pub(super) const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 
 /// From this share of samples at full scale on, a recording is called clipped.
 const CLIPPED: f64 = 1e-3;
@@ -77,7 +77,7 @@ impl Clip {
     /// # Errors
     /// When the file cannot be read or holds no sound.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, DecodeError> {
-        Self::from_decoded(decode_file(path.as_ref(), None)?)
+        Self::from_decoded(decode_file(path.as_ref(), 0.0, None)?)
     }
 
     /// As [`Clip::open`], the first seconds only: no more is decoded, so that a long file takes no more memory.
@@ -85,7 +85,20 @@ impl Clip {
     /// # Errors
     /// As [`Clip::open`].
     pub fn open_beginning(path: impl AsRef<Path>, seconds: f64) -> Result<Self, DecodeError> {
-        Self::from_decoded(decode_file(path.as_ref(), Some(seconds))?)
+        Self::from_decoded(decode_file(path.as_ref(), 0.0, Some(seconds))?)
+    }
+
+    /// As [`Clip::open`], from one second to another, or to the end where that comes before. What lies before is passed over in WAV files
+    /// and has to be decoded in others; what lies behind is not looked at.
+    ///
+    /// # Errors
+    /// As [`Clip::open`]; or when the recording ends before the part begins.
+    pub fn open_part(path: impl AsRef<Path>, start: f64, end: f64) -> Result<Self, DecodeError> {
+        let decoded = decode_file(path.as_ref(), start, Some((end - start).max(0.0)))?;
+        match decoded.interleaved.is_empty() {
+            true => Err(DecodeError::NoSuchPart { start, end }),
+            false => Self::from_decoded(decoded),
+        }
     }
 
     fn from_decoded(decoded: Decoded) -> Result<Self, DecodeError> {

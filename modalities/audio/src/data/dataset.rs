@@ -13,7 +13,7 @@ use walkdir::{DirEntry, WalkDir};
 use super::Clip;
 
 /// How recordings' names end. What a file holds is told from its content.
-const ENDINGS: [&str; 9] = ["wav", "wave", "flac", "mp3", "ogg", "oga", "m4a", "mp4", "aac"];
+pub(super) const ENDINGS: [&str; 9] = ["wav", "wave", "flac", "mp3", "ogg", "oga", "m4a", "mp4", "aac"];
 
 /// So much of each recording is decoded when a data set is opened, in seconds, to see that it is one.
 const LOOKED_AT: f64 = 0.05;

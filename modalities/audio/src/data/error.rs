@@ -1,7 +1,7 @@
 //! Why a recording cannot be read.
 
 /// A recording that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DecodeError {
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
@@ -21,6 +21,14 @@ pub enum DecodeError {
     /// A recording without sound in it.
     #[error("no samples: the recording is empty")]
     Empty,
+    /// A part that is not there.
+    #[error("no sound from {start} s to {end} s: the recording ends before, or the part is empty")]
+    NoSuchPart {
+        /// Where it begins, in seconds.
+        start: f64,
+        /// Where it ends, in seconds.
+        end: f64,
+    },
     /// Numbers that are none.
     #[error("sample {0} is not a number")]
     NotFinite(usize),

@@ -4,8 +4,11 @@ mod clip;
 mod decode;
 mod error;
 mod resample;
+mod stream;
 mod wav;
 
+mod annotated;
+mod annotations;
 mod dataset;
 mod transcripts;
 mod utterances;
@@ -16,6 +19,7 @@ mod recordings;
 mod store;
 mod waves;
 
+pub use annotations::{AnnotationError, Annotations, Interval, is_annotated};
 pub use clip::{Clip, Remark};
 pub use dataset::{DataError, Dataset, Report, Sample, is_recording};
 pub use distortion::Distortion;
@@ -23,6 +27,7 @@ pub use error::DecodeError;
 pub use masks::Masks;
 pub use recordings::{Recordings, Views};
 pub use store::SpectrogramStore;
+pub use stream::SoundStream;
 pub use transcripts::{TranscriptError, Transcripts, Utterance};
 pub use utterances::{Looking, Spoken, Utterances};
 pub use waves::{WaveSettings, Waves};

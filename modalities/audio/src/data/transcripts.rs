@@ -1,4 +1,5 @@
-//! Recordings with what is said in them: LibriSpeech's tree, Common Voice's tables, or any table of paths and texts.
+//! Recordings with what is said in them: LibriSpeech's tree, Common Voice's tables, any table of paths and texts, or annotations of ELAN
+//! and Praat beside recordings.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -9,6 +10,8 @@ use tk_transfer::data::table::{Inputs, Selector, Table, is_table};
 use tk_transfer::data::{Quarantine, Split};
 use walkdir::WalkDir;
 
+use super::annotated;
+use super::annotations::AnnotationError;
 use super::dataset::{set_aside, walk};
 
 /// Names of columns of what is said, the likeliest first.
@@ -20,24 +23,26 @@ const SPEAKERS: &str = "client_id";
 const CLIPS: &str = "clips";
 
 /// How names of LibriSpeech's lists end, and those of the recordings beside them.
-const LIST: &str = ".trans.txt";
+pub(super) const LIST: &str = ".trans.txt";
 const ENDINGS: [&str; 4] = ["flac", "wav", "mp3", "ogg"];
 
 /// Recordings with what is said in them. Opening lists them and does not read them.
 #[derive(Clone, Debug)]
 pub struct Transcripts {
-    folder: PathBuf,
-    utterances: Vec<Utterance>,
-    quarantine: Quarantine,
-    columns: Option<Columns>,
-    divided_by: Option<String>,
+    pub(super) folder: PathBuf,
+    pub(super) utterances: Vec<Utterance>,
+    pub(super) quarantine: Quarantine,
+    pub(super) columns: Option<Columns>,
+    pub(super) divided_by: Option<String>,
 }
 
-/// One recording and what is said in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One recording, or a part of it, and what is said in it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Utterance {
     /// The file, relative to the data set's folder or table, with `/` between parts.
     pub path: String,
+    /// Which part of the file, from and to in seconds, where it is not the whole.
+    pub part: Option<[f64; 2]>,
     /// What is said.
     pub text: String,
     /// The part of the data that its folder, table or row names, if they do.
@@ -67,6 +72,27 @@ pub enum TranscriptError {
         /// The folder.
         path: PathBuf,
     },
+    /// Several tiers might be what is said.
+    #[error("annotations in `{}` have several tiers: {}; name the one that says what is said (--label TIER), or a type of tiers", path.display(), tiers.join(", "))]
+    Tiers {
+        /// The file or folder.
+        path: PathBuf,
+        /// The tiers with a text.
+        tiers: Vec<String>,
+    },
+    /// No such tier.
+    #[error("no tier or type of tiers `{tier}` in `{}`; there are {}", path.display(), tiers.join(", "))]
+    NoTier {
+        /// The file or folder.
+        path: PathBuf,
+        /// The tier that was asked for.
+        tier: String,
+        /// The tiers with a text.
+        tiers: Vec<String>,
+    },
+    /// Annotations that cannot be read.
+    #[error(transparent)]
+    Annotation(#[from] AnnotationError),
     /// All was set aside.
     #[error("no usable transcripts in `{}`{}; expected rows or lines with the path of a recording and a text", path.display(), set_aside(quarantine))]
     NoneUsable {
@@ -82,7 +108,9 @@ pub enum TranscriptError {
 
 impl Transcripts {
     /// The transcripts at a path: a table, a folder with tables called `train`, `val` (`valid`, `dev`) and `test`, or a folder in which
-    /// `*.trans.txt` lists lie beside the recordings that they name. Columns are guessed, and Common Voice's speakers are groups.
+    /// `*.trans.txt` lists lie beside the recordings that they name. Columns are guessed, and Common Voice's speakers are groups. Else
+    /// an `.eaf` file of ELAN or a `.TextGrid` file of Praat, or a folder of them: each of their intervals is an utterance, of the only
+    /// tier that there is.
     ///
     /// # Errors
     /// As [`Transcripts::open_with`].
@@ -90,7 +118,8 @@ impl Transcripts {
         Self::list(path.as_ref(), None)
     }
 
-    /// As [`Transcripts::open`], with what is known of a table's columns; the label is the text. Groups are only those that are named.
+    /// As [`Transcripts::open`], with what is known of a table's columns; the label is the text. Groups are only those that are named. Of
+    /// annotations the label's column is a tier, or a type of tiers.
     ///
     /// # Errors
     /// There is no such path, a column is missing, or not one recording with a text is there.
@@ -100,6 +129,9 @@ impl Transcripts {
 
     fn list(root: &Path, columns: Option<&Columns>) -> Result<Self, TranscriptError> {
         let not_found = |_| TranscriptError::NotFound { path: root.to_owned() };
+        if let Some(found) = annotated::list(root, columns)? {
+            return Ok(found);
+        }
         let (folder, listing) = match std::fs::metadata(root).map_err(not_found)?.is_dir() {
             true => (root.to_owned(), list_folder(root, columns)?),
             false if is_table(root) => {
@@ -116,6 +148,7 @@ impl Transcripts {
         }
         let utterance = |Listed { input: path, labels, split, group, .. }| Utterance {
             path,
+            part: None,
             text: labels.into_iter().next().unwrap_or_default(),
             split,
             group,
@@ -255,7 +288,7 @@ fn read_list(root: &Path, list: &Path, listing: &mut Listing) {
 }
 
 /// The part of the data that a folder such as `train-clean-100` or `dev-other` stands for; of nested ones the innermost.
-fn split_of(path: &Path) -> Option<Split> {
+pub(super) fn split_of(path: &Path) -> Option<Split> {
     path.components().rev().find_map(|part| match part {
         Component::Normal(name) => Split::from_name(name.to_string_lossy().split('-').next()?),
         _ => None,
@@ -263,7 +296,7 @@ fn split_of(path: &Path) -> Option<Split> {
 }
 
 /// A path below a folder, relative to it, with `/` between parts.
-fn relative(root: &Path, path: &Path) -> String {
+pub(super) fn relative(root: &Path, path: &Path) -> String {
     let parts = path.strip_prefix(root).unwrap_or(path).components();
     parts.map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }

@@ -86,16 +86,16 @@ impl Utterances {
         let listed = transcripts.utterances();
         let mut looked: Vec<Option<Result<(Digest, u32, usize), String>>> = vec![None; listed.len()];
         looking.pool.for_each_chunk(&mut looked, 1, |at, into| {
-            into[0] = Some(inspect(&transcripts.path(&listed[at]), looking.longest));
+            into[0] = Some(inspect(&transcripts.path(&listed[at]), listed[at].part, looking.longest));
         });
         let mut samples = Vec::with_capacity(listed.len());
         for (utterance, looked) in listed.iter().zip(looked.into_iter().flatten()) {
-            let Utterance { path, text, split, group, .. } = utterance.clone();
+            let Utterance { path, part, text, split, group } = utterance.clone();
             match looked {
-                Err(reason) => quarantine.add(path, reason),
+                Err(reason) => quarantine.add(named(&path, part), reason),
                 Ok((digest, rate, length)) => {
                     let text = replace_words(&text, looking.words);
-                    samples.push(Spoken { path, part: None, text, split, group, digest, rate, length });
+                    samples.push(Spoken { path, part, text, split, group, digest, rate, length });
                 }
             }
         }
@@ -138,8 +138,11 @@ impl Utterances {
     /// The file cannot be read any more, or is damaged.
     pub fn load(&self, sample: usize) -> Result<Clip, DecodeError> {
         let spoken = &self.samples[sample];
-        // A little more than its length, so that rounding cuts nothing off.
-        Clip::open_beginning(self.path(sample), spoken.seconds() + 1e-3)
+        match spoken.part {
+            Some([from, to]) => Clip::open_part(self.path(sample), from, to),
+            // A little more than its length, so that rounding cuts nothing off.
+            None => Clip::open_beginning(self.path(sample), spoken.seconds() + 1e-3),
+        }
     }
 
     /// Seconds of sound in all.
@@ -172,7 +175,7 @@ impl Labelled for Utterances {
 
     fn name(&self, sample: usize) -> String {
         let Spoken { path, part, .. } = &self.samples[sample];
-        part.map_or_else(|| path.clone(), |[from, to]| format!("{path}[{from:.3}-{to:.3}]"))
+        named(path, *part)
     }
 
     fn content(&self, sample: usize) -> [u8; 32] {
@@ -217,12 +220,28 @@ impl Labelled for Utterances {
     }
 }
 
-/// The digest of a file's bytes, its rate, and how many samples it has.
-fn inspect(path: &Path, longest: f64) -> Result<(Digest, u32, usize), String> {
-    let clip = Clip::open_beginning(path, longest + 0.1).map_err(|error| error.to_string())?;
+/// What a recording is called, or a part of one, such as `talk.wav[1.500-3.250]`.
+fn named(path: &str, part: Option<[f64; 2]>) -> String {
+    part.map_or_else(|| path.to_owned(), |[from, to]| format!("{path}[{from:.3}-{to:.3}]"))
+}
+
+/// The digest of a file's bytes and of which part is meant, its rate, and how many samples it has.
+fn inspect(path: &Path, part: Option<[f64; 2]>, longest: f64) -> Result<(Digest, u32, usize), String> {
+    let clip = match part {
+        Some([from, to]) => Clip::open_part(path, from, to.min(from + longest + 0.1)),
+        None => Clip::open_beginning(path, longest + 0.1),
+    };
+    let clip = clip.map_err(|error| error.to_string())?;
     if clip.seconds() > longest {
         return Err(format!("longer than {longest} seconds; cut it into utterances, or say --max-seconds"));
     }
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    Ok((Digest::of(&bytes), clip.rate(), clip.values().len()))
+    let digest = match part {
+        // Of what is heard: a long file has many parts, and would be read for each.
+        Some(part) => {
+            let heard: Vec<u8> = clip.values().iter().flat_map(|sample| sample.to_le_bytes()).collect();
+            Digest::of(&[format!("{part:?}").as_bytes(), &heard].concat())
+        }
+        None => Digest::of(&std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?),
+    };
+    Ok((digest, clip.rate(), clip.values().len()))
 }

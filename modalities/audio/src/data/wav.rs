@@ -26,6 +26,21 @@ pub(super) struct Header {
     pub channels: u16,
     /// A bit for each place that has a channel; 0 where the format says nothing of places.
     pub places: u32,
+    /// Bytes of the sound.
+    sound: u32,
+    format: Format,
+}
+
+impl Header {
+    /// Leaves out the first seconds, and says how many bytes of the sound they are.
+    pub fn skip(&mut self, seconds: f64) -> u64 {
+        let block = u64::from(self.format.block());
+        let frames = (seconds.max(0.0) * f64::from(self.format.rate)).round() as u64;
+        let skipped = frames.saturating_mul(block).min(u64::from(self.sound));
+        self.sound -= skipped as u32;
+        self.bytes = self.format.header(self.sound);
+        skipped
+    }
 }
 
 /// Whether a file is WAV by its first bytes.
@@ -63,6 +78,8 @@ pub(super) fn read_header(file: &mut (impl Read + Seek)) -> io::Result<Option<He
                     is_plain: matches!(format.code, WHOLE | FLOAT),
                     channels: format.channels,
                     places: format.places,
+                    sound: found as u32,
+                    format,
                 }));
             }
             _ => {}
@@ -74,6 +91,7 @@ pub(super) fn read_header(file: &mut (impl Read + Seek)) -> io::Result<Option<He
 }
 
 /// What a `fmt ` chunk says.
+#[derive(Debug, PartialEq, Eq)]
 struct Format {
     code: u16,
     channels: u16,
@@ -156,6 +174,16 @@ mod tests {
             assert_eq!(header.bytes[end - 4..], (expected as u32).to_le_bytes(), "{said} {sound}");
             assert_eq!((end, header.ended_early, header.is_plain), (44, early, true), "{said} {sound}");
             assert_eq!(cursor.position(), bytes.len() as u64 - sound as u64, "{said} {sound}");
+        }
+    }
+
+    #[test]
+    fn seconds_that_are_skipped_are_whole_frames_of_what_is_there() {
+        // 8,000 frames a second, of 4 bytes; ten frames in all.
+        for (seconds, skipped) in [(0.0, 0), (0.0005, 16), (1.0, 40), (-1.0, 0)] {
+            let mut header = read_header(&mut Cursor::new(&file(40, 40))).unwrap().unwrap();
+            assert_eq!(header.skip(seconds), skipped, "{seconds}");
+            assert_eq!(header.bytes[40..], (40 - skipped as u32).to_le_bytes(), "{seconds}");
         }
     }
 
