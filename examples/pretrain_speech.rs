@@ -44,13 +44,22 @@ fn main() -> Result<()> {
 
     let machine = Machine::new(0);
     let columns = Columns::default().input("path").label("text".parse()?);
-    let looking = Looking { columns: &columns, words: &BTreeMap::new(), longest: LONGEST, pool: &machine.pool };
+    let looking =
+        Looking { columns: &columns, words: &BTreeMap::new(), longest: LONGEST, pool: &machine.pool };
     let utterances = Utterances::open(&Path::new(corpus).join("transcripts.tsv"), &looking)?;
     println!("{}", utterances.summary());
 
-    let front_end = Waveform::from_json(r#"{"feature_extractor_type": "Wav2Vec2FeatureExtractor", "return_attention_mask": true}"#)?;
-    let model = SpeechModel::random(&config().to_string(), front_end, Vocabulary::of_texts(["abcdefghijklmnopqrstuvwxyz'"]), SEED)?;
-    let numbers: usize = model.graph.parameters().iter().map(|spec| spec.shape.iter().product::<usize>()).sum();
+    let front_end = Waveform::from_json(
+        r#"{"feature_extractor_type": "Wav2Vec2FeatureExtractor", "return_attention_mask": true}"#,
+    )?;
+    let model = SpeechModel::random(
+        &config().to_string(),
+        front_end,
+        Vocabulary::of_texts(["abcdefghijklmnopqrstuvwxyz'"]),
+        SEED,
+    )?;
+    let numbers: usize =
+        model.graph.parameters().iter().map(|spec| spec.shape.iter().product::<usize>()).sum();
     println!("{numbers} numbers");
     let symbols = |at: usize| {
         let spoken = &utterances.samples()[at];
@@ -59,11 +68,18 @@ fn main() -> Result<()> {
         misfit(&text, &model.vocabulary, frames).ok().map(|symbols| (at, symbols))
     };
     let (held, rest): (Vec<usize>, Vec<usize>) = (0..utterances.len()).partition(|at| at % HELD_OUT == 0);
-    let short = rest.iter().copied().filter(|&at| utterances.samples()[at].seconds() < SHORT).collect::<Vec<_>>();
+    let short =
+        rest.iter().copied().filter(|&at| utterances.samples()[at].seconds() < SHORT).collect::<Vec<_>>();
     let store = SpectrogramStore::new(6 << 30);
     let source = |samples: &[usize], distortion: Distortion| {
         let settings = WaveSettings { distortion, seed: SEED, batch: BATCH, pool: machine.pool.clone() };
-        Waves::new(&utterances, samples.iter().filter_map(|&at| symbols(at)).collect(), &model, settings, &store)
+        Waves::new(
+            &utterances,
+            samples.iter().filter_map(|&at| symbols(at)).collect(),
+            &model,
+            settings,
+            &store,
+        )
     };
     // Noise and loudness are in the corpus.
     let faster_or_slower = Distortion { length_percent: 10, gain_decibels: 0.0, noise_decibels: None };
@@ -93,9 +109,9 @@ fn main() -> Result<()> {
             continue;
         }
         parameters = train(&run, parameters, out.join(format!("{stage}-state.safetensors")))?;
-        let tensors = parameters.iter().map(|(name, tensor)| {
-            Ok(SaveTensor { name, shape: tensor.shape(), values: tensor.as_f32()? })
-        });
+        let tensors = parameters
+            .iter()
+            .map(|(name, tensor)| Ok(SaveTensor { name, shape: tensor.shape(), values: tensor.as_f32()? }));
         save(&done, &tensors.collect::<Result<Vec<_>>>()?, Precision::F32, &BTreeMap::new())?;
     }
     let model = SpeechModel { parameters, ..model.clone() };
@@ -115,9 +131,9 @@ fn recipe(epochs: usize) -> Recipe {
             freeze: Freeze::Nothing,
             batch_norm: BatchNorm::Frozen,
             epochs,
-            learning_rate: 1e-3,
+            learning_rate: 5e-4,
             schedule: Schedule::Cosine,
-            warmup: 0.08,
+            warmup: 0.05,
         }],
         batch: BATCH,
         accumulate: 1,

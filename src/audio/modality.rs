@@ -35,7 +35,8 @@ const REMARKED: usize = 32;
 impl Modality for Recordings {
     const TASK: &'static str = "audio-classify";
     const SAMPLES: &'static str = "recordings";
-    const FOREIGN: &'static [&'static str] = &["size", "max-tokens", "pooling", "batch-norm", "words", "spelling", "vocabulary", "from-scratch"];
+    const FOREIGN: &'static [&'static str] =
+        &["size", "max-tokens", "pooling", "batch-norm", "words", "spelling", "vocabulary", "from-scratch"];
     const EXAMPLE: &'static str = "recording.wav";
 
     type Dataset = Dataset;

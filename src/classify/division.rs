@@ -223,12 +223,7 @@ impl<D: Labelled> Division<D> {
     }
 
     /// The parts of the data.
-    pub fn parts<'a>(
-        &'a self,
-        data: &'a D,
-        limit: Option<usize>,
-        seed: u64,
-    ) -> Result<Parts<'a, D>, Error> {
+    pub fn parts<'a>(&'a self, data: &'a D, limit: Option<usize>, seed: u64) -> Result<Parts<'a, D>, Error> {
         let mut positions = match data.is_split() {
             true => data.split(Split::Train),
             false => (0..data.len()).collect(),

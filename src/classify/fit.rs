@@ -25,9 +25,9 @@ use super::outlook::{data_line, look};
 use super::preset::{Method, Preset, Task, mode_and_head};
 use super::run::{Gathered, Run};
 use super::settings::Provenance;
-use crate::hub::Repository;
 use super::shelf::{Shelf, set_aside};
 use super::{Error, Event, Head, HeadInit, ModeName, Settings, record};
+use crate::hub::Repository;
 
 /// Everything that is decided before work begins.
 pub(crate) struct Prepared<N, D> {
@@ -91,7 +91,8 @@ pub(crate) fn prepare<M: Modality>(job: &Job<'_, M>, data: &M::Dataset) -> Resul
     let plan = freeze.resolve(model.graph(), model.name(), batch_norm)?;
     // Before the division, which opens other tables alike.
     data.columns().into_iter().for_each(|columns| settings.record_columns(columns));
-    let division = Division::new(&settings, data, mode, matches!(preset.method, Method::Probe), M::open_data)?;
+    let division =
+        Division::new(&settings, data, mode, matches!(preset.method, Method::Probe), M::open_data)?;
     let is_held = matches!(division.validation, Choice::Data | Choice::Share(_) | Choice::Folder(_));
     if !is_held && preset.recipe().is_some_and(|recipe| recipe.monitor.is_some()) {
         return Err(Error::usage_with(

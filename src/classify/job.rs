@@ -75,6 +75,12 @@ impl<'a, T> Job<'a, T> {
         &self.settings
     }
 
+    /// The data, where they are opened by the job: a folder or a table.
+    pub fn data(mut self, path: impl Into<String>) -> Self {
+        self.settings.data = Some(path.into());
+        self
+    }
+
     /// How much is adapted. Replaces what an earlier mode said.
     pub fn mode(mut self, mode: Mode) -> Self {
         // A mode's settings are plain, so laying them over others cannot fail.

@@ -135,7 +135,10 @@ impl Preset {
                 "say --balance weights, which does the same for it",
             ));
         }
-        if is_probe && task.aim == Aim::Classes(LabelKind::Multi) && settings.balance == Some(Balance::Weights) {
+        if is_probe
+            && task.aim == Aim::Classes(LabelKind::Multi)
+            && settings.balance == Some(Balance::Weights)
+        {
             return Err(Error::usage_with(
                 "a probe of several classes for each sample takes no weights",
                 "leave --balance out, or say --mode partial",

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tk_engine::cpu::{Plan, Tape};
 use tk_audio::recognition::{SpeechModel, SymbolChoice};
+use tk_engine::cpu::{Plan, Tape};
 use tk_engine::random::{Label, Stream};
 use tk_engine::{EngineError, Graph, Inference, Parameters, Precision, StepKey, Tensor, TrainSpec, Training};
 use tk_image::architectures::find;

@@ -45,8 +45,11 @@ pub fn run(arguments: Embed) -> Result<(), Failure> {
         Kind::Texts => sentences(&arguments, &model.folder, &machine)?,
         Kind::Recordings => sounds(&arguments, &model.folder, &machine)?,
         Kind::Speech => {
-            return Err(Failure::usage(format!("`{}` transcribes, and its features are one for each frame", arguments.model))
-                .help("tk predict says what it hears"));
+            return Err(Failure::usage(format!(
+                "`{}` transcribes, and its features are one for each frame",
+                arguments.model
+            ))
+            .help("tk predict says what it hears"));
         }
     };
     if rows.is_empty() {

@@ -112,7 +112,9 @@ impl Gate {
             Some(Self { metric: metric.trim().to_owned(), bound: bound(value.trim().parse().ok()?) })
         };
         split(">=", Bound::Least).or_else(|| split("<=", Bound::Most)).ok_or_else(|| {
-            Failure::usage(format!("--gate {text}: expected METRIC>=VALUE, such as 'accuracy>=0.9', or 'wer<=0.1'"))
+            Failure::usage(format!(
+                "--gate {text}: expected METRIC>=VALUE, such as 'accuracy>=0.9', or 'wer<=0.1'"
+            ))
         })
     }
 }

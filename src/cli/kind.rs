@@ -53,5 +53,7 @@ pub fn of(folder: &Path) -> Kind {
 /// Whether a network for speech was published with a layer of CTC.
 fn spells(config: &serde_json::Value) -> bool {
     let classes = config.get("architectures").and_then(serde_json::Value::as_array);
-    classes.is_some_and(|classes| classes.iter().any(|class| class.as_str().is_some_and(|class| class.ends_with("ForCTC"))))
+    classes.is_some_and(|classes| {
+        classes.iter().any(|class| class.as_str().is_some_and(|class| class.ends_with("ForCTC")))
+    })
 }

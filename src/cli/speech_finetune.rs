@@ -35,7 +35,8 @@ pub fn run(arguments: SpeechFinetune) -> Result<(), Failure> {
     }
     let settings = train::settings(&arguments.train, Some(&arguments.data), own)?;
     if leaderboard::models(&settings).is_some() {
-        return Err(Failure::usage("-m takes one model here").help("several are compared by image-classify, text-classify and audio-classify"));
+        return Err(Failure::usage("-m takes one model here")
+            .help("several are compared by image-classify, text-classify and audio-classify"));
     }
     start(&arguments.train, settings)
 }

@@ -7,7 +7,7 @@ use tk_transfer::atomic::write_bytes_atomic;
 use tk_transfer::data::Labelled;
 use transferkit::Machine;
 use transferkit::classify::Settings;
-use transferkit::speech::{Decoding, Recognizer, Speech, Transcript, evaluate, origin};
+use transferkit::speech::{Clip, Decoding, Recognizer, Speech, Transcript, evaluate, origin};
 
 use super::arguments::{Evaluate, Predict};
 use super::evaluate::Gate;
@@ -65,19 +65,40 @@ pub fn predict(arguments: &Predict, folder: &Path, machine: &Machine) -> Result<
     let recognizer = load(folder, machine)?.in_precision(precision).map_err(failed)?.with_decoding(decoding);
     let files = recordings::files(&arguments.inputs)?;
     let into_folder = arguments.out.as_deref().is_some_and(Path::is_dir);
+    if arguments.logits && (format != Format::Jsonl || into_folder) {
+        return Err(Failure::usage(
+            "--logits are written as JSON lines; leave --format out, or say -o FILE.jsonl",
+        ));
+    }
     if files.len() > 1 && format != Format::Jsonl && !into_folder {
-        return Err(Failure::usage(format!("{} recordings do not fit into one .{} file", files.len(), format.ending()))
-            .help("name an existing folder with -o and the --format"));
+        return Err(Failure::usage(format!(
+            "{} recordings do not fit into one .{} file",
+            files.len(),
+            format.ending()
+        ))
+        .help("name an existing folder with -o and the --format"));
     }
     let (mut bad, mut written) = (0, String::new());
     for file in &files {
+        if arguments.logits {
+            match logits(&recognizer, file)? {
+                Ok(object) => written.push_str(&emit(&object, arguments)?),
+                Err(reason) => {
+                    bad += 1;
+                    console::note(&format!("error: {}: {reason}", file.display()));
+                }
+            }
+            continue;
+        }
         let transcript = match hear(&recognizer, file) {
             Ok(transcript) => transcript,
             Err(reason) => {
                 bad += 1;
                 let object = serde_json::json!({ "file": file, "error": reason });
                 match format {
-                    Format::Jsonl if arguments.out.is_some() && !into_folder => written.push_str(&format!("{object}\n")),
+                    Format::Jsonl if arguments.out.is_some() && !into_folder => {
+                        written.push_str(&format!("{object}\n"))
+                    }
                     Format::Jsonl => console::json(&object)?,
                     _ => console::note(&format!("error: {}: {reason}", file.display())),
                 }
@@ -94,10 +115,33 @@ pub fn predict(arguments: &Predict, folder: &Path, machine: &Machine) -> Result<
             Some(_) => written.push_str(&text),
         }
     }
-    if let Some(path) = arguments.out.as_deref().filter(|_| !into_folder && (bad < files.len() || format == Format::Jsonl)) {
+    if let Some(path) =
+        arguments.out.as_deref().filter(|_| !into_folder && (bad < files.len() || format == Format::Jsonl))
+    {
         write(path, &written)?;
     }
     inputs::some_failed(bad, files.len())
+}
+
+/// What the network says of each frame of a file, heard in one piece.
+fn logits(recognizer: &Recognizer, file: &PathBuf) -> Result<Result<serde_json::Value, String>, Failure> {
+    let clip = match Clip::open(file) {
+        Ok(clip) => clip,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let symbols = recognizer.model().vocabulary.symbols();
+    Ok(recognizer.logits_of(&clip).map_err(|error| error.to_string()).map(|logits| {
+        let frames: Vec<&[f32]> = logits.chunks_exact(symbols.len()).collect();
+        serde_json::json!({ "file": file, "symbols": symbols, "logits": frames })
+    }))
+}
+
+/// A line for standard output, where nothing else was said; else it comes back to be written.
+fn emit(object: &serde_json::Value, arguments: &Predict) -> Result<String, Failure> {
+    match arguments.out {
+        None => console::json(object).map(|()| String::new()),
+        Some(_) => Ok(format!("{object}\n")),
+    }
 }
 
 /// What is said in a file, or why it cannot be heard. What is odd about it is noted.
@@ -145,7 +189,9 @@ pub fn score(arguments: &Evaluate, gates: &[Gate], folder: &Path, machine: &Mach
     let spelling = settings.spelling.unwrap_or_default();
     let (scored, aside) = evaluate(&recognizer, &data, &positions, spelling, settings.seed.unwrap_or(0))?;
     super::evaluate::known(gates, &scored.metrics)?;
-    for (file, reason) in data.set_aside().iter().map(|(file, reason)| (file.as_str(), reason.as_str())).chain(aside.iter()) {
+    for (file, reason) in
+        data.set_aside().iter().map(|(file, reason)| (file.as_str(), reason.as_str())).chain(aside.iter())
+    {
         console::note(&format!("aside    {file}: {reason}"));
     }
     if arguments.json {

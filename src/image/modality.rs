@@ -45,7 +45,8 @@ const LOW_RANK_RATE: f64 = 1.25e-3;
 impl Modality for Photographs {
     const TASK: &'static str = "image-classify";
     const SAMPLES: &'static str = "photographs";
-    const FOREIGN: &'static [&'static str] = &["max-tokens", "max-seconds", "pooling", "words", "spelling", "vocabulary", "from-scratch"];
+    const FOREIGN: &'static [&'static str] =
+        &["max-tokens", "max-seconds", "pooling", "words", "spelling", "vocabulary", "from-scratch"];
     const EXAMPLE: &'static str = "photo.jpg";
 
     type Dataset = Dataset;

@@ -32,7 +32,7 @@ mod specimen;
 
 pub use calibration::{Calibration, ReliabilityBin};
 pub use data::{
-    CacheCount, Candidate, ClassCount, DataPart, Gallery, Heard, HeardPart, ModelPart, Note, ParameterCount, Pictured,
-    ProbePart, ReportData, Scores, SettingGroup, StagePart, StageRole,
+    CacheCount, Candidate, ClassCount, DataPart, Gallery, Heard, HeardPart, ModelPart, Note, ParameterCount,
+    Pictured, ProbePart, ReportData, Scores, SettingGroup, StagePart, StageRole,
 };
 pub use page::render;

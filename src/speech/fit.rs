@@ -106,7 +106,8 @@ pub(super) fn fit(job: &Finetune<'_>, data: &Utterances) -> Result<Run, Error> {
     let recognizer = Recognizer::new(SpeechNetwork::into_model(network), machine)?;
     let hear = |part: &Option<Part<'_, Utterances>>| -> Result<Option<(Scored, Quarantine)>, Error> {
         let part = part.as_ref().filter(|part| !part.positions.is_empty());
-        part.map(|part| evaluate(&recognizer, part.dataset, &part.positions, spelling, prepared.seed())).transpose()
+        part.map(|part| evaluate(&recognizer, part.dataset, &part.positions, spelling, prepared.seed()))
+            .transpose()
     };
     let (validated, tested) = (hear(&validation)?, hear(&test)?);
     let mut scores = [validated, tested].map(|heard| {
@@ -186,7 +187,11 @@ fn fitted(
 
 /// How far training recordings are varied.
 fn distortion(level: Level) -> Distortion {
-    let of = |length_percent, gain_decibels, noise_decibels| Distortion { length_percent, gain_decibels, noise_decibels };
+    let of = |length_percent, gain_decibels, noise_decibels| Distortion {
+        length_percent,
+        gain_decibels,
+        noise_decibels,
+    };
     match level {
         Level::None => Distortion::default(),
         Level::Light => of(5, 3.0, None),
@@ -209,7 +214,10 @@ fn remarks(part: &Part<'_, Utterances>, rate: u32) -> Vec<String> {
         .map(|(what, count)| format!("{count} of {} recordings that were looked at {what}", looked_at.len()))
         .collect();
     if let Some(lowest) = part.dataset.rates().keys().find(|&&lowest| lowest < rate) {
-        remarks.push(format!("recordings at {lowest} Hz have nothing above {} Hz, where the model listens too", lowest / 2));
+        remarks.push(format!(
+            "recordings at {lowest} Hz have nothing above {} Hz, where the model listens too",
+            lowest / 2
+        ));
     }
     remarks
 }

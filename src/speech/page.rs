@@ -54,7 +54,11 @@ pub(super) fn report(
 }
 
 /// What a reader must know before believing the score.
-fn remarks(gathered: &Gathered<'_>, fitted: &Fitted, [validated, tested]: [Option<&Scored>; 2]) -> Vec<String> {
+fn remarks(
+    gathered: &Gathered<'_>,
+    fitted: &Fitted,
+    [validated, tested]: [Option<&Scored>; 2],
+) -> Vec<String> {
     let mut remarks: Vec<String> =
         gathered.leaks.lines().into_iter().map(|line| format!("{line}: the score flatters.")).collect();
     if tested.or(validated).is_some_and(|scored| scored.compared.len() < 100) {
@@ -65,7 +69,11 @@ fn remarks(gathered: &Gathered<'_>, fitted: &Fitted, [validated, tested]: [Optio
     }
     if let Some(best) = &fitted.best {
         let (epoch, metric) = (best.epoch, &best.metric);
-        let end = if tested.is_some() { "; the test recordings chose nothing." } else { ", so their score flatters a little." };
+        let end = if tested.is_some() {
+            "; the test recordings chose nothing."
+        } else {
+            ", so their score flatters a little."
+        };
         remarks.push(format!(
             "The weights are those of epoch {epoch}, the best by {metric} on the validation recordings{end}"
         ));
@@ -105,7 +113,9 @@ fn data_part(prepared: &Made, gathered: &Gathered<'_>) -> DataPart {
     DataPart {
         summary: data_line(gathered.data, &divided, &prepared.division.validation),
         notes,
-        quarantine: quarantine.map(|(id, reason)| Quarantined { id: id.into(), reason: reason.into() }).collect(),
+        quarantine: quarantine
+            .map(|(id, reason)| Quarantined { id: id.into(), reason: reason.into() })
+            .collect(),
         ..DataPart::default()
     }
 }

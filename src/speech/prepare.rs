@@ -22,7 +22,16 @@ pub(super) const TASK: &str = "speech-finetune";
 
 /// Keys of settings that only classification has, or only other modalities.
 const FOREIGN: [&str; 11] = [
-    "multi", "size", "max-tokens", "pooling", "batch-norm", "mixup", "balance", "head", "head-init", "hidden",
+    "multi",
+    "size",
+    "max-tokens",
+    "pooling",
+    "batch-norm",
+    "mixup",
+    "balance",
+    "head",
+    "head-init",
+    "hidden",
     "label-smoothing",
 ];
 
@@ -45,7 +54,10 @@ impl Speech {
     /// When they cannot be used.
     pub fn open_data(path: &Path, settings: &Settings) -> Result<Utterances, Error> {
         let pool = &Machine::new(0).pool;
-        let words = settings.words.as_deref().map_or_else(|| Ok(BTreeMap::new()), |path| read_words(Path::new(path)))?;
+        let words = settings
+            .words
+            .as_deref()
+            .map_or_else(|| Ok(BTreeMap::new()), |path| read_words(Path::new(path)))?;
         let longest = settings.max_seconds.unwrap_or(LONGEST);
         if !(longest > 0.0 && longest < 1e6) {
             return Err(Error::usage(format!("--max-seconds {longest}: expected a number above 0")));
@@ -99,7 +111,8 @@ pub(super) fn prepare(job: &Finetune<'_>, data: &Utterances) -> Result<Made, Err
     settings.model = settings.model.as_deref().map(absolute_model);
     for path in [&mut settings.words, &mut settings.vocabulary].into_iter().flatten() {
         if Path::new(path.as_str()).is_file() {
-            *path = std::path::absolute(&*path).map_or_else(|_| path.clone(), |path| path.display().to_string());
+            *path =
+                std::path::absolute(&*path).map_or_else(|_| path.clone(), |path| path.display().to_string());
         }
     }
     let model = SpeechNetwork(model);
@@ -108,7 +121,8 @@ pub(super) fn prepare(job: &Finetune<'_>, data: &Utterances) -> Result<Made, Err
     // There is one head, whatever the mode; the settings of others stay unsaid.
     settings.head = Some(Head::Linear);
     let preset = Preset::resolve(&mut settings, &model.0.graph, defaults, &task)?;
-    (settings.head, settings.head_init, settings.balance, settings.label_smoothing) = (None, None, None, None);
+    (settings.head, settings.head_init, settings.balance, settings.label_smoothing) =
+        (None, None, None, None);
     let (freeze, batch_norm) = preset.freeze();
     let plan = freeze.resolve(&model.0.graph, &model.0.name, batch_norm)?;
     data.columns().into_iter().for_each(|columns| settings.record_columns(columns));
@@ -199,10 +213,12 @@ pub(super) fn alignable(
 /// A table of two columns: words as they stand in the data, and as they are to be written. A header is a pair like any other.
 fn read_words(path: &Path) -> Result<BTreeMap<String, String>, Error> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::usage(format!("--words {shown}: {error}")))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Error::usage(format!("--words {shown}: {error}")))?;
     let mut words = BTreeMap::new();
-    for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (number, line) in
+        text.trim_start_matches('\u{feff}').lines().enumerate().filter(|(_, line)| !line.trim().is_empty())
+    {
         let pair = line.split_once(['\t', ',', ';']).or_else(|| line.trim().split_once(char::is_whitespace));
         let pair = pair.map(|(word, written)| (word.trim().to_owned(), written.trim().to_owned()));
         match pair.filter(|(word, written)| !word.is_empty() && !written.is_empty() && !word.contains(' ')) {

@@ -93,9 +93,12 @@ impl Run {
     ) -> Result<Self, Error> {
         let (total, trained) = prepared.plan.counts(&prepared.model.0.graph);
         let count = |part: Option<&Part<'_, Utterances>>| part.map_or(0, |part| part.positions.len());
-        let named =
-            |pairs: &[(&str, usize)]| pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
-        let metrics = |scored: &Option<Scored>| scored.as_ref().map(|scored| scored.metrics.clone()).unwrap_or_default();
+        let named = |pairs: &[(&str, usize)]| {
+            pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+        };
+        let metrics = |scored: &Option<Scored>| {
+            scored.as_ref().map(|scored| scored.metrics.clone()).unwrap_or_default()
+        };
         let mut summary = Summary {
             task: TASK.into(),
             model: prepared.model.0.name.clone(),
@@ -112,7 +115,10 @@ impl Run {
             intervals: scored.as_ref().map(|scored| scored.intervals.clone()).unwrap_or_default(),
             parameters: named(&[("total", total), ("trained", trained), ("frozen", total - trained)]),
             seconds: gathered.seconds.clone(),
-            cache: BTreeMap::from([("hits".to_owned(), fitted.cache.0), ("misses".to_owned(), fitted.cache.1)]),
+            cache: BTreeMap::from([
+                ("hits".to_owned(), fitted.cache.0),
+                ("misses".to_owned(), fitted.cache.1),
+            ]),
             precision: fitted
                 .precisions
                 .iter()
@@ -122,7 +128,8 @@ impl Run {
             seed: prepared.seed(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let mut report = page::report(prepared, &gathered, &fitted, &summary, [scored.as_ref(), tested.as_ref()])?;
+        let mut report =
+            page::report(prepared, &gathered, &fitted, &summary, [scored.as_ref(), tested.as_ref()])?;
         summary.seconds.insert("total".into(), gathered.began.elapsed().as_secs_f64());
         report.seconds = summary.seconds.clone();
         Ok(Self {
@@ -193,7 +200,8 @@ impl Run {
         record::make_folder(folder)?;
         let remarks = self.summary.precision.iter().map(|found| format!("precision: {}", found.line));
         record::write_settings(folder, &self.settings, remarks)?;
-        let fail = |error: serde_json::Error| Error::Folder { path: folder.to_owned(), reason: error.to_string() };
+        let fail =
+            |error: serde_json::Error| Error::Folder { path: folder.to_owned(), reason: error.to_string() };
         let mut fields = serde_json::Map::new();
         fields.insert("settings".into(), serde_json::to_value(&self.settings).map_err(fail)?);
         fields.insert("metrics".into(), serde_json::to_value(&self.summary.metrics).map_err(fail)?);
@@ -236,7 +244,11 @@ impl Run {
         ));
         for (name, scored) in [("Validation", &self.scored), ("Test", &self.tested)] {
             if let Some(scored) = scored {
-                text.push_str(&format!("## {name}\n\nOn {} recordings: {}.\n\n", scored.compared.len(), scored.line()));
+                text.push_str(&format!(
+                    "## {name}\n\nOn {} recordings: {}.\n\n",
+                    scored.compared.len(),
+                    scored.line()
+                ));
             }
         }
         text.push_str(

@@ -85,8 +85,9 @@ impl Scored {
     pub fn line(&self) -> String {
         let percent = |name: &str| 100.0 * self.metrics.get(name).copied().unwrap_or(f64::NAN);
         let interval = self.intervals.get("wer");
-        let interval = interval
-            .map_or_else(String::new, |range| format!(" ({:.1}–{:.1})", 100.0 * range.low, 100.0 * range.high));
+        let interval = interval.map_or_else(String::new, |range| {
+            format!(" ({:.1}–{:.1})", 100.0 * range.low, 100.0 * range.high)
+        });
         let words = self.words();
         format!(
             "WER {:.1} %{interval}  CER {:.1} %  of {} words {} substituted, {} inserted, {} deleted",

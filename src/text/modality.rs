@@ -23,8 +23,18 @@ const AT_ONCE: usize = 1024;
 impl Modality for Texts {
     const TASK: &'static str = "text-classify";
     const SAMPLES: &'static str = "texts";
-    const FOREIGN: &'static [&'static str] =
-        &["size", "max-seconds", "augment", "mixup", "views", "batch-norm", "words", "spelling", "vocabulary", "from-scratch"];
+    const FOREIGN: &'static [&'static str] = &[
+        "size",
+        "max-seconds",
+        "augment",
+        "mixup",
+        "views",
+        "batch-norm",
+        "words",
+        "spelling",
+        "vocabulary",
+        "from-scratch",
+    ];
     const EXAMPLE: &'static str = "--text TEXT";
 
     type Dataset = Dataset;

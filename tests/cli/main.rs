@@ -18,6 +18,7 @@ mod multi_label;
 mod photographs;
 mod precision;
 mod recordings;
+mod speech;
 mod stopping;
 mod texts;
 mod use_of_runs;

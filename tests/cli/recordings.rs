@@ -34,7 +34,7 @@ fn write_network(folder: &Path) {
 }
 
 /// A WAV file of 16 bits and one channel.
-fn wav(samples: &[f64], rate: u32) -> Vec<u8> {
+pub fn wav(samples: &[f64], rate: u32) -> Vec<u8> {
     let length = 2 * samples.len() as u32;
     let mut bytes = b"RIFF".to_vec();
     bytes.extend((36 + length).to_le_bytes());

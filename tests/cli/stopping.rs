@@ -20,7 +20,8 @@ fn started(place: &Place, out: &str) -> Child {
     begun(place, out, &training(out, &["--checkpoint-every", "0"]))
 }
 
-fn begun(place: &Place, out: &str, arguments: &[&str]) -> Child {
+/// Starts a run and waits until a state is on disk.
+pub fn begun(place: &Place, out: &str, arguments: &[&str]) -> Child {
     let mut child = place.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let began = Instant::now();
     while !place.path(out).join("state.safetensors").exists() {
@@ -32,7 +33,7 @@ fn begun(place: &Place, out: &str, arguments: &[&str]) -> Child {
 }
 
 /// Kills a run, goes on with it, and compares it with one that was never stopped.
-fn kill_and_resume(place: &Place, mut child: Child, run: &str, whole: &str) {
+pub fn kill_and_resume(place: &Place, mut child: Child, run: &str, whole: &str) {
     child.kill().unwrap();
     child.wait().unwrap();
     let (run, whole) = (place.path(run), place.path(whole));

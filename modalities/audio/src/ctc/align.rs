@@ -82,7 +82,10 @@ mod tests {
     fn a_text_that_was_not_heard_takes_the_likeliest_frames() {
         let spoken = |symbol, start, end| Spoken { symbol, start, end };
         // Equal symbols need a blank between them, even where none is likely.
-        assert_eq!(align(&scores(&[1, 1, 1], 2), 2, 0, &[1, 1]), Some(vec![spoken(1, 0, 1), spoken(1, 2, 3)]));
+        assert_eq!(
+            align(&scores(&[1, 1, 1], 2), 2, 0, &[1, 1]),
+            Some(vec![spoken(1, 0, 1), spoken(1, 2, 3)])
+        );
         assert_eq!(align(&scores(&[1, 1], 2), 2, 0, &[1, 1]), None);
         assert_eq!(align(&scores(&[0], 2), 2, 0, &[7]), None);
         assert_eq!(align(&[], 2, 0, &[1]), None);

@@ -190,7 +190,9 @@ impl Transcripts {
 
 /// The rows of a folder's tables, or the lines of the lists below it.
 fn list_folder(root: &Path, columns: Option<&Columns>) -> Result<Listing, TranscriptError> {
-    if let Some(columns) = columns.filter(|columns| columns.labels().is_some() && columns.column_name().is_none()) {
+    if let Some(columns) =
+        columns.filter(|columns| columns.labels().is_some() && columns.column_name().is_none())
+    {
         // The files' own names or folders say it.
         let mut unreadable = Quarantine::default();
         let files = walk(root, &mut unreadable);

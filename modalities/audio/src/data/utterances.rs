@@ -102,7 +102,9 @@ impl Utterances {
         if samples.is_empty() {
             return Err(TranscriptError::NoneUsable { path: path.to_owned(), quarantine });
         }
-        samples.sort_by(|a, b| a.path.cmp(&b.path).then(a.part.partial_cmp(&b.part).unwrap_or(std::cmp::Ordering::Equal)));
+        samples.sort_by(|a, b| {
+            a.path.cmp(&b.path).then(a.part.partial_cmp(&b.part).unwrap_or(std::cmp::Ordering::Equal))
+        });
         let mut rates: BTreeMap<u32, usize> = BTreeMap::new();
         samples.iter().for_each(|sample| *rates.entry(sample.rate).or_default() += 1);
         Ok(Self {

@@ -62,7 +62,18 @@ impl<'a> Waves<'a> {
         let (samples, texts): (Vec<usize>, Vec<Vec<u32>>) = samples.into_iter().unzip();
         assert!(samples.iter().all(|&sample| sample < utterances.samples().len()), "positions in the data");
         let WaveSettings { distortion, seed, batch, pool } = settings;
-        Self { utterances, samples, texts, model, distortion, seed, batch, store, pool, failed: Mutex::default() }
+        Self {
+            utterances,
+            samples,
+            texts,
+            model,
+            distortion,
+            seed,
+            batch,
+            store,
+            pool,
+            failed: Mutex::default(),
+        }
     }
 
     /// The samples that could not be loaded so far, by position in the data, with the reason.
@@ -72,7 +83,8 @@ impl<'a> Waves<'a> {
 
     /// How many samples every view of an utterance has.
     fn length(&self, sample: usize) -> usize {
-        let plain = self.utterances.samples()[self.samples[sample]].length_at(self.model.front_end.sampling_rate);
+        let plain =
+            self.utterances.samples()[self.samples[sample]].length_at(self.model.front_end.sampling_rate);
         plain + (plain * self.distortion.length_percent as usize).div_ceil(100)
     }
 
@@ -171,7 +183,8 @@ impl Source for Waves<'_> {
 
     fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
         let texts: Vec<&[u32]> = samples.iter().map(|&sample| self.texts[sample].as_slice()).collect();
-        let frames: Vec<usize> = samples.iter().map(|&sample| self.model.frames(self.length(sample))).collect();
+        let frames: Vec<usize> =
+            samples.iter().map(|&sample| self.model.frames(self.length(sample))).collect();
         targets(&texts, &frames).map_err(SourceError::new)
     }
 }

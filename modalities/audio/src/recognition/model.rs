@@ -16,7 +16,7 @@ use super::{Vocabulary, VocabularyError};
 use crate::architectures::speech::{
     ArchitectureError, FeatureNorm, MASKED, Padding, RENAMES, Speech, SpeechHead,
 };
-use crate::features::{FrontEndError, Waveform};
+use crate::features::{FrontEndError, Waveform, front_end_json};
 
 /// The layer of CTC.
 const HEAD: &str = "lm_head";
@@ -132,18 +132,18 @@ impl Files {
             return Err(missing("no such folder"));
         }
         let text = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
-        let config =
-            text("config.json").ok_or_else(|| missing("it has no readable config.json, which names the network"))?;
+        let config = text("config.json")
+            .ok_or_else(|| missing("it has no readable config.json, which names the network"))?;
         let weights = Checkpoint::find_in(folder).ok_or_else(|| {
             missing("it has no model.safetensors, whole or sharded, and no pytorch_model.bin")
         })?;
-        let vocabulary =
-            ["vocab.json", "added_tokens.json", "tokenizer_config.json"].map(|name| text(name).unwrap_or_default());
+        let vocabulary = ["vocab.json", "added_tokens.json", "tokenizer_config.json"]
+            .map(|name| text(name).unwrap_or_default());
         Ok(Self {
             name: folder_name(folder),
             path: folder.to_owned(),
             config,
-            front_end: text("preprocessor_config.json"),
+            front_end: front_end_json(folder),
             vocabulary,
             weights: Checkpoint::open(weights)?,
         })
@@ -176,7 +176,8 @@ impl SpeechModel {
 
     fn from_files(files: Files, symbols: &SymbolChoice<'_>, seed: u64) -> Result<Self, ModelError> {
         let name = files.name.clone();
-        let missing = |reason: &str| ModelError::Missing { path: files.path.clone(), reason: reason.to_owned() };
+        let missing =
+            |reason: &str| ModelError::Missing { path: files.path.clone(), reason: reason.to_owned() };
         let architecture = |problem| ModelError::Architecture { model: name.clone(), problem };
         let speech = Speech::from_json(&files.config).map_err(architecture)?;
         let front_end = match &files.front_end {
@@ -188,7 +189,9 @@ impl SpeechModel {
         let published = files.published()?;
         let vocabulary = match (symbols, &published) {
             (SymbolChoice::Published, None) => {
-                return Err(missing("it has no layer of CTC (`lm_head`) with its vocab.json; train one first"));
+                return Err(missing(
+                    "it has no layer of CTC (`lm_head`) with its vocab.json; train one first",
+                ));
             }
             (SymbolChoice::Published, Some(own)) => own.clone(),
             (SymbolChoice::Given(given), _) => (*given).clone(),
@@ -219,7 +222,8 @@ impl SpeechModel {
         }
         if let Some(published) = published.filter(|published| *published != vocabulary) {
             let names = published.shared_names();
-            let earlier = EarlierHead::of(HeadForm::Linear, names, &parameters, |name| name.starts_with(&head));
+            let earlier =
+                EarlierHead::of(HeadForm::Linear, names, &parameters, |name| name.starts_with(&head));
             graph = build(vocabulary.len())?;
             ["weight", "bias"].iter().for_each(|part| parameters.remove(&format!("{head}{part}")));
             parameters.initialise(&graph, seed);
@@ -248,7 +252,12 @@ impl SpeechModel {
     ///
     /// # Errors
     /// When the configuration cannot be followed.
-    pub fn random(config: &str, front_end: Waveform, vocabulary: Vocabulary, seed: u64) -> Result<Self, ModelError> {
+    pub fn random(
+        config: &str,
+        front_end: Waveform,
+        vocabulary: Vocabulary,
+        seed: u64,
+    ) -> Result<Self, ModelError> {
         let name = "random weights".to_owned();
         let architecture = |problem| ModelError::Architecture { model: name.clone(), problem };
         let speech = Speech::from_json(config).map_err(architecture)?;
@@ -262,7 +271,19 @@ impl SpeechModel {
         let (low_rank, adapter, base) = (None, None, String::new());
         let report = None;
         Ok(Self {
-            name, config, speech, front_end, padding, vocabulary, graph, parameters, report, digest, base, low_rank, adapter,
+            name,
+            config,
+            speech,
+            front_end,
+            padding,
+            vocabulary,
+            graph,
+            parameters,
+            report,
+            digest,
+            base,
+            low_rank,
+            adapter,
         })
     }
 

@@ -31,10 +31,17 @@ impl fmt::Display for Misfit {
                 let shown: Vec<String> = characters.iter().take(8).map(|c| format!("`{c}`")).collect();
                 let more = characters.len().saturating_sub(8);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                write!(formatter, "its text has {}{more}, which the vocabulary does not spell", shown.join(", "))
+                write!(
+                    formatter,
+                    "its text has {}{more}, which the vocabulary does not spell",
+                    shown.join(", ")
+                )
             }
             Self::TooLong { needed, frames } => {
-                write!(formatter, "its text takes {needed} frames and it has {frames}: too much text for so short a recording")
+                write!(
+                    formatter,
+                    "its text takes {needed} frames and it has {frames}: too much text for so short a recording"
+                )
             }
         }
     }

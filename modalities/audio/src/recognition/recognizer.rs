@@ -195,7 +195,8 @@ impl Recognizer {
     /// When it is too short for a frame, or the engine fails.
     pub fn logits_of(&self, clip: &Clip) -> Result<Vec<f32>, RecognizerError> {
         let clip = clip.at_rate(self.rate())?;
-        let (found, rate, least) = (clip.values().len(), self.rate(), self.model.speech.features.least_samples());
+        let (found, rate, least) =
+            (clip.values().len(), self.rate(), self.model.speech.features.least_samples());
         if found < least {
             return Err(DecodeError::TooShort { found, rate, least }.into());
         }
@@ -251,7 +252,12 @@ impl Recognizer {
                 written if written.trim().is_empty() => is_within = false,
                 written => {
                     if !is_within {
-                        words.push(Word { word: String::new(), start: second(start), end: 0.0, probability: 0.0 });
+                        words.push(Word {
+                            word: String::new(),
+                            start: second(start),
+                            end: 0.0,
+                            probability: 0.0,
+                        });
                         counts.push(0);
                         is_within = true;
                     }

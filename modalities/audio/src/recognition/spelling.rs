@@ -62,7 +62,8 @@ impl Spelling {
 fn plain(text: &str, keeps: impl Fn(char) -> bool) -> String {
     let characters: Vec<char> =
         text.chars().map(|c| if matches!(c, '’' | '‘' | 'ʼ') { '\'' } else { c }).collect();
-    let is_letter = |at: Option<usize>| at.and_then(|at| characters.get(at)).is_some_and(|c| c.is_alphabetic());
+    let is_letter =
+        |at: Option<usize>| at.and_then(|at| characters.get(at)).is_some_and(|c| c.is_alphabetic());
     let within_word = |at: usize| is_letter(at.checked_sub(1)) && is_letter(Some(at + 1));
     let write = |(at, &c): (usize, &char)| match c {
         _ if c.is_alphanumeric() || c.is_whitespace() || keeps(c) => c,
@@ -111,9 +112,12 @@ mod tests {
 
     #[test]
     fn the_case_is_that_of_the_symbols() {
-        for (symbols, expected) in
-            [(&["A", "'"][..], Case::Upper), (&["a"], Case::Lower), (&["a", "B"], Case::Mixed), (&["字"], Case::Lower)]
-        {
+        for (symbols, expected) in [
+            (&["A", "'"][..], Case::Upper),
+            (&["a"], Case::Lower),
+            (&["a", "B"], Case::Mixed),
+            (&["字"], Case::Lower),
+        ] {
             assert_eq!(Case::of(symbols.iter().copied()), expected);
         }
     }

@@ -44,7 +44,9 @@ impl Recognizer {
         let mut front_end = serde_json::to_value(&model.front_end)?;
         if let Some(fields) = front_end.as_object_mut() {
             fields.insert("return_attention_mask".into(), model.is_masked().into());
-            for (key, value) in [("feature_size", 1.into()), ("padding_value", 0.0.into()), ("padding_side", "right".into())] {
+            for (key, value) in
+                [("feature_size", 1.into()), ("padding_value", 0.0.into()), ("padding_side", "right".into())]
+            {
                 fields.entry(key).or_insert(value);
             }
         }

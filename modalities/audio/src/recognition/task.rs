@@ -67,11 +67,17 @@ impl<'a> Spelled<'a> {
         let (&[batch, frames, symbols], &[rows, longest]) = (logits.shape(), texts.shape()) else {
             return Err(misfit(format!("{:?} and {:?}", logits.shape(), texts.shape())));
         };
-        let lengths: Vec<usize> = lengths.as_f32()?.iter().map(|&length| (length as usize).min(frames)).collect();
+        let lengths: Vec<usize> =
+            lengths.as_f32()?.iter().map(|&length| (length as usize).min(frames)).collect();
         if rows != batch || lengths.len() != batch {
-            return Err(misfit(format!("{batch} samples, {rows} texts and {} counts of frames", lengths.len())));
+            return Err(misfit(format!(
+                "{batch} samples, {rows} texts and {} counts of frames",
+                lengths.len()
+            )));
         }
-        let of_row = |row: &[f32]| row.iter().take_while(|&&symbol| symbol >= 0.0).map(|&symbol| symbol as u32).collect();
+        let of_row = |row: &[f32]| {
+            row.iter().take_while(|&&symbol| symbol >= 0.0).map(|&symbol| symbol as u32).collect()
+        };
         let texts: Vec<Vec<u32>> = texts.as_f32()?.chunks_exact(longest.max(1)).map(of_row).collect();
         if let Some(symbol) = texts.iter().flatten().find(|&&symbol| symbol as usize >= symbols) {
             return Err(misfit(format!("symbol {symbol} of {symbols}")));
@@ -89,7 +95,8 @@ impl<'a> Spelled<'a> {
             .zip(&self.lengths)
             .map(|(text, &frames)| Spelling { frames, target: text, weight: weight(text) })
             .collect();
-        let losses = loss.evaluate(&task.machine, self.logits, [self.frames, self.symbols], &samples, gradient);
+        let losses =
+            loss.evaluate(&task.machine, self.logits, [self.frames, self.symbols], &samples, gradient);
         // A text that its frames cannot spell teaches nothing; the preflight names it.
         let finite = losses.iter().zip(&samples).filter(|(loss, _)| **loss != f64::INFINITY);
         finite.map(|(loss, sample)| loss * sample.weight).sum()
@@ -139,7 +146,8 @@ impl Meter for SpellingMeter {
         for (row, (text, &frames)) in spelled.texts.iter().zip(&spelled.lengths).enumerate() {
             let start = row * spelled.frames * spelled.symbols;
             let own = &spelled.logits[start..start + frames * spelled.symbols];
-            let heard = greedy(own, spelled.symbols, vocabulary.blank()).into_iter().map(|spoken| spoken.symbol);
+            let heard =
+                greedy(own, spelled.symbols, vocabulary.blank()).into_iter().map(|spoken| spoken.symbol);
             let (said, heard) = (vocabulary.decode(text.iter().copied()), vocabulary.decode(heard));
             self.words += word_edits(&said, &heard);
             self.characters += character_edits(&said, &heard);
@@ -176,7 +184,10 @@ mod tests {
         let frames = rows[0].len();
         let mut logits = vec![0.0; rows.len() * frames * 4];
         for (row, symbols) in rows.iter().enumerate() {
-            symbols.iter().enumerate().for_each(|(at, symbol)| logits[(row * frames + at) * 4 + symbol] = 5.0);
+            symbols
+                .iter()
+                .enumerate()
+                .for_each(|(at, symbol)| logits[(row * frames + at) * 4 + symbol] = 5.0);
         }
         Tensor::new(&[rows.len(), frames, 4], logits).unwrap()
     }
@@ -184,7 +195,8 @@ mod tests {
     #[test]
     fn the_gradient_is_that_of_the_loss() {
         let task = task();
-        let logits: Vec<f32> = tk_engine::testing::signed("ctc task", 2 * 5 * 4).iter().map(|&v| v as f32).collect();
+        let logits: Vec<f32> =
+            tk_engine::testing::signed("ctc task", 2 * 5 * 4).iter().map(|&v| v as f32).collect();
         let goal = targets(&[&[1, 1], &[2, 3, 1]], &[5, 4]).unwrap();
         let at = |logits: &[f32]| {
             task.loss(&[Tensor::new(&[2, 5, 4], logits.to_vec()).unwrap()], &goal, 2.0).unwrap()
@@ -208,7 +220,8 @@ mod tests {
         let task = task();
         let logits = said(&[&[1, 0, 2], &[2, 2, 0]]);
         let (texts, frames): ([&[u32]; 2], _) = ([&[1, 2], &[1]], [3, 3]);
-        let whole = task.loss(std::slice::from_ref(&logits), &targets(&texts, &frames).unwrap(), 2.0).unwrap().value;
+        let whole =
+            task.loss(std::slice::from_ref(&logits), &targets(&texts, &frames).unwrap(), 2.0).unwrap().value;
         let part = |row: usize| {
             let goal = targets(&texts[row..=row], &frames[row..=row]).unwrap();
             task.loss(&[logits.rows(row, row + 1).unwrap()], &goal, 2.0).unwrap().value

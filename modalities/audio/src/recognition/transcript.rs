@@ -84,7 +84,8 @@ impl Transcript {
         let passages: Vec<(f64, f64, &str)> =
             self.passages.iter().map(|passage| (passage.start, passage.end, passage.text.as_str())).collect();
         let words = self.passages.iter().flat_map(|passage| &passage.words);
-        let words: Vec<(f64, f64, &str)> = words.map(|word| (word.start, word.end, word.word.as_str())).collect();
+        let words: Vec<(f64, f64, &str)> =
+            words.map(|word| (word.start, word.end, word.word.as_str())).collect();
         let last = words.last().map_or(0.0, |word| word.1).max(self.seconds);
         let mut grid = format!(
             "File type = \"ooTextFile\"\nObject class = \"TextGrid\"\n\nxmin = 0\nxmax = {last}\ntiers? <exists>\nsize = 2\nitem []:\n"
@@ -144,7 +145,10 @@ mod tests {
 
     fn transcript() -> Transcript {
         let word = |word: &str, start, end| Word { word: word.into(), start, end, probability: 0.5 };
-        Transcript::new(vec![word("one", 0.5, 0.75), word("two", 1.0, 1.25), word("\"three\"", 3661.5, 3662.0)], 3700.0)
+        Transcript::new(
+            vec![word("one", 0.5, 0.75), word("two", 1.0, 1.25), word("\"three\"", 3661.5, 3662.0)],
+            3700.0,
+        )
     }
 
     #[test]
@@ -157,7 +161,8 @@ mod tests {
 
     #[test]
     fn subtitles_have_numbers_and_clocks() {
-        let expected = "1\n00:00:00,500 --> 00:00:01,250\none two\n\n2\n01:01:01,500 --> 01:01:02,000\n\"three\"\n\n";
+        let expected =
+            "1\n00:00:00,500 --> 00:00:01,250\none two\n\n2\n01:01:01,500 --> 01:01:02,000\n\"three\"\n\n";
         assert_eq!(transcript().to_srt(), expected);
     }
 
@@ -167,7 +172,9 @@ mod tests {
         assert!(grid.contains("name = \"words\"") && grid.contains("text = \"\"\"three\"\"\""), "{grid}");
         let numbers = |name: &str| -> Vec<f64> {
             let lines = grid.lines().filter(|line| line.starts_with("            "));
-            lines.filter_map(|line| line.trim().strip_prefix(name)?.trim_start_matches(" = ").parse().ok()).collect()
+            lines
+                .filter_map(|line| line.trim().strip_prefix(name)?.trim_start_matches(" = ").parse().ok())
+                .collect()
         };
         let (from, to) = (numbers("xmin"), numbers("xmax"));
         assert_eq!(from.len(), 12);

@@ -83,7 +83,8 @@ impl Vocabulary {
     /// The symbols of texts that are spelled already: `<pad>` (the blank), `<s>`, `</s>`, `<unk>`, `|` for the space, and all their
     /// characters in order.
     pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        let characters: BTreeSet<char> = texts.into_iter().flat_map(str::chars).filter(|&c| c != ' ').collect();
+        let characters: BTreeSet<char> =
+            texts.into_iter().flat_map(str::chars).filter(|&c| c != ' ').collect();
         let special = SPECIAL.iter().chain(&[SPACE]).map(|&symbol| symbol.to_owned());
         let letters = characters.into_iter().map(String::from).filter(|letter| letter != SPACE);
         let symbols: Vec<String> = special.chain(letters).collect();
@@ -106,11 +107,13 @@ impl Vocabulary {
         let fail = |reason: &str| VocabularyError::Form { path: path.to_owned(), reason: reason.to_owned() };
         if text.trim_start().starts_with('{') {
             let symbols = numbered(path, &text)?;
-            let blank = ["<pad>", "[PAD]", "<blank>"].into_iter().find(|name| symbols.iter().any(|s| s == name));
+            let blank =
+                ["<pad>", "[PAD]", "<blank>"].into_iter().find(|name| symbols.iter().any(|s| s == name));
             let blank = blank.ok_or_else(|| fail("it has no blank, `<pad>` or `[PAD]`"))?;
             return Self::new(symbols, blank, SPACE).ok_or_else(|| fail("a symbol comes twice"));
         }
-        let lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches('\r')).filter(|l| !l.is_empty()).collect();
+        let lines: Vec<&str> =
+            text.lines().map(|line| line.trim_end_matches('\r')).filter(|l| !l.is_empty()).collect();
         if let Some(long) = lines.iter().find(|line| line.chars().count() > 1 && !SPECIAL.contains(line)) {
             return Err(fail(&format!("`{long}` has more than one character")));
         }
@@ -131,8 +134,14 @@ impl Vocabulary {
             return Ok(None);
         }
         let optional = |name: &str| read(&folder.join(name)).unwrap_or_default();
-        Self::from_json(&path, &read(&path)?, &optional("added_tokens.json"), &optional("tokenizer_config.json"), size)
-            .map(Some)
+        Self::from_json(
+            &path,
+            &read(&path)?,
+            &optional("added_tokens.json"),
+            &optional("tokenizer_config.json"),
+            size,
+        )
+        .map(Some)
     }
 
     /// As [`Vocabulary::of_folder`], of the files' texts; those that are not there are empty. `path` is for messages.
@@ -150,13 +159,15 @@ impl Vocabulary {
         let mut numbers: Map<String, Value> =
             serde_json::from_str(vocabulary).map_err(|error| fail(error.to_string()))?;
         if !added.is_empty() {
-            let added: Map<String, Value> = serde_json::from_str(added).map_err(|error| fail(error.to_string()))?;
+            let added: Map<String, Value> =
+                serde_json::from_str(added).map_err(|error| fail(error.to_string()))?;
             numbers.extend(added);
         }
         if let Some((name, _)) = numbers.iter().find(|(_, number)| number.is_object()) {
             return Err(fail(format!("it holds vocabularies of several languages, such as `{name}`")));
         }
-        let mut symbols = in_order(&numbers).ok_or_else(|| fail("its numbers are not 0, 1, 2 and so on".into()))?;
+        let mut symbols =
+            in_order(&numbers).ok_or_else(|| fail("its numbers are not 0, 1, 2 and so on".into()))?;
         if symbols.len() > size {
             return Err(fail(format!("{} symbols for a layer of {size}", symbols.len())));
         }
@@ -180,7 +191,8 @@ impl Vocabulary {
         let numbers: Map<String, Value> =
             self.symbols.iter().enumerate().map(|(number, symbol)| (symbol.clone(), json!(number))).collect();
         let name = |wanted: &str| self.symbols.iter().find(|symbol| *symbol == wanted);
-        let mut tokens = Map::from_iter([("pad_token".to_owned(), json!(self.symbols.get(self.blank as usize)))]);
+        let mut tokens =
+            Map::from_iter([("pad_token".to_owned(), json!(self.symbols.get(self.blank as usize)))]);
         for (key, symbol) in [("bos_token", "<s>"), ("eos_token", "</s>"), ("unk_token", "<unk>")] {
             tokens.extend(name(symbol).map(|symbol| (key.to_owned(), json!(symbol))));
         }
@@ -193,11 +205,16 @@ impl Vocabulary {
             ("tokenizer_class".to_owned(), json!("Wav2Vec2CTCTokenizer")),
             ("do_lower_case".to_owned(), json!(false)),
             ("replace_word_delimiter_char".to_owned(), json!(" ")),
-            ("word_delimiter_token".to_owned(), json!(self.space.and_then(|at| self.symbols.get(at as usize)))),
+            (
+                "word_delimiter_token".to_owned(),
+                json!(self.space.and_then(|at| self.symbols.get(at as usize))),
+            ),
         ]);
-        for (file, fields) in
-            [("vocab.json", numbers), ("tokenizer_config.json", settings), ("special_tokens_map.json", tokens)]
-        {
+        for (file, fields) in [
+            ("vocab.json", numbers),
+            ("tokenizer_config.json", settings),
+            ("special_tokens_map.json", tokens),
+        ] {
             let text = format!("{:#}\n", Value::Object(fields));
             write_bytes_atomic(&folder.join(file), text.as_bytes())?;
         }
@@ -351,7 +368,8 @@ mod tests {
             (r#"{"a": 0}"#, "", "no `<pad>`"),
             ("[", "", "EOF"),
         ] {
-            let error = Vocabulary::from_json(Path::new("v.json"), text, "", settings, 9).unwrap_err().to_string();
+            let error =
+                Vocabulary::from_json(Path::new("v.json"), text, "", settings, 9).unwrap_err().to_string();
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");
         }
     }
