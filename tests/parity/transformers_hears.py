@@ -33,7 +33,7 @@ def main() -> None:
         ours = torch.tensor(frames["logits"])[None]
         size = max(size, theirs.abs().max().item())
         off = max(off, (ours - theirs).abs().max().item())
-        text = processor.batch_decode(theirs.argmax(-1))[0]
+        text = processor.batch_decode(theirs.argmax(-1), skip_special_tokens=True)[0]
         different += " ".join(text.split()) != said["text"]
     print(f"largest logit {size:.2f}: differ by {off / size:.1e} of it at most; {different} texts differ")
     sys.exit(different > 0 or off > 1e-4 * size)
