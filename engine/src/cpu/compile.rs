@@ -5,10 +5,11 @@ use super::kernels::conv::{self, Direction, PackedWeights};
 use super::kernels::matrix::Stored;
 use super::kernels::narrow::{Quantization, Storage};
 use super::steps::{
-    Activate, AddBroadcast, AddValues, ApplyUnary, Attend, Concatenate, Convolve, DivideBroadcast, Drop,
-    Factors, Fallback, Form, InvertedResidual, LookUp, MultiplyBroadcast, MultiplyMatrices, MultiplyValues,
-    Normalise, NormaliseRows, PermuteAxes, Pool, PoolKind, ReduceAxes, RenameAxes, RepeatAxis, ScaleAndShift,
-    Scope, ShareRows, SliceAxis, Statistics, Step,
+    Activate, AddBroadcast, AddValues, ApplyUnary, Attend, Concatenate, Convolve, ConvolveGroups,
+    DivideBroadcast, Drop, Factors, Fallback, Form, InvertedResidual, LookUp, MultiplyBroadcast,
+    MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows, NormaliseSamples, PermuteAxes, Pool,
+    PoolKind, ReduceAxes, RenameAxes, RepeatAxis, ScaleAndShift, Scope, ShareRows, SliceAxis, Statistics,
+    Step,
 };
 use crate::graph::{Activation, Graph, Node, Op, Reduction, SliceRange, Value};
 use crate::{Precision, TrainSpec};
@@ -129,6 +130,19 @@ impl Compiler<'_> {
                     output: tail.output,
                     owns_input: self.uses[x.index()] == 1 && matches!(graph.node(x).op, Op::Convolution(_)),
                     saved: None,
+                })
+            }
+            (Op::InstanceNorm { epsilon }, Some(x)) => {
+                let (curve, output) = self.curve_behind(position);
+                Box::new(NormaliseSamples {
+                    x,
+                    weight: inputs[1],
+                    bias: inputs[2],
+                    epsilon: *epsilon,
+                    curve,
+                    output,
+                    owns_input: self.spec.is_none() && self.is_only_read_here(x),
+                    saved: Vec::new(),
                 })
             }
             (Op::Activation(activation), Some(x)) => {
@@ -300,7 +314,25 @@ impl Compiler<'_> {
             self.take_in(&nodes);
             return Box::new(step);
         }
-        self.fallback(position)
+        self.grouped_convolution(position).unwrap_or_else(|| self.fallback(position))
+    }
+
+    /// A convolution in groups of several channels.
+    fn grouped_convolution(&mut self, position: usize) -> Option<Box<dyn Step>> {
+        let node = &self.graph.nodes()[position];
+        let Op::Convolution(walk) = node.op else { return None };
+        if self.shapes[position].contains(&0) {
+            return None;
+        }
+        let (curve, output) = self.curve_behind(position);
+        Some(Box::new(ConvolveGroups {
+            x: node.inputs[0],
+            weight: node.inputs[1],
+            bias: node.inputs.get(2).copied(),
+            curve,
+            output,
+            walk,
+        }))
     }
 
     /// A convolution or linear layer with what follows it, and the nodes that follow; where it has a kernel.
@@ -406,6 +438,21 @@ impl Compiler<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The activation that follows a node and runs with it, if any, and where the result goes.
+    fn curve_behind(&mut self, position: usize) -> (Option<Activation>, Value) {
+        let output = Value::at(position);
+        let mut tail = Tail { residual: None, clamp: Clamp::None, output, nodes: Vec::new() };
+        let curve = self.curve(&mut tail);
+        self.take_in(&tail.nodes);
+        (curve, tail.output)
+    }
+
+    /// Whether a value was made by a step, for one reader alone.
+    fn is_only_read_here(&self, x: Value) -> bool {
+        let is_given = matches!(self.graph.node(x).op, Op::Input(_) | Op::Parameter(_));
+        self.uses[x.index()] == 1 && !is_given
     }
 
     /// Makes nodes part of the step that is being compiled.
