@@ -73,14 +73,17 @@ fn waves(
     let (amount, pace) = match work {
         "inference" => {
             let input = [wave(batch, samples)?];
-            (whole, pace(|| Ok(drop(plan.run(&input)?)))?)
+            (whole, pace(|| plan.run(&input).map(|_| ()).map_err(Into::into))?)
         }
         "lengths" => {
             let inputs = (1..=batch).map(|part| wave(1, samples * part / batch - 7 * part));
             let inputs: Vec<Tensor> = inputs.collect::<Outcome<_>>()?;
             let all = inputs.iter().map(Tensor::len).sum::<usize>() as f64 / RATE as f64;
-            let mut each =
-                || inputs.iter().try_for_each(|input| Ok(drop(plan.run(std::slice::from_ref(input))?)));
+            let mut each = || {
+                inputs.iter().try_for_each(|input| {
+                    plan.run(std::slice::from_ref(input)).map(|_| ()).map_err(Into::into)
+                })
+            };
             (all, pace(&mut each)?)
         }
         "ctc" | "ctc-cached" => {
@@ -113,7 +116,7 @@ fn spectrograms(
     let logits = first(&plan.run(&[input(1)?])?)?;
     let inputs = [input(batch)?];
     let pace = match work {
-        "inference" => pace(|| Ok(drop(plan.run(&inputs)?)))?,
+        "inference" => pace(|| plan.run(&inputs).map(|_| ()).map_err(Into::into))?,
         "training" => {
             drop(plan);
             let spec = TrainSpec::everything(&model.graph, Optimizer::ADAMW);
