@@ -8,6 +8,7 @@ pub mod kernels;
 mod plan;
 pub mod pool;
 mod ranges;
+mod settle;
 mod steps;
 mod tape;
 mod workspace;

@@ -1,6 +1,7 @@
-//! Inference on the CPU: batch-norm folded, chains fused, buffers used again as soon as nobody needs what they hold.
+//! Inference on the CPU: batch-norm folded, what depends on parameters alone computed once, chains fused, buffers used again as soon as nobody needs what they hold.
 
 use super::compile::{Lowering, Program, compile};
+use super::settle::settle;
 use super::steps::Mode;
 use super::tape::{outputs, put_inputs, put_parameter};
 use super::{Fingerprint, Machine, Ranges, Workspace};
@@ -34,6 +35,7 @@ impl Plan {
     /// When a parameter has no value, or one of another shape.
     pub fn new(machine: &Machine, graph: &Graph, parameters: &Parameters) -> Result<Self> {
         let (graph, parameters) = graph.fold(parameters)?;
+        let (graph, parameters) = settle(&graph, parameters)?;
         let mut workspace = Workspace::new(machine.clone(), vec![false; graph.nodes().len()]);
         for (position, node) in graph.nodes().iter().enumerate() {
             if let Op::Parameter(index) = node.op {

@@ -40,6 +40,8 @@ enum Slot {
 /// Weights as a kernel reads them, and the version of the value they were packed from.
 pub(crate) struct PackedCopy {
     weight: Value,
+    /// Of a convolution in groups, which one's they are.
+    group: usize,
     shape: ConvShape,
     direction: Direction,
     version: u64,
@@ -240,25 +242,51 @@ impl Workspace {
         direction: Direction,
         precision: Precision,
     ) -> PackedCopy {
+        match self.take_packed_groups(weight, 1, shape, (direction, precision)).pop() {
+            Some(copy) => copy,
+            None => unreachable!("one was asked for"),
+        }
+    }
+
+    /// The same for each group of a convolution in groups; the shape is that of one.
+    pub fn take_packed_groups(
+        &mut self,
+        weight: Value,
+        groups: usize,
+        shape: &ConvShape,
+        (direction, precision): (Direction, Precision),
+    ) -> Vec<PackedCopy> {
         let shape = ConvShape { batch: 1, height: 0, width: 0, ..*shape };
-        let known = self.packed.iter().position(|copy| {
-            copy.weight == weight
-                && (copy.direction, copy.weights.precision()) == (direction, precision)
-                && copy.shape == shape
-        });
         let version = self.version(weight);
-        let mut copy = match known {
-            Some(index) => self.packed.swap_remove(index),
-            None => {
-                let weights = PackedWeights::new(self.machine.isa, &shape, direction, precision);
-                PackedCopy { weight, shape, direction, version: version.wrapping_sub(1), weights }
+        let mut take = |group: usize| {
+            let known = self.packed.iter().position(|copy| {
+                (copy.weight, copy.group) == (weight, group)
+                    && (copy.direction, copy.weights.precision()) == (direction, precision)
+                    && copy.shape == shape
+            });
+            match known {
+                Some(index) => self.packed.swap_remove(index),
+                None => {
+                    let weights = PackedWeights::new(self.machine.isa, &shape, direction, precision);
+                    let version = version.wrapping_sub(1);
+                    PackedCopy { weight, group, shape, direction, version, weights }
+                }
             }
         };
-        if copy.version != version {
-            conv::pack(&self.machine, &shape, self.get(weight), &mut copy.weights);
-            copy.version = version;
+        let mut copies: Vec<PackedCopy> = (0..groups).map(&mut take).collect();
+        let (machine, all, each) = (&self.machine, self.get(weight), shape.weight_len());
+        let pack = |group: usize, copy: &mut PackedCopy| {
+            if copy.version != version {
+                conv::pack(machine, &shape, &all[group * each..][..each], &mut copy.weights);
+                copy.version = version;
+            }
+        };
+        match &mut copies[..] {
+            // Its panels are tasks.
+            [only] => pack(0, only),
+            _ => machine.pool.for_each_chunk(&mut copies, 1, |group, copy| pack(group, &mut copy[0])),
         }
-        copy
+        copies
     }
 
     /// Keeps packed weights for the next pass.
@@ -280,7 +308,8 @@ impl Workspace {
             for numbers in copy.weights.numbers() {
                 digest.update(bytemuck::cast_slice(numbers));
             }
-            (format!("{weight} {:?} {precision} {:?}", copy.direction, copy.shape), digest.finalize())
+            let name = format!("{weight} {} {:?} {precision} {:?}", copy.group, copy.direction, copy.shape);
+            (name, digest.finalize())
         });
         Fingerprint { values: values.finalize(), packed: packed.collect() }
     }

@@ -68,6 +68,19 @@ impl Graph {
         Ok((folded.rebuilt(&new_biases), values))
     }
 
+    /// The graph with parameters, of the shapes given, in place of some nodes; what only those needed is gone.
+    pub(crate) fn with_parameters_for(&self, replaced: &[(Value, Vec<usize>)]) -> Self {
+        let mut graph = self.clone();
+        for (value, shape) in replaced {
+            let node = &mut graph.nodes[value.index()];
+            node.op = Op::Parameter(graph.parameters.len());
+            node.inputs.clear();
+            let (name, shape) = (node.name.clone(), shape.clone());
+            graph.parameters.push(ParameterSpec { name, shape, kind: Kind::Weight, init: Init::Zeros });
+        }
+        graph.rebuilt(&[])
+    }
+
     /// What a batch-norm with running statistics, or a product with a parameter of one axis, multiplies each channel by and adds to it.
     fn scale_and_shift(&self, node: &Node, parameters: &Parameters) -> Result<Option<(Vec<f64>, Vec<f64>)>> {
         let mut values = Vec::with_capacity(4);

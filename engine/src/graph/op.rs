@@ -27,6 +27,12 @@ pub enum Op {
         /// Added to the variance.
         epsilon: f64,
     },
+    /// `x, weight, bias`: each channel of each sample normalised over all axes between the first and the last (arXiv 1607.08022), which is
+    /// group-norm (arXiv 1803.08494) with as many groups as channels.
+    InstanceNorm {
+        /// Added to the variance.
+        epsilon: f64,
+    },
     /// `x`, element by element.
     Activation(Activation),
     /// `x`, element by element: simple arithmetic that re-parametrisations are made of.
@@ -116,6 +122,7 @@ impl Op {
             Self::Linear => "linear",
             Self::BatchNorm { .. } => "batch-norm",
             Self::LayerNorm { .. } => "layer-norm",
+            Self::InstanceNorm { .. } => "instance-norm",
             Self::Activation(_) => "activation",
             Self::Unary(_) => "unary",
             Self::Affine { .. } => "affine",

@@ -82,7 +82,9 @@ fn infer(node: &Node, read: &[&[usize]]) -> Result<Shape, ShapeError> {
             need(weight.len() == 2 && x.last() == Some(&weight[1]), "[…, in] and a weight [out, in]")?;
             Ok([&x[..x.len() - 1], &[weight[0]]].concat())
         }
-        Op::BatchNorm { .. } | Op::LayerNorm { .. } => {
+        Op::BatchNorm { .. } | Op::LayerNorm { .. } | Op::InstanceNorm { .. } => {
+            let has_places = !matches!(node.op, Op::InstanceNorm { .. }) || x.len() > 2;
+            need(has_places, "[batch, …, channels] with an axis between them")?;
             need(
                 read[1..].iter().all(|statistic| statistic.len() == 1 && statistic.last() == x.last()),
                 "statistics of the last axis",

@@ -35,6 +35,9 @@ pub fn forward_node(node: &Node, inputs: &[Tensor], behaviour: Behaviour<'_>) ->
         (Op::LayerNorm { epsilon }, [x, weight, bias]) => {
             normalisation::layer_norm(x, weight, bias, *epsilon)
         }
+        (Op::InstanceNorm { epsilon }, [x, weight, bias]) => {
+            normalisation::instance_norm(x, weight, bias, *epsilon)
+        }
         (Op::Activation(activation), [x]) => elementwise::activation(x, *activation),
         (Op::Unary(unary), [x]) => elementwise::unary(x, *unary),
         (Op::Affine { scale, shift }, [x]) => x.affine(*scale, *shift),

@@ -1,4 +1,4 @@
-//! Batch-norm, layer-norm and softmax.
+//! Batch-norm, layer-norm, instance-norm and softmax.
 
 use candle_core::{D, Result, Tensor, bail};
 
@@ -31,6 +31,15 @@ pub(super) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f6
     let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + epsilon)?.sqrt()?;
     centred.broadcast_div(&deviation)?.broadcast_mul(weight)?.broadcast_add(bias)
+}
+
+/// Each channel of each sample normalised over all axes between the first and the last.
+pub(super) fn instance_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f64) -> Result<Tensor> {
+    let (samples, channels) = (x.dim(0)?, x.dim(D::Minus1)?);
+    let rows = x.reshape((samples, (), channels))?;
+    let centred = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
+    let deviation = (centred.sqr()?.mean_keepdim(1)? + epsilon)?.sqrt()?;
+    centred.broadcast_div(&deviation)?.broadcast_mul(weight)?.broadcast_add(bias)?.reshape(x.shape())
 }
 
 /// Softmax over the last axis.

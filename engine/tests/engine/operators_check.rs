@@ -10,7 +10,7 @@ use super::executors::{runs_alike, trains_alike};
 use super::operators::all;
 
 /// The names of all operators. A new operator belongs here and into the cases.
-const OPERATORS: [&str; 28] = [
+const OPERATORS: [&str; 29] = [
     "activation",
     "adaptive-average-pool",
     "add",
@@ -27,6 +27,7 @@ const OPERATORS: [&str; 28] = [
     "gather",
     "global-average-pool",
     "input",
+    "instance-norm",
     "layer-norm",
     "linear",
     "matmul",

@@ -63,6 +63,11 @@ fn cases() -> Vec<Torch> {
             Op::LayerNorm { epsilon: 1e-3 },
             vec![("x", vec![2, 2, 4]), ("weight", vec![4]), ("bias", vec![4])],
         ),
+        case(
+            "instance_norm",
+            Op::InstanceNorm { epsilon: 1e-3 },
+            vec![("x", vec![2, 5, 3]), ("weight", vec![3]), ("bias", vec![3])],
+        ),
         case("softmax", Op::Softmax, vec![("x", vec![3, 4])]),
         activation("relu", Activation::Relu),
         activation("relu6", Activation::Relu6),

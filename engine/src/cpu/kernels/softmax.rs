@@ -5,6 +5,7 @@ use super::chunks::CHUNK;
 use super::elementary::exp;
 use super::rows::{self, LANES};
 use crate::cpu::Machine;
+use crate::cpu::isa::vectorize_fused;
 
 /// Below this an exponential counts as nothing, so that what a mask excludes has exactly no share.
 const NOTHING: f32 = -87.0;
@@ -19,16 +20,14 @@ pub fn forward(machine: &Machine, width: usize, x: &[f32], y: &mut [f32]) {
     machine.pool.for_each_chunk(y, each, |index, y| {
         let x = &x[index * each..][..y.len()];
         let mut padded = vec![0.0; width.next_multiple_of(LANES)];
-        machine.isa.vectorize(
-            #[inline(always)]
-            || {
-                for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                    padded[..width].copy_from_slice(x);
-                    shares(&mut padded, width);
-                    y.copy_from_slice(&padded[..width]);
-                }
-            },
-        );
+        vectorize_fused!(machine.isa, FUSED => {
+            for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                padded[..width].copy_from_slice(x);
+                padded[width..].fill(f32::NEG_INFINITY);
+                let inverse = raise::<FUSED>(&mut padded).inverse;
+                y.iter_mut().zip(&padded).for_each(|(y, power)| *y = power * inverse);
+            }
+        });
     });
 }
 
@@ -68,23 +67,46 @@ pub fn backward(
     });
 }
 
-/// Turns the first `count` scores of a row into shares that add up to 1, the rest, up to whole lanes, into zeros.
+/// What turns the scores of a row into shares: `share = e^(score − greatest) · inverse`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Denominator {
+    /// The greatest score.
+    pub greatest: f32,
+    /// One over the sum of all powers.
+    pub inverse: f32,
+}
+
+/// Turns a row of whole lanes into powers, which are shares but for the factor that is returned. A score of −∞ has exactly no share.
 #[inline(always)]
-pub(super) fn shares(row: &mut [f32], count: usize) {
-    row[count..].fill(f32::NEG_INFINITY);
+pub(super) fn raise<const FUSED: bool>(row: &mut [f32]) -> Denominator {
     let greatest = rows::greatest(row);
-    for x in row.iter_mut() {
-        let below = *x - greatest;
-        let power = exp::<false>(below);
-        *x = if below < NOTHING { 0.0 } else { power };
+    for lanes in row.as_chunks_mut::<LANES>().0 {
+        for score in lanes {
+            *score = power::<FUSED>(*score - greatest);
+        }
     }
-    let total = 1.0
-        / rows::sum(
-            row,
-            #[inline(always)]
-            |x| x,
-        );
-    row.iter_mut().for_each(|x| *x *= total);
+    let total = rows::sum(
+        row,
+        #[inline(always)]
+        |power| power,
+    );
+    Denominator { greatest, inverse: 1.0 / total }
+}
+
+/// Turns a row of whole lanes into the shares that [`raise`] found.
+#[inline(always)]
+pub(super) fn share<const FUSED: bool>(row: &mut [f32], denominator: Denominator) {
+    for lanes in row.as_chunks_mut::<LANES>().0 {
+        for score in lanes {
+            *score = power::<FUSED>(*score - denominator.greatest) * denominator.inverse;
+        }
+    }
+}
+
+#[inline(always)]
+fn power<const FUSED: bool>(below: f32) -> f32 {
+    let power = exp::<FUSED>(below);
+    if below < NOTHING { 0.0 } else { power }
 }
 
 /// Rows of one task.

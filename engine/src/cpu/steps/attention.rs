@@ -19,7 +19,7 @@ pub(crate) struct Attend {
     pub dropout: f64,
     pub name: String,
     pub output: Value,
-    /// The shares of the last training pass.
+    /// What the last training pass left for the backward pass.
     pub kept: Option<Buffer>,
 }
 
@@ -83,13 +83,13 @@ impl Step for Attend {
             workspace.recycle(old);
         }
         let mut kept = (mode == Mode::Training && workspace.wants(self.output))
-            .then(|| workspace.allocate(shape.shares_len()));
+            .then(|| workspace.allocate(shape.kept_len()));
         attention::forward(
             &workspace.machine,
             &shape,
             self.operands(workspace),
             self.dropped(&streams),
-            kept.as_mut().map(|kept| &mut kept[..shape.shares_len()]),
+            kept.as_mut().map(|kept| &mut kept[..shape.kept_len()]),
             &mut y[..shape.query_len()],
         );
         self.kept = kept;
@@ -127,7 +127,7 @@ impl Step for Attend {
             &shape,
             self.operands(workspace),
             self.dropped(&streams),
-            &kept[..shape.shares_len()],
+            &kept[..shape.kept_len()],
             &dy[..shape.query_len()],
             gradients,
         );

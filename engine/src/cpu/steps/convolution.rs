@@ -49,21 +49,7 @@ impl Convolve {
                 return ConvShape::linear(rows, weight[1], weight[0]);
             }
         };
-        let single = x.len() == 3;
-        let (height, kernel_height) = if single { (1, 1) } else { (x[1], weight[2]) };
-        let vertical = |size: usize, alone: usize| if single { alone } else { size };
-        let [top, bottom, left, right] = walk.padding;
-        ConvShape {
-            batch: x[0],
-            height,
-            width: x[x.len() - 2],
-            in_channels: x[x.len() - 1],
-            out_channels: weight[0],
-            kernel: [kernel_height, weight[weight.len() - 1]],
-            stride: [vertical(walk.stride[0], 1), walk.stride[1]],
-            padding: [vertical(top, 0), vertical(bottom, 0), left, right],
-            dilation: [vertical(walk.dilation[0], 1), walk.dilation[1]],
-        }
+        conv_shape(x, weight, &walk)
     }
 }
 
@@ -223,6 +209,25 @@ impl Convolve {
             workspace.keep_packed(packed);
         }
         workspace.put_gradient(self.x, dx);
+    }
+}
+
+/// The sizes of a convolution of an input `[batch, height, width, in]` or `[batch, length, in]`; a single axis counts as one row.
+pub(super) fn conv_shape(x: &[usize], weight: &[usize], walk: &Convolution) -> ConvShape {
+    let single = x.len() == 3;
+    let (height, kernel_height) = if single { (1, 1) } else { (x[1], weight[2]) };
+    let vertical = |size: usize, alone: usize| if single { alone } else { size };
+    let [top, bottom, left, right] = walk.padding;
+    ConvShape {
+        batch: x[0],
+        height,
+        width: x[x.len() - 2],
+        in_channels: x[x.len() - 1],
+        out_channels: weight[0],
+        kernel: [kernel_height, weight[weight.len() - 1]],
+        stride: [vertical(walk.stride[0], 1), walk.stride[1]],
+        padding: [vertical(top, 0), vertical(bottom, 0), left, right],
+        dilation: [vertical(walk.dilation[0], 1), walk.dilation[1]],
     }
 }
 

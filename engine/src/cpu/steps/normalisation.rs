@@ -73,8 +73,11 @@ impl Step for Normalise {
         let mut z = workspace.allocate(length);
         let [weight, bias, ..] = self.parameters;
         let affine = Affine::new(&moments, workspace.get(weight), workspace.get(bias), self.epsilon);
-        let finish =
-            Finish { residual: self.residual.map(|residual| workspace.get(residual)), clamp: self.clamp };
+        let finish = Finish {
+            residual: self.residual.map(|residual| workspace.get(residual)),
+            clamp: self.clamp,
+            curve: None,
+        };
         batch_norm::forward(&workspace.machine, &affine, workspace.get(self.x), finish, &mut z[..length]);
         workspace.put(self.output, z);
         self.saved = Some(moments);
@@ -148,7 +151,7 @@ impl Normalise {
 }
 
 /// Adds a small gradient to a parameter's, where it is wanted.
-fn add_share(workspace: &mut Workspace, parameter: Value, share: &[f32]) {
+pub(super) fn add_share(workspace: &mut Workspace, parameter: Value, share: &[f32]) {
     if !workspace.wants(parameter) {
         return;
     }

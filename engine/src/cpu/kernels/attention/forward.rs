@@ -4,16 +4,17 @@ use super::super::accumulate::Accumulate;
 use super::super::matrix::{Rows, Target, multiply, pack, pack_transposed, packed_len};
 use super::super::micro::{Microkernels, with_microkernels};
 use super::super::scratch::with_workspace;
-use super::super::softmax::shares;
+use super::super::softmax::{Denominator, raise};
 use super::{AttentionShape, Dropped, Operands};
 use crate::cpu::Machine;
+use crate::cpu::isa::vectorize_fused;
 use crate::cpu::pool::SharedPointer;
 
 /// Queries whose scores are worked on at a time.
-const QUERIES: usize = 56;
+pub(super) const QUERIES: usize = 56;
 
 /// `output = dropout(softmax(query · keyᵀ / √head + mask)) · value` for each head, `[batch, query, width]`. Where `kept` is given,
-/// shares before dropout are written to it, [`AttentionShape::shares_len`].
+/// what [`super::backward`] needs is written to it, [`AttentionShape::kept_len`].
 ///
 /// # Panics
 /// When sizes differ.
@@ -28,7 +29,7 @@ pub fn forward(
     shape.check(&operands, dropout);
     assert_eq!(output.len(), shape.query_len(), "attention: size of the output");
     if let Some(kept) = &kept {
-        assert_eq!(kept.len(), shape.shares_len(), "attention: size of the shares");
+        assert_eq!(kept.len(), shape.kept_len(), "attention: size of what is kept");
     }
     let pass = Forward {
         machine,
@@ -79,58 +80,59 @@ impl Forward<'_> {
                 // SAFETY: the machine has the instruction set; the scores are this task's.
                 unsafe { multiply::<K>(queries, [count, head, key], keys, &target) };
                 let scores = &mut scores[..count * row];
-                self.share(place, first, scores);
+                let denominators = self.raise(place, first, scores);
                 let start = shape.start(place, query) + first * width;
+                // SAFETY: this head's channels of this sample's queries, which no other task writes.
+                let output = unsafe { self.output.get().add(start) };
                 let target = Target {
-                    // SAFETY: this head's channels of this sample's queries, which no other task writes.
-                    output: SharedPointer(unsafe { self.output.get().add(start) }),
+                    output: SharedPointer(output),
                     stride: width,
                     accumulate: Accumulate::Overwrite,
                 };
-                let shares = Rows { data: scores, stride: row };
+                let powers = Rows { data: scores, stride: row };
                 // SAFETY: as above.
-                unsafe { multiply::<K>(shares, [count, key, head], values, &target) };
+                unsafe { multiply::<K>(powers, [count, key, head], values, &target) };
+                for (index, denominator) in denominators[..count].iter().enumerate() {
+                    // SAFETY: as above.
+                    let row = unsafe { std::slice::from_raw_parts_mut(output.add(index * width), head) };
+                    row.iter_mut().for_each(|value| *value *= denominator.inverse);
+                }
             }
         });
     }
 
-    /// Turns scores, rows from query `first` on, into shares; keeps them; drops some.
-    fn share(&self, place: [usize; 2], first: usize, scores: &mut [f32]) {
+    /// Turns scores, rows from query `first` on, into powers, which are shares but for a factor of each row; keeps what a backward pass
+    /// needs of them; drops some.
+    fn raise(&self, place: [usize; 2], first: usize, scores: &mut [f32]) -> [Denominator; QUERIES] {
         let (shape, row) = (self.shape, self.shape.row());
-        let scale = 1.0 / (shape.head() as f32).sqrt();
-        self.machine.isa.vectorize(
-            #[inline(always)]
-            || {
-                for (index, scores) in scores.chunks_exact_mut(row).enumerate() {
-                    match self.operands.mask {
-                        Some(mask) => {
-                            let mask = mask.row(place, first + index);
-                            scores
-                                .iter_mut()
-                                .zip(mask)
-                                .for_each(|(score, mask)| *score = *score * scale + mask);
-                        }
-                        None => scores[..shape.key].iter_mut().for_each(|score| *score *= scale),
-                    }
-                    shares(scores, shape.key);
-                }
-            },
-        );
+        let mut denominators = [Denominator::default(); QUERIES];
+        vectorize_fused!(self.machine.isa, FUSED => {
+            for ((index, scores), denominator) in scores.chunks_exact_mut(row).enumerate().zip(&mut denominators) {
+                shape.scale_row(scores, self.operands.mask.map(|mask| mask.row(place, first + index)));
+                *denominator = raise::<FUSED>(scores);
+            }
+        });
         if let Some(kept) = &self.kept {
-            let start = ((place[0] * shape.heads + place[1]) * shape.query + first) * row;
-            // SAFETY: the rows of this head, sample and block of queries, which no other task writes.
-            let kept = unsafe { std::slice::from_raw_parts_mut(kept.get().add(start), scores.len()) };
-            kept.copy_from_slice(scores);
+            let start = 2 * ((place[0] * shape.heads + place[1]) * shape.query + first);
+            for (index, denominator) in denominators[..scores.len() / row].iter().enumerate() {
+                // SAFETY: the rows of this head, sample and block of queries, which no other task writes.
+                unsafe {
+                    let to = kept.get().add(start + 2 * index);
+                    to.write(denominator.greatest);
+                    to.add(1).write(denominator.inverse);
+                }
+            }
         }
         if let Some(dropout) = self.dropout {
             self.machine.isa.vectorize(
                 #[inline(always)]
                 || {
-                    for (index, shares) in scores.chunks_exact_mut(row).enumerate() {
-                        shape.drop_shares(dropout, place, first + index, shares);
+                    for (index, powers) in scores.chunks_exact_mut(row).enumerate() {
+                        shape.drop_shares(dropout, place, first + index, powers);
                     }
                 },
             );
         }
+        denominators
     }
 }

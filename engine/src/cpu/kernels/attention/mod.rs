@@ -1,5 +1,5 @@
 //! Scaled dot-product attention over heads (arXiv 1706.03762). A task is one head of one sample, whose scores never leave the
-//! cache; for a backward pass the shares are kept, before dropout.
+//! cache: a backward pass computes them again, block of queries by block, from what is kept of each row (as arXiv 2205.14135 does).
 
 mod backward;
 mod forward;

@@ -56,14 +56,34 @@ impl AttentionShape {
         self.width / self.heads
     }
 
-    /// Floats from one row of shares to the next: keys in whole registers.
-    pub fn row(&self) -> usize {
-        self.key.next_multiple_of(LANES)
+    /// Floats from one row of scores to the next: keys in whole registers, and not a distance at which rows share few sets of a cache.
+    pub(super) fn row(&self) -> usize {
+        let row = self.key.next_multiple_of(LANES);
+        if row.is_multiple_of(16 * LANES) { row + LANES } else { row }
     }
 
-    /// Floats of all shares, `[batch, heads, query, row]`.
-    pub fn shares_len(&self) -> usize {
-        self.batch * self.heads * self.query * self.row()
+    /// Floats of what a backward pass needs to compute the shares again, `[batch, heads, query, 2]`.
+    pub fn kept_len(&self) -> usize {
+        self.batch * self.heads * self.query * 2
+    }
+
+    /// What scores are multiplied by.
+    #[inline(always)]
+    pub(super) fn scale(&self) -> f32 {
+        1.0 / (self.head() as f32).sqrt()
+    }
+
+    /// `score·scale + mask` for the keys of a row, and nothing at all beyond them.
+    #[inline(always)]
+    pub(super) fn scale_row(&self, row: &mut [f32], mask: Option<&[f32]>) {
+        let (scale, (scores, beyond)) = (self.scale(), row.split_at_mut(self.key));
+        match mask {
+            Some(mask) => {
+                scores.iter_mut().zip(mask).for_each(|(score, mask)| *score = *score * scale + mask);
+            }
+            None => scores.iter_mut().for_each(|score| *score *= scale),
+        }
+        beyond.fill(f32::NEG_INFINITY);
     }
 
     /// Floats of query and result.

@@ -1,8 +1,8 @@
-//! Batch-norm forward: an affine map per channel, the residual sum and the clamp.
+//! Batch-norm forward: an affine map per channel, the residual sum, the clamp and another activation.
 
 use crate::cpu::Machine;
 
-use super::super::activation::Clamp;
+use super::super::activation::{Activation, Clamp, bend};
 use super::super::elementary::limit;
 use super::super::lanes::Lanes;
 use super::Moments;
@@ -41,11 +41,13 @@ impl Affine {
 pub struct Finish<'a> {
     /// Added first, `[rows, channels]`.
     pub residual: Option<&'a [f32]>,
-    /// Applied last.
+    /// Applied to the sum.
     pub clamp: Clamp,
+    /// Applied last.
+    pub curve: Option<Activation>,
 }
 
-/// `z = clamp(y·scale + shift + residual)`; all `[rows, channels]`.
+/// `z = curve(clamp(y·scale + shift + residual))`; all `[rows, channels]`.
 ///
 /// # Panics
 /// When sizes differ or are not whole rows.
@@ -111,5 +113,10 @@ fn apply(machine: &Machine, affine: &Affine, y: Option<&[f32]>, finish: Finish<'
                 }
             },
         );
+        if let Some(curve) = finish.curve {
+            let columns = z.len();
+            // SAFETY: the chunk is this task's.
+            unsafe { bend(machine.isa, curve, z.as_mut_ptr(), &[0], columns) };
+        }
     });
 }

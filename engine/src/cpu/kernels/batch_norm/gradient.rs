@@ -244,7 +244,8 @@ mod tests {
                         case.channels
                     );
                     let affine = Affine::new(&moments, &case.gamma, &case.beta, EPSILON);
-                    let finish = Finish { residual: with_residual.then_some(&case.residual[..]), clamp };
+                    let summand = with_residual.then_some(&case.residual[..]);
+                    let finish = Finish { residual: summand, clamp, curve: None };
                     let mut z = vec![f32::NAN; y.len()];
                     forward(&machine, &affine, &case.y, finish, &mut z);
                     let zeros = vec![0.0; y.len()];

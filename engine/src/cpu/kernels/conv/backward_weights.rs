@@ -173,6 +173,7 @@ impl<'a, K: Microkernels> Sums<'a, K> {
                         let operands = Outer {
                             pixels: pixels.len().div_ceil(self.precision.per_word()),
                             left: left.as_ptr(),
+                            left_stride: K::LEFT,
                             right: rows.as_ptr(),
                             ahead: [
                                 self.gradient_ahead(strip, next.start, unit == block.units.start),

@@ -249,7 +249,7 @@ macro_rules! microkernels {
                 $(#[$features])?
                 unsafe fn run<W: Word, const ROWS: usize, const VECTORS: usize>(operands: &Outer, sums: *mut f32, add: bool) {
                     // SAFETY: as the trait asks.
-                    unsafe { tiles::outer::<$register, W, ROWS, VECTORS>(operands, $name::LEFT, sums, add) }
+                    unsafe { tiles::outer::<$register, W, ROWS, VECTORS>(operands, sums, add) }
                 }
                 let double = width == Self::COLUMNS;
                 match count {
@@ -266,7 +266,7 @@ macro_rules! microkernels {
                 $(#[$narrow])?
                 unsafe fn run<W: Word, const ROWS: usize, const VECTORS: usize>(operands: &Outer, sums: *mut f32, add: bool) {
                     // SAFETY: as the trait asks.
-                    unsafe { tiles::outer::<$register, W, ROWS, VECTORS>(operands, $name::LEFT, sums, add) }
+                    unsafe { tiles::outer::<$register, W, ROWS, VECTORS>(operands, sums, add) }
                 }
                 let double = width == Self::COLUMNS;
                 match count {

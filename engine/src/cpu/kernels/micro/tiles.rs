@@ -137,8 +137,9 @@ pub(crate) struct Ahead {
 #[derive(Clone, Copy)]
 pub(crate) struct Outer {
     pub pixels: usize,
-    /// `[pixel][LEFT]`.
+    /// Rows `left_stride` floats apart.
     pub left: *const f32,
+    pub left_stride: usize,
     /// `[pixel][width]`.
     pub right: *const f32,
     /// Cache lines that are asked for meanwhile, one of each for each pixel.
@@ -147,18 +148,17 @@ pub(crate) struct Outer {
 
 /// A sum of outer products over pixels: `sums[r][c] (+)= Σ over p of left[p][r] · right[p][c]`, in words of `W`.
 ///
-/// `left` advances by `left_stride` floats a pixel, `right` by `VECTORS · LANES`.
+/// `right` advances by `VECTORS · LANES` floats a pixel.
 ///
 /// # Safety
 /// As for [`Vector`]; `left` and `right` are readable for `pixels` pixels, `sums` holds `ROWS · VECTORS · LANES` floats.
 #[inline(always)]
 pub(super) unsafe fn outer<V: Vector, W: Word, const ROWS: usize, const VECTORS: usize>(
     operands: &Outer,
-    left_stride: usize,
     sums: *mut f32,
     add: bool,
 ) {
-    let Outer { pixels, mut left, mut right, mut ahead } = *operands;
+    let Outer { pixels, mut left, left_stride, mut right, mut ahead } = *operands;
     // SAFETY: the caller's promises.
     unsafe {
         let mut totals = [[V::splat(0.0); VECTORS]; ROWS];

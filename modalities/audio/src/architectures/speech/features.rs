@@ -1,6 +1,6 @@
 //! From a waveform to frames: convolutions over time, normed and activated (wav2vec, arXiv 1904.05862).
 
-use tk_engine::graph::{Activation, Convolution, GraphBuilder, Init, Kind, Op, Reduction, Unary, Value};
+use tk_engine::graph::{Activation, Convolution, GraphBuilder, Init, Kind, Op, Value};
 
 /// PyTorch's epsilon of norms, which these layers keep whatever the transformer's is.
 const EPSILON: f64 = 1e-5;
@@ -47,7 +47,7 @@ impl Features {
             x = convolution(b, &format!("{name}.conv"), x, [width, kernel, stride], self.bias);
             let norm = format!("{name}.layer_norm");
             x = match self.norm {
-                FeatureNorm::Group if layer == 0 => norm_over_time(b, &norm, x),
+                FeatureNorm::Group if layer == 0 => b.instance_norm(&norm, x, EPSILON),
                 FeatureNorm::Group => x,
                 FeatureNorm::Layer => b.layer_norm(&norm, x, EPSILON),
             };
@@ -74,26 +74,6 @@ fn convolution(
     }
     let walk = Convolution { stride: [1, stride], padding: [0; 4], dilation: [1; 2], groups: 1 };
     b.add(name, Op::Convolution(walk), &inputs)
-}
-
-/// Group-norm (arXiv 1803.08494) with as many groups as channels: `[batch, length, channels]` normed over its length.
-fn norm_over_time(b: &mut GraphBuilder, name: &str, x: Value) -> Value {
-    let shape = [b.channels(x)];
-    let weight = b.parameter(&format!("{name}.weight"), &shape, Kind::NormWeight, Init::Ones);
-    let bias = b.parameter(&format!("{name}.bias"), &shape, Kind::NormBias, Init::Zeros);
-    let part = |part: &str| format!("{name}.{part}");
-    let mean_over_time = Op::Reduce { reduction: Reduction::Mean, axes: vec![1] };
-
-    let mean = b.add(&part("mean"), mean_over_time.clone(), &[x]);
-    let negative = b.add(&part("negative"), Op::Affine { scale: -1.0, shift: 0.0 }, &[mean]);
-    let centred = b.add(&part("centred"), Op::Add, &[x, negative]);
-    let squares = b.add(&part("squares"), Op::Unary(Unary::Square), &[centred]);
-    let variance = b.add(&part("variance"), mean_over_time, &[squares]);
-    let shifted = b.add(&part("shifted"), Op::Affine { scale: 1.0, shift: EPSILON }, &[variance]);
-    let deviation = b.add(&part("deviation"), Op::Unary(Unary::SquareRoot), &[shifted]);
-    let scale = b.add(&part("scale"), Op::Divide, &[weight, deviation]);
-    let scaled = b.add(&part("scaled"), Op::Multiply, &[centred, scale]);
-    b.add(name, Op::Add, &[scaled, bias])
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Where a frame stands, from its neighbours: a weight-normed convolution in groups (arXiv 1602.07868, 2006.11477).
 
-use tk_engine::graph::{
-    Activation, Convolution, Dimension, GraphBuilder, Init, Kind, Op, Reduction, SliceRange, Unary, Value,
-};
+use tk_engine::graph::{Activation, Convolution, GraphBuilder, Init, Kind, Op, Reduction, Unary, Value};
 
 /// The convolution that embeds positions.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,25 +23,14 @@ impl Positions {
         let bias = b.parameter(&name("bias"), &[width], Kind::Bias, Init::Zeros);
         // An even kernel would make one frame more than there are; the last one is dropped.
         let (left, right) = (self.kernel / 2, (self.kernel - 1) / 2);
-        let walk = Convolution { stride: [1; 2], padding: [0, 0, left, right], dilation: [1; 2], groups: 1 };
-        // Group by group, so that every executor has kernels for it.
-        let size = width / self.groups;
-        let parts: Vec<Value> = (0..self.groups)
-            .map(|group| {
-                let range = SliceRange::Fixed { start: group * size, length: size };
-                let part = b.add(&name(&format!("input{group}")), Op::Slice { axis: 2, range }, &[x]);
-                let taps = b.add(&name(&format!("weight{group}")), Op::Slice { axis: 0, range }, &[weight]);
-                b.add(&name(&format!("group{group}")), Op::Convolution(walk), &[part, taps])
-            })
-            .collect();
-        let joined = match parts[..] {
-            [only] => only,
-            _ => b.add(&name("joined"), Op::Concat { axis: 2 }, &parts),
+        let walk = Convolution {
+            stride: [1; 2],
+            padding: [0, 0, left, right],
+            dilation: [1; 2],
+            groups: self.groups,
         };
-        let shape = vec![Dimension::Same(0), Dimension::Same(1), Dimension::Size(width)];
-        let joined = b.add(&name("frames"), Op::Reshape(shape), &[joined]);
-        let biased = b.add(NAME, Op::Add, &[joined, bias]);
-        b.activation(&name("activation"), biased, self.activation)
+        let convolved = b.add(NAME, Op::Convolution(walk), &[x, weight, bias]);
+        b.activation(&name("activation"), convolved, self.activation)
     }
 
     /// `g · v / ‖v‖`, `[width, width / groups, kernel]`, where the norm is that of each tap.

@@ -172,8 +172,13 @@ impl<'a> Sums<'a> {
             let left = left.add((strip * POINTS + point) * self.left::<K>());
             let right = right.add((panel * POINTS + point) * self.right::<K>());
             let next = Ahead { next: left.wrapping_add(POINTS * self.left::<K>()), stride: K::LEFT };
-            let operands =
-                Outer { pixels: count, left, right, ahead: [next, Ahead { next: right, stride: 0 }] };
+            let operands = Outer {
+                pixels: count,
+                left,
+                left_stride: K::LEFT,
+                right,
+                ahead: [next, Ahead { next: right, stride: 0 }],
+            };
             let block = sums.add((strip * self.panels + panel) * self.block::<K>());
             K::outer(&operands, rows, K::COLUMNS, block.add(point * K::ROWS * K::COLUMNS), add);
         }
