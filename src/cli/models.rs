@@ -1,14 +1,19 @@
 //! `tk models`: which there are, what is published of them, and of which stages they consist.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
+use tk_audio::recognition::{SpeechModel, SymbolChoice};
 use tk_engine::Graph;
 use tk_image::architectures::{Settings, find};
 use tk_image::catalog::{self, Entry};
 use tk_image::data::Preprocess;
 use tk_image::model::{EMBEDDED, Head, Model};
 use transferkit::image::{Error, resolve_model};
+use transferkit::speech;
 
 use super::arguments::{Models, ModelsAction, Network};
+use super::kind::{self, Kind};
 use super::weights::{self, Located};
 use super::{Failure, console, published};
 
@@ -26,7 +31,9 @@ fn list(json: bool) -> Result<(), Failure> {
     if json {
         return catalog::entries().iter().try_for_each(console::json);
     }
-    console::line(&format!("{EMBEDDED:<42} embedded, the default: nothing to download"))?;
+    for (name, what) in [(EMBEDDED, "photographs"), (speech::EMBEDDED, "speech")] {
+        console::line(&format!("{name:<42} embedded, the default for {what}: nothing to download"))?;
+    }
     for entry in catalog::entries() {
         let (name, size, licence) = (&entry.name, entry.size, &entry.licence);
         let millions = entry.parameters as f64 / 1e6;
@@ -88,32 +95,62 @@ impl Shown {
             labels: model.labels,
         })
     }
+}
 
-    /// Each stage's name and its count of numbers.
-    fn stages(&self) -> Vec<(&str, usize)> {
-        let stage_of = self.graph.parameter_stages();
-        let count = |wanted: usize| -> usize {
-            let specs = self.graph.parameters().iter().zip(&stage_of);
-            specs
-                .filter(|(_, stage)| **stage == wanted)
-                .map(|(spec, _)| spec.shape.iter().product::<usize>())
-                .sum()
-        };
-        self.graph
-            .stages()
-            .iter()
-            .enumerate()
-            .map(|(index, stage)| (stage.name.as_str(), count(index)))
-            .collect()
+/// Each stage's name and its count of numbers.
+fn stages(graph: &Graph) -> Vec<(&str, usize)> {
+    let stage_of = graph.parameter_stages();
+    let count = |wanted: usize| -> usize {
+        let specs = graph.parameters().iter().zip(&stage_of);
+        specs
+            .filter(|(_, stage)| **stage == wanted)
+            .map(|(spec, _)| spec.shape.iter().product::<usize>())
+            .sum()
+    };
+    let named = graph.stages().iter().enumerate();
+    named.map(|(index, stage)| (stage.name.as_str(), count(index))).collect()
+}
+
+/// The stages as lines.
+fn stage_lines(graph: &Graph) -> Result<(), Failure> {
+    console::line("stages, from input to output, as --freeze and --unfreeze name them:")?;
+    stages(graph)
+        .iter()
+        .try_for_each(|(name, numbers)| console::line(&format!("  {name:<16} {numbers:>11} numbers")))
+}
+
+/// Shows a recogniser.
+fn show_speech(name: &str, folder: &Path, as_json: bool) -> Result<(), Failure> {
+    let origin = speech::origin(&folder.to_string_lossy());
+    let model = SpeechModel::open(&origin, &SymbolChoice::Published, 0).map_err(Error::from)?;
+    let (architecture, rate) = (&model.speech.model_type, model.front_end.sampling_rate);
+    let symbols = model.vocabulary.symbols();
+    if as_json {
+        let stages = stages(&model.graph).into_iter();
+        let stages: Vec<Value> =
+            stages.map(|(name, numbers)| json!({ "name": name, "parameters": numbers })).collect();
+        return console::json(&json!({
+            "name": name, "architecture": architecture, "rate": rate, "symbols": symbols, "stages": stages,
+        }));
     }
+    let loaded = model.report.as_ref().map_or_else(String::new, ToString::to_string);
+    console::line(&format!("{name}: {architecture}, {rate} Hz, {} symbols; {loaded}", symbols.len()))?;
+    stage_lines(&model.graph)
 }
 
 fn show(name: &str, network: &Network, as_json: bool) -> Result<(), Failure> {
+    // Names of networks for photographs are shown without weights, so nothing is looked for.
+    if find(name).is_err() {
+        let located = weights::locate(name, network)?;
+        if kind::of(&located.folder) == Kind::Speech {
+            return show_speech(name, &located.folder, as_json);
+        }
+    }
     let shown = Shown::find(name, network)?;
     let published = catalog::find(name.split_once('@').map_or(name, |(name, _)| name));
     let [height, width] = shown.preprocess.input_size;
     if as_json {
-        let stages = shown.stages().into_iter();
+        let stages = stages(&shown.graph).into_iter();
         let stages: Vec<Value> =
             stages.map(|(name, numbers)| json!({ "name": name, "parameters": numbers })).collect();
         return console::json(&json!({
@@ -134,11 +171,7 @@ fn show(name: &str, network: &Network, as_json: bool) -> Result<(), Failure> {
     if let Some(entry) = published {
         facts(entry).iter().try_for_each(|(what, said)| console::line(&format!("  {what:<12} {said}")))?;
     }
-    console::line("stages, from input to output, as --freeze and --unfreeze name them:")?;
-    shown
-        .stages()
-        .iter()
-        .try_for_each(|(name, numbers)| console::line(&format!("  {name:<16} {numbers:>11} numbers")))
+    stage_lines(&shown.graph)
 }
 
 /// What the catalog says of an entry, as lines.

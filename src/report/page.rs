@@ -92,9 +92,10 @@ mod tests {
     #[test]
     fn a_section_stands_where_its_data_are_and_nowhere_else() {
         type Removal = fn(&mut ReportData);
-        let cases: [(&str, Removal); 12] = [
+        let cases: [(&str, Removal); 13] = [
             ("test", |report| report.test = None),
             ("validation", |report| report.validation = None),
+            ("heard", |report| report.heard = Default::default()),
             ("mistakes", |report| report.mistakes = Default::default()),
             ("suspects", |report| report.suspects = Default::default()),
             ("training", |report| report.records.clear()),

@@ -7,8 +7,9 @@ use tk_transfer::fit::Record;
 use tk_transfer::metrics::{Confusion, wilson_interval};
 
 use super::{
-    CacheCount, Calibration, Candidate, ClassCount, DataPart, Gallery, ModelPart, Note, ParameterCount,
-    Pictured, ProbePart, ReliabilityBin, ReportData, Scores, SettingGroup, StagePart, StageRole,
+    CacheCount, Calibration, Candidate, ClassCount, DataPart, Gallery, Heard, HeardPart, ModelPart, Note,
+    ParameterCount, Pictured, ProbePart, ReliabilityBin, ReportData, Scores, SettingGroup, StagePart,
+    StageRole,
 };
 
 /// The first bytes of a JPEG.
@@ -48,6 +49,16 @@ pub(super) fn named(name: &str) -> ReportData {
         next: Some(format!("tk evaluate R {name}")),
         validation: Some(scores("153 photographs held out", &[[62, 8], [2, 81]])),
         test: Some(scores("60 photographs that chose nothing", &[[26, 4], [1, 29]])),
+        heard: HeardPart {
+            worst: vec![Heard {
+                file: name.to_owned(),
+                said: name.to_owned(),
+                heard: String::new(),
+                edits: [0, 0, 1],
+            }],
+            wrong: 1,
+            total: 3,
+        },
         mistakes: Gallery { pictures: [0.99, 0.94, 0.71].map(pictured).into(), total: 10 },
         suspects: Gallery { pictures: [0.98, 0.83].map(pictured).into(), total: 2 },
         records: records(),
