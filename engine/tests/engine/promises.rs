@@ -1,7 +1,7 @@
 //! What every executor promises beside right numbers: the same bytes, resuming, independence of companions and threads, clear refusals.
 
 use tk_engine::cpu::{Isa, Machine, Plan, Tape};
-use tk_engine::graph::{Activation, Conv2d, Op};
+use tk_engine::graph::{Activation, Attention, Conv2d, Dimension, Op};
 use tk_engine::testing::{cotangents, fill_all, fill_input};
 use tk_engine::{
     Graph, GraphBuilder, Inference, Optimizer, Parameters, StepKey, Tensor, TrainSpec, Training,
@@ -24,6 +24,11 @@ fn network() -> Graph {
     let x = b.add("sum", Op::Add, &[y, x]);
     let x = b.conv2d("depthwise", x, Conv2d::same(16, 3).groups(16));
     let x = b.activation("gelu", x, Activation::Gelu);
+    let x = b.conv2d("grouped", x, Conv2d::same(16, 3).groups(4));
+    let x = b.instance_norm("instance-norm", x, 1e-5);
+    let places = vec![Dimension::Same(0), Dimension::Rest, Dimension::Same(3)];
+    let x = b.add("places", Op::Reshape(places), &[x]);
+    let x = b.add("attention", Op::Attention(Attention { heads: 2, dropout: 0.1 }), &[x; 3]);
     b.end_stage(x);
     b.begin_stage("head");
     let x = b.add("pool", Op::GlobalAveragePool, &[x]);

@@ -1,6 +1,6 @@
 //! wav2vec 2.0 in its published size, on three seconds of sound:
 //!
-//!     cargo test -p tk-audio --test speech_base -- --ignored --nocapture
+//!     cargo test --workspace --test speech_base -- --ignored --nocapture
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
