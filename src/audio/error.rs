@@ -25,7 +25,7 @@ impl From<DecodeError> for Error {
 
 impl From<ModelError> for Error {
     fn from(error: ModelError) -> Self {
-        let kind = if matches!(error, ModelError::TooLong { .. }) { Kind::Usage } else { Kind::Failure };
+        let kind = if matches!(error, ModelError::Seconds { .. }) { Kind::Usage } else { Kind::Failure };
         Self::modality(error, kind, None)
     }
 }

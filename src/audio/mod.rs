@@ -9,7 +9,7 @@ mod model;
 
 pub use classifier::Classifier;
 pub use modality::Recordings;
-pub use model::Spectrograms;
+pub use model::SoundNetwork;
 
 pub use crate::classify::{
     Error, Event, Guess, Head, HeadInit, Metric, Mode, ModeName, PrecisionChoice, Scored, Settings, Summary,

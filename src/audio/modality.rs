@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tk_audio::data::{
-    Clip, Dataset, Distortion, Masks, Recordings as Source, Remark, SpectrogramStore, Views,
+    Clip, Dataset, Distortion, Hearing, Masks, Recordings as Source, Remark, SpectrogramStore, Views,
 };
 use tk_engine::cpu::{Machine, Pool};
 use tk_image::data::Level;
@@ -12,7 +12,7 @@ use tk_transfer::classification::HeadForm;
 use tk_transfer::data::LabelKind;
 use tk_transfer::earlier_head::EarlierHead;
 
-use super::{Classifier, Spectrograms};
+use super::{Classifier, SoundNetwork};
 use crate::classify::{Error, Head, Loading, Look, Modality, ModeName, Part, Settings};
 use crate::hub::{Hub, Repository};
 use crate::report::{Note, Pictured};
@@ -20,7 +20,7 @@ use crate::report::{Note, Pictured};
 /// Classification of recordings.
 pub enum Recordings {}
 
-/// Spectrograms of one data set are kept up to so many bytes.
+/// SoundNetwork of one data set are kept up to so many bytes.
 const STORE_BYTES: usize = 2 << 30;
 
 /// Recordings that are predicted at once.
@@ -40,7 +40,7 @@ impl Modality for Recordings {
     const EXAMPLE: &'static str = "recording.wav";
 
     type Dataset = Dataset;
-    type Model = Spectrograms;
+    type Model = SoundNetwork;
     type Store = SpectrogramStore;
     type Classifier = Classifier;
 
@@ -52,19 +52,20 @@ impl Modality for Recordings {
         settings: &mut Settings,
         hub: &Hub,
         mode: ModeName,
-        _: Head,
+        head: Head,
         classes: usize,
-    ) -> Result<Spectrograms, Error> {
-        Spectrograms::open(settings, hub, mode, classes)
+    ) -> Result<SoundNetwork, Error> {
+        SoundNetwork::open(settings, hub, mode, head, classes)
     }
 
     fn repository(model: &str) -> Option<Repository> {
         Repository::of_model(model)?.ok()
     }
 
-    fn earlier_head(settings: &Settings, _: &Spectrograms) -> Result<Option<EarlierHead>, Error> {
+    fn earlier_head(settings: &Settings, model: &SoundNetwork) -> Result<Option<EarlierHead>, Error> {
         let folder = settings.model.as_deref().map(Path::new).filter(|path| path.is_dir());
-        Ok(folder.map(tk_audio::classifier::Classifier::earlier_head).transpose()?.flatten())
+        let head = |folder| tk_audio::classifier::Classifier::earlier_head(folder, &model.inner);
+        Ok(folder.map(head).transpose()?.flatten())
     }
 
     fn store(again: bool) -> SpectrogramStore {
@@ -80,17 +81,19 @@ impl Modality for Recordings {
         store: &'a SpectrogramStore,
         look: &Look<'a, Self>,
     ) -> Result<Box<dyn Loading + 'a>, Error> {
-        let views = Views {
-            distortion: distortion(look.augment),
-            masks: masks(look.augment, look.model),
-            seed: look.seed,
+        let views =
+            Views { distortion: distortion(look.augment), masks: masks(look.augment), seed: look.seed };
+        let hearing = Hearing {
+            extractor: look.model.extractor.clone(),
+            architecture: look.model.inner.architecture.clone(),
+            batch: look.batch,
+            pool: look.pool.clone(),
         };
-        let (samples, extractor) = (part.positions.clone(), look.model.extractor.clone());
-        Ok(Box::new(Source::new(part.dataset, samples, extractor, views, store, look.pool.clone())))
+        Ok(Box::new(Source::new(part.dataset, part.positions.clone(), hearing, views, store)))
     }
 
     fn classifier(
-        model: Spectrograms,
+        model: SoundNetwork,
         classes: Vec<String>,
         head: HeadForm,
         machine: &Machine,
@@ -170,24 +173,18 @@ impl Modality for Recordings {
     fn card() -> [&'static str; 2] {
         [
             "library_name: transformers\npipeline_tag: audio-classification",
-            "`ASTForAudioClassification.from_pretrained(\"FOLDER\")` with `ASTFeatureExtractor.from_pretrained(\"FOLDER\")`",
+            "`AutoModelForAudioClassification.from_pretrained(\"FOLDER\")` with `AutoFeatureExtractor.from_pretrained(\"FOLDER\")`",
         ]
     }
 }
 
-/// How wide bands are masked: at most as wide as AST's authors masked them on 128 bins and 1,024 frames, as shares of the network's own.
-fn masks(level: Level, model: &Spectrograms) -> Masks {
-    let settings = &model.inner.settings;
-    let of = |bins: usize, frames: usize, shift: usize| Masks {
-        bins: settings.bins * bins / 128,
-        frames: settings.frames * frames / 1024,
-        shift: settings.frames * shift / 1024,
-    };
+/// How wide bands are masked: at most as wide as AST's authors masked them on 128 bins and 1,024 frames.
+fn masks(level: Level) -> Masks {
     match level {
         Level::None => Masks::default(),
-        Level::Light => of(12, 48, 10),
-        Level::Standard => of(24, 96, 10),
-        Level::Strong | Level::Trivial => of(48, 192, 20),
+        Level::Light => Masks { bins: 12, frames: 48, shift: 10 },
+        Level::Standard => Masks { bins: 24, frames: 96, shift: 10 },
+        Level::Strong | Level::Trivial => Masks { bins: 48, frames: 192, shift: 20 },
     }
 }
 

@@ -1,7 +1,6 @@
-//! A published network over spectrograms, as adapting sees it.
+//! A published network over sound, as adapting sees it.
 
-use tk_audio::architectures::HEAD;
-use tk_audio::features::Extractor;
+use tk_audio::features::SoundExtractor;
 use tk_audio::model::{Head as ModelHead, Model};
 use tk_engine::{Graph, Parameters, Tensor};
 use tk_image::data::Level;
@@ -10,37 +9,51 @@ use tk_transfer::data::LabelKind;
 use tk_transfer::fit::Schedule;
 use tk_transfer::low_rank::LowRank;
 
-use crate::classify::{Defaults, Error, HeadInit, ModeName, Network, Settings};
+use crate::classify::{Defaults, Error, Head, HeadInit, ModeName, Network, Settings};
 use crate::hub::{self, Hub, Repository};
-
-/// Frames of a second.
-const FRAMES_PER_SECOND: f64 = 100.0;
 
 /// A network and what makes its input.
 #[derive(Clone)]
-pub struct Spectrograms {
+pub struct SoundNetwork {
     pub(super) inner: Model,
-    pub(super) extractor: Extractor,
+    pub(super) extractor: SoundExtractor,
 }
 
-impl Spectrograms {
+impl SoundNetwork {
     /// Opens the model that settings name with a new head, and completes the settings that are about it.
     pub(super) fn open(
         settings: &mut Settings,
         hub: &Hub,
         mode: ModeName,
+        head: Head,
         classes: usize,
     ) -> Result<Self, Error> {
         let Some(name) = settings.model.clone() else {
             return Err(Error::usage_with(
                 "no model: recordings have no embedded default yet",
-                "name a published one, such as -m hf:MIT/ast-finetuned-audioset-10-10-0.4593, or a folder with config.json and weights",
+                "name a published one, such as -m hf:MIT/ast-finetuned-audioset-10-10-0.4593 or -m hf:facebook/wav2vec2-base, or a folder with config.json and weights",
             ));
         };
-        let kinds = "a model for recordings is hf:ORG/NAME, or a folder as transformers writes it for ASTForAudioClassification";
+        let kinds = "a model for recordings is hf:ORG/NAME, or a folder as transformers writes it for the Audio Spectrogram Transformer, \
+                     wav2vec 2.0, HuBERT or Whisper";
         let folder = hub::model_folder(&name, hub, kinds)?;
         let seed = settings.seed.unwrap_or(0);
-        let mut inner = Model::open(&folder, ModelHead::New { classes, seed })?;
+        // What a probe reads is a recording's embedding; what trains whole is the classifier that transformers publishes.
+        let is_pooled = mode == ModeName::Features || head == Head::Mlp;
+        let model_head = match is_pooled {
+            true => ModelHead::Probe { classes, seed },
+            false => ModelHead::New { classes, seed },
+        };
+        let mut inner = Model::open(&folder, model_head)?;
+        if !is_pooled && inner.architecture.has_projector() && settings.head_init == Some(HeadInit::Probe) {
+            return Err(Error::usage_with(
+                format!(
+                    "the classifier of {} has a projector before it, and cannot start from a probe",
+                    inner.name
+                ),
+                "say --head-init random, or --mode features",
+            ));
+        }
         if let Some(repository) = Repository::of_model(&name) {
             settings.model = Some(format!("{}{}", hub::PREFIX, hub::pinned(hub, repository?)?));
         }
@@ -48,9 +61,9 @@ impl Spectrograms {
             if !(seconds > 0.0 && seconds < 1e6) {
                 return Err(Error::usage(format!("--max-seconds {seconds}: expected a number above 0")));
             }
-            inner = inner.with_frames((seconds * FRAMES_PER_SECOND).round() as usize)?;
+            inner = inner.with_seconds(seconds)?;
         }
-        settings.max_seconds = Some(inner.settings.frames as f64 / FRAMES_PER_SECOND);
+        settings.max_seconds = Some(inner.asked_seconds());
         if mode == ModeName::Lora {
             let (rank, alpha) = settings.low_rank()?;
             inner = inner.with_low_rank(rank, alpha, seed)?;
@@ -60,17 +73,18 @@ impl Spectrograms {
     }
 }
 
-impl Network for Spectrograms {
+impl Network for SoundNetwork {
     fn name(&self) -> &str {
         &self.inner.name
     }
 
     fn architecture(&self) -> &str {
-        "audio-spectrogram-transformer"
+        self.inner.config.model_type()
     }
 
     fn input(&self) -> String {
-        format!("{:.2} seconds", self.inner.front_end.seconds())
+        let at_most = if self.inner.front_end.keeps_lengths() { "at most " } else { "" };
+        format!("{at_most}{:.2} seconds", self.inner.front_end.seconds())
     }
 
     fn graph(&self) -> &Graph {
@@ -96,7 +110,7 @@ impl Network for Spectrograms {
     }
 
     fn head(&self) -> &str {
-        HEAD
+        self.inner.head()
     }
 
     fn report(&self) -> Option<&LoadReport> {
@@ -118,16 +132,16 @@ impl Network for Spectrograms {
     }
 
     fn defaults(&self, mode: ModeName) -> Defaults {
-        defaults(mode)
+        defaults(mode, self.inner.architecture.has_projector())
     }
 
     fn blank(&self, samples: usize) -> Vec<Tensor> {
-        vec![Tensor::zeros(&self.inner.input_shape(samples))]
+        self.inner.blank(samples).unwrap_or_default()
     }
 }
 
 /// How the network is fine-tuned when nothing is said; whole, as its authors did.
-fn defaults(mode: ModeName) -> Defaults {
+fn defaults(mode: ModeName, has_projector: bool) -> Defaults {
     let (epochs, learning_rate) = match mode {
         ModeName::Features => (30, 1e-3),
         ModeName::Partial => (10, 1e-4),
@@ -145,7 +159,8 @@ fn defaults(mode: ModeName) -> Defaults {
         layer_decay: Some(if mode == ModeName::Lora { 1.0 } else { 0.75 }),
         weight_decay: 0.01,
         clip: Some(1.0),
-        head_init: HeadInit::Probe,
+        // A probe is one linear layer.
+        head_init: if has_projector { HeadInit::Random } else { HeadInit::Probe },
         augment,
     }
 }

@@ -118,15 +118,20 @@ fn photographs(arguments: &Bench, model: &Located) -> Result<Subject, Failure> {
     Ok(Subject { graph, parameters, inputs, size: format!("{width}×{height}"), samples: "images" })
 }
 
-/// A network over spectrograms with a new classifier of two classes, on silence.
+/// A network over sound with a new classifier of two classes, on silence.
 fn sounds(arguments: &Bench, folder: &Path) -> Result<Subject, Failure> {
     if arguments.size.is_some() || arguments.tokens.is_some() {
         return Err(Failure::usage("--size and --tokens are for models of photographs and texts"));
     }
     let head = tk_audio::model::Head::New { classes: 2, seed: 0 };
     let model = tk_audio::model::Model::open(folder, head).map_err(Error::from)?;
-    let inputs = vec![Tensor::zeros(&model.input_shape(arguments.batch))];
-    let size = format!("{:.2} s", model.front_end.seconds());
+    let inputs = model.blank(arguments.batch).map_err(Error::from)?;
+    let silence = model.architecture.blank(&model.front_end);
+    let seconds = match model.front_end.keeps_lengths() {
+        true => silence.len() as f64 / f64::from(model.front_end.rate()),
+        false => model.front_end.seconds(),
+    };
+    let size = format!("{seconds:.2} s");
     Ok(Subject { graph: model.graph, parameters: model.parameters, inputs, size, samples: "recordings" })
 }
 

@@ -40,8 +40,8 @@ pub fn of(folder: &Path) -> Kind {
     let config: serde_json::Value = serde_json::from_str(&config).unwrap_or_default();
     // transformers names networks by `model_type`, timm by `architecture`.
     match config.get("model_type").and_then(serde_json::Value::as_str) {
-        Some("audio-spectrogram-transformer") => Kind::Recordings,
         Some("wav2vec2" | "hubert") if spells(&config) => Kind::Speech,
+        Some(name) if tk_audio::architectures::is_known(name) => Kind::Recordings,
         Some(_) if config.get("architecture").is_none() => Kind::Texts,
         _ if ["modules.json", "adapter_config.json"].iter().any(|name| folder.join(name).is_file()) => {
             Kind::Texts

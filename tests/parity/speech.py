@@ -1,12 +1,13 @@
 """Writes what transformers computes for formula-filled networks for speech: expected/speech_NAME.json, which the Rust parity test compares with.
 
-    python speech.py
+    python speech.py [NAME…]
 
 Needs torch and transformers; the test itself needs neither.
 """
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import fill
@@ -46,6 +47,9 @@ NETWORKS = {
     "wav2vec2_base": (Wav2Vec2Config(**_BASE), Wav2Vec2ForCTC, Wav2Vec2ForSequenceClassification, False),
     "wav2vec2_large": (Wav2Vec2Config(**_STABLE), Wav2Vec2ForCTC, Wav2Vec2ForSequenceClassification, True),
     "hubert_base": (HubertConfig(**_BASE, feat_proj_layer_norm=False), HubertForCTC, HubertForSequenceClassification, False),
+    # As published: frames are normed before they are projected.
+    "hubert_normed": (HubertConfig(**_BASE, feat_proj_layer_norm=True), HubertForCTC, HubertForSequenceClassification, False),
+    "hubert_large": (HubertConfig(**_STABLE, feat_proj_layer_norm=True), HubertForCTC, HubertForSequenceClassification, True),
 }
 
 
@@ -163,7 +167,7 @@ def reference(name):
 
 
 def main():
-    for name in NETWORKS:
+    for name in sys.argv[1:] or NETWORKS:
         found = reference(name)
         text = json.dumps(found, separators=(",", ":"))
         (Path(__file__).parent / "expected" / f"speech_{name}.json").write_text(text + "\n")

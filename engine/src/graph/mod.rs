@@ -77,12 +77,14 @@ pub enum Kind {
     RunningMean,
     /// A batch-norm's running variance: a statistic, never trained.
     RunningVariance,
+    /// Given by a formula and never trained, such as sinusoidal embeddings of places.
+    Fixed,
 }
 
 impl Kind {
     /// Whether an optimizer may change it.
     pub fn is_trainable(self) -> bool {
-        !matches!(self, Self::RunningMean | Self::RunningVariance)
+        !matches!(self, Self::RunningMean | Self::RunningVariance | Self::Fixed)
     }
 
     /// Whether weight decay applies: to matrices and kernels, not to biases and normalisations.

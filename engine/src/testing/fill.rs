@@ -28,7 +28,7 @@ pub fn fill(name: &str, shape: &[usize], kind: Kind) -> Result<Tensor> {
     let value = |s: f64| match kind {
         Kind::Weight if shape.len() > 1 => s * bound,
         Kind::Weight | Kind::NormWeight => 0.75 + 0.25 * s,
-        Kind::Bias | Kind::NormBias | Kind::RunningMean => 0.1 * s,
+        Kind::Bias | Kind::NormBias | Kind::RunningMean | Kind::Fixed => 0.1 * s,
         Kind::RunningVariance => 1.0 + 0.5 * s,
     };
     let numbers = signed(name, shape.iter().product());

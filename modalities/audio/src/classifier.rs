@@ -1,6 +1,6 @@
 //! A trained classifier: what a run leaves in its folder, and what predicts.
 //!
-//! The folder is what transformers' `ASTForAudioClassification` and `ASTFeatureExtractor` open, with `transfer.json` for what only this
+//! The folder is what transformers' classifier of the network and its feature extractor open, with `transfer.json` for what only this
 //! toolkit knows. A head with a hidden layer is ours alone.
 
 use std::collections::BTreeMap;
@@ -9,17 +9,18 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 use tk_engine::cpu::{Machine, Plan};
-use tk_engine::{EngineError, Inference, Tensor};
+use tk_engine::{EngineError, Inference, Parameters, Tensor};
 use tk_transfer::atomic::{WriteError, write_bytes_atomic};
 use tk_transfer::bundle::{Bundle, BundleError};
-use tk_transfer::checkpoint::{Checkpoint, CheckpointError, Precision, SaveError, SaveTensor, save};
+use tk_transfer::checkpoint::{Checkpoint, CheckpointError};
 use tk_transfer::classification::{HeadForm, Prediction};
 use tk_transfer::earlier_head::EarlierHead;
 use tk_transfer::low_rank::{Adapted, AdapterError};
 
-use crate::architectures::{ConfigError, HEAD};
+use crate::architectures::ConfigError;
+use crate::architectures::speech::End;
 use crate::data::{Clip, DecodeError};
-use crate::features::Extractor;
+use crate::features::SoundExtractor;
 use crate::model::{Head, Model, ModelError};
 
 /// Where PEFT's adapter lies in a run's folder.
@@ -35,7 +36,7 @@ pub struct Classifier {
     head: HeadForm,
     machine: Machine,
     precision: tk_engine::Precision,
-    extractor: Extractor,
+    extractor: SoundExtractor,
     plan: Mutex<Plan>,
     features: Mutex<Option<Plan>>,
 }
@@ -52,9 +53,6 @@ pub enum ClassifierError {
     /// Weights cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// Weights cannot be written.
-    #[error(transparent)]
-    Save(#[from] SaveError),
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -67,9 +65,6 @@ pub enum ClassifierError {
     /// `transfer.json` cannot be followed.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// A settings file cannot be written.
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
 }
 
 impl Classifier {
@@ -106,24 +101,28 @@ impl Classifier {
     /// When files are missing, damaged, or of another version.
     pub fn load(folder: &Path, machine: &Machine) -> Result<Self, ClassifierError> {
         let (model, head) = Self::stored(folder)?;
-        let numbers = || (0..model.settings.classes).map(|class| class.to_string()).collect();
+        let numbers = || (0..model.end.classes()).map(|class| class.to_string()).collect();
         let classes = model.labels.clone().unwrap_or_else(numbers);
         Self::new(model, classes, head, machine)
     }
 
-    /// The head of a run's folder; `None` where the folder is no run's.
+    /// The head of a run's folder, for a run that goes on from it with `model`; `None` where the folder is no run's. Where `model` has a
+    /// linear layer over the embedding, a projector and the layer behind it become one.
     ///
     /// # Errors
     /// When the folder is damaged.
-    pub fn earlier_head(folder: &Path) -> Result<Option<EarlierHead>, ClassifierError> {
+    pub fn earlier_head(folder: &Path, model: &Model) -> Result<Option<EarlierHead>, ClassifierError> {
         if Bundle::read(folder)?.is_none() {
             return Ok(None);
         }
-        let (model, form) = Self::stored(folder)?;
-        let prefix = format!("{HEAD}.");
-        let of =
-            |classes| EarlierHead::of(form, classes, &model.parameters, |name| name.starts_with(&prefix));
-        Ok(model.labels.clone().map(of))
+        let (earlier, form) = Self::stored(folder)?;
+        let prefix = format!("{}.", earlier.head());
+        let is_joined = form == HeadForm::Linear
+            && earlier.architecture.has_projector()
+            && matches!(model.end, End::Probe { .. });
+        let parameters = if is_joined { joined(&earlier)? } else { earlier.parameters.clone() };
+        let of = |classes| EarlierHead::of(form, classes, &parameters, |name| name.starts_with(&prefix));
+        Ok(earlier.labels.clone().map(of))
     }
 
     fn stored(folder: &Path) -> Result<(Model, HeadForm), ClassifierError> {
@@ -133,13 +132,14 @@ impl Classifier {
         };
         // The head's layers are read by hand: no published network has them.
         let fail = |problem| ModelError::Config { path: folder.to_owned(), problem };
-        let opened = Model::open(folder, Head::New { classes: 1, seed: 0 })?;
+        let opened = Model::open(folder, Head::Probe { classes: 1, seed: 0 })?;
         let (labels, kind) = (opened.config.labels().map_err(fail)?, opened.config.kind().map_err(fail)?);
         let classes = labels.as_ref().map_or(1, Vec::len);
-        let mut model = Model::open(folder, Head::New { classes, seed: 0 })?.with_hidden_layer(hidden)?;
+        let mut model = Model::open(folder, Head::Probe { classes, seed: 0 })?.with_hidden_layer(hidden)?;
         let checkpoint = Checkpoint::open(folder.join("model.safetensors"))?;
         for spec in model.graph.parameters().to_vec() {
-            model.parameters.set(&spec.name, Tensor::new(&spec.shape, checkpoint.f32(&spec.name)?)?);
+            let values = checkpoint.f32(&model.architecture.published_name(&spec.name))?;
+            model.parameters.set(&spec.name, Tensor::new(&spec.shape, values)?);
         }
         (model.labels, model.kind) = (labels, kind);
         Ok((model, head))
@@ -151,28 +151,23 @@ impl Classifier {
     /// When a file cannot be written.
     pub fn save(&self, folder: &Path, fields: Map<String, Value>, card: &str) -> Result<(), ClassifierError> {
         let model = &self.model;
-        let mut tensors = Vec::new();
-        for spec in model.graph.parameters() {
-            let values = model.parameters.get(&spec.name)?.as_f32()?;
-            tensors.push(SaveTensor { name: &spec.name, shape: &spec.shape, values });
-        }
-        save(&folder.join("model.safetensors"), &tensors, Precision::F32, &BTreeMap::new())?;
-        let config = model.config.with_classes(model.settings.frames, &self.classes, model.kind);
-        write_bytes_atomic(&folder.join("config.json"), config.to_json()?.as_bytes())?;
-        let front_end = serde_json::to_string_pretty(&model.front_end)? + "\n";
-        write_bytes_atomic(&folder.join("preprocessor_config.json"), front_end.as_bytes())?;
+        model.save(folder, &self.classes)?;
         if let Some(adapter) = &model.adapter {
             let folder = folder.join(ADAPTER_FOLDER);
             std::fs::create_dir_all(&folder).map_err(|source| WriteError { path: folder.clone(), source })?;
-            let head = format!("{HEAD}.");
+            let mut modules = vec![model.head()];
+            if matches!(model.end, End::Published { .. }) && model.architecture.has_projector() {
+                modules.push("projector");
+            }
+            let is_whole = |name: &&str| modules.iter().any(|module| name.starts_with(&format!("{module}.")));
             let names = model.graph.parameters().iter().map(|spec| spec.name.as_str());
             let adapted = Adapted {
                 graph: &model.graph,
                 parameters: &model.parameters,
-                whole: names.filter(|name| name.starts_with(&head)).collect(),
-                modules: vec![HEAD],
+                whole: names.filter(is_whole).collect(),
+                modules: modules.clone(),
                 task: None,
-                published: &str::to_owned,
+                published: &|name| model.architecture.published_name(name),
             };
             adapter.save(&folder, &adapted)?;
         }
@@ -219,8 +214,8 @@ impl Classifier {
         let plan = match &mut *plan {
             Some(plan) => plan,
             empty => {
-                let cut = self.model.graph.cut(self.model.features_stage()).map_err(EngineError::from)?;
-                let mut plan = Plan::new(&self.machine, &cut.prefix, &self.model.parameters)?;
+                let graph = self.model.embedding_graph()?;
+                let mut plan = Plan::new(&self.machine, &graph, &self.model.parameters)?;
                 plan.set_precision(self.precision)?;
                 empty.insert(plan)
             }
@@ -228,37 +223,56 @@ impl Classifier {
         self.run(plan, clips)
     }
 
-    /// The outputs of a plan for each sound.
+    /// The outputs of a plan for each sound. Only sounds of one length run at once, so that no answer depends on the others.
     fn run(
         &self,
         plan: &mut Plan,
         clips: &[Clip],
     ) -> Result<Vec<Result<Vec<f32>, DecodeError>>, ClassifierError> {
-        let mut rows = Vec::with_capacity(clips.len());
-        for clips in clips.chunks(BATCH) {
-            let mut spectrograms: Vec<Result<Vec<f32>, DecodeError>> =
-                clips.iter().map(|_| Ok(Vec::new())).collect();
-            self.machine.pool.for_each_chunk(&mut spectrograms, 1, |index, into| {
-                into[0] = self.extractor.spectrogram(&clips[index]);
-            });
-            let good: Vec<&Vec<f32>> = spectrograms.iter().flatten().collect();
-            let mut outputs = Vec::new();
-            if !good.is_empty() {
-                let shape = self.model.input_shape(good.len());
-                let values = good.iter().flat_map(|values| values.iter().copied()).collect();
-                if let Some(output) = plan.run(&[Tensor::new(&shape, values)?])?.first() {
-                    let size = output.len() / good.len();
-                    outputs = output.as_f32()?.chunks(size).map(<[f32]>::to_vec).collect();
-                }
+        let mut rows: Vec<Result<Vec<f32>, DecodeError>> = clips.iter().map(|_| Ok(Vec::new())).collect();
+        self.machine.pool.for_each_chunk(&mut rows, 1, |index, into| {
+            into[0] = self.extractor.features(&clips[index]);
+        });
+        let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (index, row) in rows.iter().enumerate() {
+            if let Ok(features) = row {
+                by_length.entry(features.len()).or_default().push(index);
             }
-            let mut outputs = outputs.into_iter();
-            for spectrogram in spectrograms {
-                rows.push(match spectrogram {
-                    Ok(_) => Ok(outputs.next().unwrap_or_default()),
-                    Err(error) => Err(error),
-                });
+        }
+        for indices in by_length.values().flat_map(|indices| indices.chunks(BATCH)) {
+            let sounds: Vec<&[f32]> =
+                indices.iter().filter_map(|&index| rows[index].as_deref().ok()).collect();
+            let inputs = self.model.architecture.stack(&sounds)?;
+            let outputs = plan.run(&inputs)?;
+            let output = outputs.first().ok_or(EngineError::Order("a plan without outputs"))?;
+            let size = output.len() / indices.len();
+            for (&index, row) in indices.iter().zip(output.as_f32()?.chunks(size)) {
+                rows[index] = Ok(row.to_vec());
             }
         }
         Ok(rows)
     }
+}
+
+/// A published classifier as one linear layer over the embedding: the mean of what the projector gives is what it gives of the mean.
+fn joined(model: &Model) -> Result<Parameters, ClassifierError> {
+    let get = |name: &str| model.parameters.get(name).map(Tensor::to_f64);
+    let [projector, shift] = [get("projector.weight")?, get("projector.bias")?];
+    let [weight, bias] = [get("classifier.weight")?, get("classifier.bias")?];
+    let (classes, between) = (bias.len(), shift.len());
+    let width = projector.len() / between.max(1);
+    let mut joined = vec![0.0; classes * width];
+    let mut shifted = bias;
+    for (class, row) in weight.chunks_exact(between).enumerate() {
+        let into = &mut joined[class * width..(class + 1) * width];
+        for ((factor, column), shift) in row.iter().zip(projector.chunks_exact(width)).zip(&shift) {
+            into.iter_mut().zip(column).for_each(|(sum, value)| *sum += factor * value);
+            shifted[class] += factor * shift;
+        }
+    }
+    let narrow = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+    let mut parameters = Parameters::default();
+    parameters.set("classifier.weight", Tensor::new(&[classes, width], narrow(joined))?);
+    parameters.set("classifier.bias", Tensor::new(&[classes], narrow(shifted))?);
+    Ok(parameters)
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use tk_audio::architectures::speech::{MASKED, Padding, Speech, SpeechHead};
+use tk_audio::architectures::speech::{End, MASKED, Padding, Speech, SpeechHead};
 use tk_engine::cpu::kernels::ctc::{Ctc, CtcReduction, Spelling};
 use tk_engine::cpu::{Machine, Plan, Tape};
 use tk_engine::graph::Graph;
@@ -16,7 +16,7 @@ use tk_engine::reference::{Precision, Reference};
 use tk_engine::testing::{check_graph_on, fill_all, signed};
 use tk_engine::{GraphBuilder, Inference, Optimizer, StepKey, Tensor, TrainSpec, Training};
 
-const NAMES: [&str; 3] = ["wav2vec2_base", "wav2vec2_large", "hubert_base"];
+const NAMES: [&str; 5] = ["wav2vec2_base", "wav2vec2_large", "hubert_base", "hubert_normed", "hubert_large"];
 
 /// Relative to the greatest number that is compared.
 const F64: f64 = 1e-7;
@@ -156,6 +156,28 @@ fn a_training_step_is_that_of_transformers() {
         let tape = Tape::new(&Machine::new(2), &graph, &parameters, &spec).unwrap();
         assert_eq!(tape.fallbacks(), [""; 0], "{name}");
         check_step(name, &expected, &graph, tape, F32);
+    }
+}
+
+#[test]
+fn a_classifier_in_one_stage_is_the_same_network() {
+    for name in NAMES {
+        let expected = Expected::read(name);
+        let padding = if expected.is_masked { Padding::Masked } else { Padding::Ignored };
+        let run = |graph: &Graph| {
+            let mut plan = Plan::new(&Machine::new(2), graph, &fill_all(graph).unwrap()).unwrap();
+            plan.run(&expected.inputs(graph)).unwrap().remove(0)
+        };
+        let speech = expected.speech();
+        let published = speech.build_classifier(End::Published { classes: 3 }, padding).unwrap();
+        check_numbers(name, &run(&published).to_f64(), &expected.class_logits, F32);
+        // What probes read is the mean over frames.
+        let probe = speech.build_classifier(End::Probe { classes: 3 }, padding).unwrap();
+        let last = probe.stages().len() - 2;
+        assert_eq!(probe.stages()[last].name, "layer1", "{name}");
+        let embedding = speech.build(SpeechHead::Embedding, padding).unwrap();
+        let found = run(&probe.cut(last).unwrap().prefix);
+        check_numbers(name, &found.to_f64(), &run(&embedding).to_f64(), F64);
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use tk_audio::data::{Dataset, Distortion, Masks, Recordings, SpectrogramStore, Views};
-use tk_audio::features::FilterBank;
+use tk_audio::architectures::{Config, Start};
+use tk_audio::data::{Dataset, Distortion, Hearing, Masks, Recordings, SpectrogramStore, Views};
 use tk_engine::cpu::Pool;
 use tk_transfer::fit::{Source, View};
 
@@ -17,11 +17,14 @@ fn distorted_views_are_others_and_the_same_again() {
         std::fs::copy(recordings.join(name), folder.path().join(class).join(name)).unwrap();
     }
     let data = Dataset::open(folder.path()).unwrap();
-    let bank = FilterBank { max_length: 16, num_mel_bins: 8, ..FilterBank::default() };
+    let config = r#"{"model_type": "audio-spectrogram-transformer", "max_length": 16, "num_mel_bins": 8, "patch_size": 8}"#;
+    let Start { architecture, front_end } = Start::read(&Config::from_json(config).unwrap(), None).unwrap();
     let store = SpectrogramStore::new(1 << 20);
     let source = |distortion: Distortion, seed: u64| {
         let views = Views { distortion, masks: Masks::default(), seed };
-        Recordings::new(&data, vec![0, 1], bank.extractor(), views, &store, Pool::new(1))
+        let (extractor, architecture) = (front_end.extractor(), architecture.clone());
+        let hearing = Hearing { extractor, architecture, batch: 2, pool: Pool::new(1) };
+        Recordings::new(&data, vec![0, 1], hearing, views, &store)
     };
     let values = |source: &Recordings<'_>, view: View| {
         let batch = source.load(&[0, 1], view).unwrap();

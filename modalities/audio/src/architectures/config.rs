@@ -1,14 +1,16 @@
-//! `config.json` as transformers writes it for `ASTForAudioClassification`.
+//! `config.json` as transformers writes it for networks that classify recordings.
 
 use serde_json::{Map, Value, json};
 use tk_transfer::data::LabelKind;
 
 use super::Settings;
+use super::speech::ArchitectureError;
 
 /// What a configuration says; fields that are not looked at are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     fields: Map<String, Value>,
+    family: (&'static str, &'static str),
 }
 
 /// A configuration that cannot be followed.
@@ -18,7 +20,9 @@ pub enum ConfigError {
     #[error("config.json: {0}; expected what transformers writes: an object with `model_type`")]
     Json(#[from] serde_json::Error),
     /// Another network.
-    #[error("config.json: `model_type` is {found}; expected audio-spectrogram-transformer")]
+    #[error(
+        "config.json: `model_type` is {found}; expected audio-spectrogram-transformer, wav2vec2, hubert or whisper"
+    )]
     Other {
         /// Which.
         found: String,
@@ -33,13 +37,23 @@ pub enum ConfigError {
         /// What it is.
         found: String,
     },
+    /// A setting of a network for speech.
+    #[error(transparent)]
+    Architecture(#[from] ArchitectureError),
 }
 
-/// The network's name in `model_type`.
-const MODEL_TYPE: &str = "audio-spectrogram-transformer";
+/// The names of networks in `model_type`, with transformers' classes of them with a classifier.
+pub const FAMILIES: [(&str, &str); 4] = [
+    ("audio-spectrogram-transformer", "ASTForAudioClassification"),
+    ("wav2vec2", "Wav2Vec2ForSequenceClassification"),
+    ("hubert", "HubertForSequenceClassification"),
+    ("whisper", "WhisperForAudioClassification"),
+];
 
-/// transformers' class of the network with its head.
-const CLASS: &str = "ASTForAudioClassification";
+/// Whether a `model_type` is one of [`FAMILIES`].
+pub fn is_known(model_type: &str) -> bool {
+    FAMILIES.iter().any(|(known, _)| *known == model_type)
+}
 
 impl Config {
     /// Reads the file's text.
@@ -48,12 +62,24 @@ impl Config {
     /// When it is not a JSON object, or of another network.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
         let fields: Map<String, Value> = serde_json::from_str(text)?;
-        match fields.get("model_type") {
-            Some(Value::String(kind)) if kind == MODEL_TYPE => Ok(Self { fields }),
-            other => Err(ConfigError::Other {
-                found: other.map_or_else(|| "missing".to_owned(), Value::to_string),
+        let found = fields.get("model_type");
+        let family = FAMILIES.into_iter().find(|(name, _)| found.and_then(Value::as_str) == Some(name));
+        match family {
+            Some(family) => Ok(Self { fields, family }),
+            None => Err(ConfigError::Other {
+                found: found.map_or_else(|| "missing".to_owned(), Value::to_string),
             }),
         }
+    }
+
+    /// The network's name in `model_type`.
+    pub fn model_type(&self) -> &'static str {
+        self.family.0
+    }
+
+    /// transformers' class of the network with a classifier.
+    pub fn class(&self) -> &'static str {
+        self.family.1
     }
 
     /// The file's text.
@@ -64,7 +90,7 @@ impl Config {
         Ok(serde_json::to_string_pretty(&self.fields)? + "\n")
     }
 
-    /// What the network is built with, as many classes as its labels.
+    /// What AST is built with, as many classes as its labels.
     ///
     /// # Errors
     /// When a field is missing, or not as it must be.
@@ -108,7 +134,7 @@ impl Config {
     /// Whether the weights were saved with a head.
     pub fn has_head(&self) -> bool {
         let names = self.fields.get("architectures").and_then(Value::as_array);
-        names.is_some_and(|names| names.iter().any(|name| name == CLASS))
+        names.is_some_and(|names| names.iter().any(|name| name == self.class()))
     }
 
     /// The classes' names in the order of the logits, where the file has any.
@@ -140,9 +166,9 @@ impl Config {
         }
     }
 
-    /// The same network for so many frames, saved in f32, with these classes.
+    /// The same network with these sizes, saved in f32, with these classes.
     #[must_use]
-    pub fn with_classes(&self, frames: usize, labels: &[String], kind: LabelKind) -> Self {
+    pub fn with_classes(&self, sizes: &[(&str, usize)], labels: &[String], kind: LabelKind) -> Self {
         let mut fields = self.fields.clone();
         for name in ["dtype", "torch_dtype"] {
             if let Some(dtype) = fields.get_mut(name) {
@@ -157,15 +183,17 @@ impl Config {
         let by_name: Map<String, Value> =
             numbered().map(|(class, label)| (label.clone(), json!(class))).collect();
         for (name, value) in [
-            ("architectures", json!([CLASS])),
-            ("max_length", json!(frames)),
+            ("architectures", json!([self.class()])),
             ("id2label", Value::Object(by_number)),
             ("label2id", Value::Object(by_name)),
             ("problem_type", json!(kind)),
         ] {
             fields.insert(name.into(), value);
         }
-        Self { fields }
+        for (name, size) in sizes {
+            fields.insert((*name).into(), json!(size));
+        }
+        Self { fields, family: self.family }
     }
 
     fn size(&self, field: &'static str, otherwise: usize) -> Result<usize, ConfigError> {
@@ -196,7 +224,7 @@ mod tests {
     use super::*;
 
     fn with(fields: Value) -> Config {
-        let mut all = json!({"model_type": MODEL_TYPE, "own": 1});
+        let mut all = json!({"model_type": "audio-spectrogram-transformer", "own": 1});
         all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         Config::from_json(&all.to_string()).unwrap()
     }
@@ -209,7 +237,7 @@ mod tests {
         assert_eq!((settings.width, settings.heads, settings.classes, settings.frames), (192, 3, 2, 1024));
         assert!(!config.has_head());
         let labels = ["x", "y", "z"].map(str::to_owned);
-        let written = config.with_classes(64, &labels, LabelKind::Multi);
+        let written = config.with_classes(&[("max_length", 64)], &labels, LabelKind::Multi);
         let read = Config::from_json(&written.to_json().unwrap()).unwrap();
         let settings = read.settings().unwrap();
         assert_eq!((settings.frames, settings.classes, read.has_head()), (64, 3, true));

@@ -14,6 +14,12 @@ pub struct Masks {
 }
 
 impl Masks {
+    /// The share of masks for 128 bins and 1,024 frames that fits other sizes. Of waveforms, which have one bin, none is moved.
+    pub fn scaled(&self, bins: usize, frames: usize) -> Self {
+        let shift = if bins > 1 { self.shift * frames / 1024 } else { 0 };
+        Self { bins: self.bins * bins / 128, frames: self.frames * frames / 1024, shift }
+    }
+
     /// Moves a spectrogram, `[bins, frames]`, and fills a band of each kind with its mean.
     pub fn apply(&self, spectrogram: &mut [f32], frames: usize, stream: &mut Stream) {
         if frames == 0 || spectrogram.is_empty() {

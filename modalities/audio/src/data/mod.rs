@@ -25,7 +25,7 @@ pub use dataset::{DataError, Dataset, Report, Sample, is_recording};
 pub use distortion::Distortion;
 pub use error::DecodeError;
 pub use masks::Masks;
-pub use recordings::{Recordings, Views};
+pub use recordings::{Hearing, Recordings, Views};
 pub use store::SpectrogramStore;
 pub use stream::SoundStream;
 pub use transcripts::{TranscriptError, Transcripts, Utterance};

@@ -1,4 +1,4 @@
-//! Recordings as a source of batches: decoded, turned into spectrograms, masked.
+//! Recordings as a source of batches: decoded, turned into what a network reads, masked.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -11,18 +11,38 @@ use tk_transfer::fit::{Source, SourceError, View};
 use tk_transfer::task::Batch;
 
 use super::{Clip, Dataset, DecodeError, Distortion, Masks, SpectrogramStore};
-use crate::features::Extractor;
+use crate::architectures::Architecture;
+use crate::features::SoundExtractor;
 
-/// Some recordings of a data set, ready for a network: spectrograms `[batch, bins, frames, 1]`.
+/// So many batches are sorted by length together: enough that lengths in a batch are alike, few enough that batches are mixed.
+const POOLED_BATCHES: usize = 20;
+
+/// Some recordings of a data set, ready for a network.
+///
+/// Where a front end keeps lengths, all views of a recording are as long as the plain one, and only training batches are padded.
 pub struct Recordings<'a> {
     dataset: &'a Dataset,
     /// Positions in the data set.
     samples: Vec<usize>,
-    extractor: Extractor,
+    /// How long each sample's features are, where lengths differ; 0 where there are none.
+    lengths: Vec<usize>,
+    hearing: Hearing,
     views: Views,
     store: &'a SpectrogramStore,
-    pool: Pool,
     failed: Mutex<Vec<(usize, String)>>,
+}
+
+/// How a network hears, and how its batches are made.
+#[derive(Clone)]
+pub struct Hearing {
+    /// What computes its input.
+    pub extractor: SoundExtractor,
+    /// What puts samples together.
+    pub architecture: Architecture,
+    /// The samples of a batch, for bringing those of similar length together.
+    pub batch: usize,
+    /// The threads that load.
+    pub pool: Pool,
 }
 
 /// How varied views of recordings differ from what was recorded.
@@ -30,27 +50,35 @@ pub struct Recordings<'a> {
 pub struct Views {
     /// What happens to the sound. Distorted sounds have spectrograms of their own, which are not kept.
     pub distortion: Distortion,
-    /// What of the spectrogram is masked.
+    /// What is masked, for a spectrogram of 128 bins and 1,024 frames; other features have their share of it.
     pub masks: Masks,
     /// What all chance follows from.
     pub seed: u64,
 }
 
 impl<'a> Recordings<'a> {
-    /// The samples at these positions of a data set, and how varied views of them differ.
+    /// The samples at these positions of a data set, and how varied views of them differ. Where lengths differ, all are decoded here.
     ///
     /// # Panics
     /// When a position is outside the data set.
     pub fn new(
         dataset: &'a Dataset,
         samples: Vec<usize>,
-        extractor: Extractor,
+        hearing: Hearing,
         views: Views,
         store: &'a SpectrogramStore,
-        pool: Pool,
     ) -> Self {
         assert!(samples.iter().all(|&sample| sample < dataset.len()), "positions in the data set");
-        Self { dataset, samples, extractor, views, store, pool, failed: Mutex::default() }
+        let mut lengths = vec![0; samples.len()];
+        let extractor = &hearing.extractor;
+        if extractor.front_end().keeps_lengths() {
+            hearing.pool.for_each_chunk(&mut lengths, 1, |row, into| {
+                let plain = store.get(samples[row], || load(dataset, samples[row], extractor));
+                // What cannot be loaded is said where it is.
+                into[0] = plain.map_or(0, |plain| plain.len());
+            });
+        }
+        Self { dataset, samples, lengths, hearing, views, store, failed: Mutex::default() }
     }
 
     /// The samples that could not be loaded so far, by position in the data set, with the reason.
@@ -62,10 +90,10 @@ impl<'a> Recordings<'a> {
     /// that cannot be decoded are missing.
     pub fn some(&self, count: usize) -> (Vec<Clip>, usize) {
         let step = self.samples.len().div_ceil(count.max(1)).max(1);
-        let settings = self.extractor.settings();
+        let front_end = self.hearing.extractor.front_end();
         let looked_at: Vec<usize> = self.samples.iter().step_by(step).copied().collect();
         let load =
-            |&sample: &usize| self.dataset.load(sample, settings.seconds())?.at_rate(settings.sampling_rate);
+            |&sample: &usize| self.dataset.load(sample, front_end.seconds())?.at_rate(front_end.rate());
         (looked_at.iter().map(load).filter_map(Result::ok).collect(), looked_at.len())
     }
 
@@ -78,40 +106,56 @@ impl<'a> Recordings<'a> {
 
     /// The rate of the network's input in Hz.
     pub fn rate(&self) -> u32 {
-        self.extractor.settings().sampling_rate
+        self.hearing.extractor.front_end().rate()
     }
 
-    fn view(&self, sample: usize, view: View, into: &mut [f32]) -> Result<(), DecodeError> {
-        let position = self.samples[sample];
+    fn view(&self, sample: usize, view: View) -> Result<Vec<f32>, DecodeError> {
+        let (position, extractor) = (self.samples[sample], &self.hearing.extractor);
         let Views { distortion, masks, seed } = self.views;
         let stream = |what: &str, number: u64| {
             Stream::new(seed, &[what.into(), number.into(), self.identity(sample).into()])
         };
-        match view {
+        let mut features = match view {
             View::Augmented(number) if !distortion.is_none() => {
-                let seconds = self.extractor.settings().seconds() * distortion.stretch();
-                let clip = self.dataset.load(position, seconds)?;
-                let clip = distortion.apply(&clip, &mut stream("sound", number))?;
-                into.copy_from_slice(&self.extractor.spectrogram(&clip)?);
+                let mut stream = stream("sound", number);
+                let seconds = extractor.front_end().seconds() * distortion.stretch();
+                let clip = distortion.apply(&self.dataset.load(position, seconds)?, &mut stream)?;
+                let features = extractor.features(&clip)?;
+                match self.lengths[sample] {
+                    0 => features,
+                    length => fitted(&features, length, &mut stream),
+                }
             }
-            _ => {
-                let plain = self.store.get(position, || load(self.dataset, position, &self.extractor))?;
-                into.copy_from_slice(&plain);
-            }
-        }
+            _ => self.store.get(position, || load(self.dataset, position, extractor))?.to_vec(),
+        };
         if let View::Augmented(number) = view {
-            masks.apply(into, self.extractor.settings().max_length, &mut stream("masks", number));
+            let frames = extractor.frames(features.len()).max(1);
+            let masks = masks.scaled(features.len() / frames, frames);
+            masks.apply(&mut features, frames, &mut stream("masks", number));
         }
-        Ok(())
+        Ok(features)
     }
 }
 
-/// The spectrogram of a sample of a data set.
+/// A sound of another length: cut out of it at a random place, or in silence at one.
+fn fitted(sound: &[f32], length: usize, stream: &mut Stream) -> Vec<f32> {
+    let place = stream.below(sound.len().abs_diff(length) + 1);
+    match sound.len() >= length {
+        true => sound[place..place + length].to_vec(),
+        false => {
+            let mut fitted = vec![0.0; length];
+            fitted[place..place + sound.len()].copy_from_slice(sound);
+            fitted
+        }
+    }
+}
+
+/// The features of a sample of a data set.
 ///
 /// # Errors
 /// When it cannot be decoded, or is too short.
-fn load(dataset: &Dataset, sample: usize, extractor: &Extractor) -> Result<Vec<f32>, DecodeError> {
-    extractor.spectrogram(&dataset.load(sample, extractor.settings().seconds())?)
+fn load(dataset: &Dataset, sample: usize, extractor: &SoundExtractor) -> Result<Vec<f32>, DecodeError> {
+    extractor.features(&dataset.load(sample, extractor.front_end().seconds())?)
 }
 
 impl Source for Recordings<'_> {
@@ -127,7 +171,7 @@ impl Source for Recordings<'_> {
 
     fn cache_key(&self, sample: usize, view: View) -> Option<String> {
         let digest = self.dataset.samples()[self.samples[sample]].digest;
-        let mut text = format!("recording 1 {digest} {:?}", self.extractor.settings());
+        let mut text = format!("recording 2 {digest} {:?}", self.hearing.extractor.front_end());
         if let View::Augmented(number) = view {
             text.push_str(&format!(" {number} {:?}", self.views));
         }
@@ -136,27 +180,44 @@ impl Source for Recordings<'_> {
         Some(key)
     }
 
-    fn load(&self, samples: &[usize], view: View) -> Result<Batch, SourceError> {
-        let settings = self.extractor.settings();
-        let (bins, frames) = (settings.num_mel_bins, settings.max_length);
-        let length = bins * frames;
-        let mut values = vec![0.0; samples.len() * length];
-        let failed = Mutex::new(Vec::new());
-        self.pool.for_each_chunk(&mut values, length, |row, into| {
-            if let Err(error) = self.view(samples[row], view, into) {
-                failed.lock().unwrap_or_else(PoisonError::into_inner).push((row, error.to_string()));
-            }
-        });
-        let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        failed.sort();
-        let mut kept = samples.to_vec();
-        for (row, _) in failed.iter().rev() {
-            kept.remove(*row);
-            values.drain(row * length..(row + 1) * length);
+    /// The number of features, where lengths differ.
+    fn bucket(&self, sample: usize) -> usize {
+        self.lengths[sample]
+    }
+
+    /// Where lengths differ, in batches of similar ones: a shuffle is cut into pools of some batches, each pool is sorted by length, and
+    /// the batches are shuffled. An incomplete batch is the last.
+    fn order(&self, mut order: Vec<usize>, seed: u64, epoch: u64) -> Vec<usize> {
+        let mut stream = Stream::new(seed, &["recordings".into(), epoch.into()]);
+        stream.shuffle(&mut order);
+        let batch = self.hearing.batch.max(1);
+        let mut batches = Vec::with_capacity(order.len().div_ceil(batch));
+        for pool in order.chunks_mut(batch * POOLED_BATCHES) {
+            pool.sort_by_key(|&sample| self.lengths[sample]);
+            batches.extend(pool.chunks(batch).map(<[usize]>::to_vec));
         }
-        let named = failed.into_iter().map(|(row, reason)| (self.samples[samples[row]], reason));
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).extend(named);
-        let inputs = vec![Tensor::new(&[kept.len(), bins, frames, 1], values).map_err(SourceError::new)?];
+        let incomplete = batches.pop_if(|last| last.len() < batch);
+        stream.shuffle(&mut batches);
+        batches.into_iter().chain(incomplete).flatten().collect()
+    }
+
+    fn load(&self, samples: &[usize], view: View) -> Result<Batch, SourceError> {
+        let mut views: Vec<Result<Vec<f32>, DecodeError>> = samples.iter().map(|_| Ok(Vec::new())).collect();
+        self.hearing.pool.for_each_chunk(&mut views, 1, |row, into| into[0] = self.view(samples[row], view));
+        let (mut kept, mut good) = (Vec::new(), Vec::new());
+        for (&sample, view) in samples.iter().zip(&views) {
+            match view {
+                Ok(features) => {
+                    kept.push(sample);
+                    good.push(features.as_slice());
+                }
+                Err(error) => {
+                    let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+                    failed.push((self.samples[sample], error.to_string()));
+                }
+            }
+        }
+        let inputs = self.hearing.architecture.stack(&good).map_err(SourceError::new)?;
         Ok(Batch { inputs, targets: self.targets(&kept)?, samples: kept })
     }
 

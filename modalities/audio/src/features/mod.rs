@@ -3,6 +3,8 @@
 //! Each computes what transformers' feature extractor computes by the same settings, which are read by the names of
 //! `preprocessor_config.json`. An extractor is made once and used from any thread.
 
+mod front_end;
+
 mod filter_bank;
 mod log_mel;
 mod waveform;
@@ -14,6 +16,7 @@ mod error;
 
 pub use error::FrontEndError;
 pub use filter_bank::{Extractor, FilterBank};
+pub use front_end::{FrontEnd, SoundExtractor};
 pub use log_mel::{LogMel, LogMelExtractor};
 pub use waveform::Waveform;
 

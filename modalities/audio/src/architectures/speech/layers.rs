@@ -31,6 +31,8 @@ pub struct Layers {
 pub(super) struct LayerNames {
     /// The projections to query, key and value.
     pub(super) projections: [&'static str; 3],
+    /// Whether the projection to keys has a bias.
+    pub(super) has_key_bias: bool,
     /// The projection of what attention has mixed.
     pub(super) mixed: &'static str,
     /// The norms: attention's, and the feed-forward part's.
@@ -66,8 +68,18 @@ impl Layers {
             Norm::Before => b.layer_norm(&attention_norm, x, self.epsilon),
             Norm::After => x,
         };
-        let mut operands: Vec<Value> =
-            names.projections.iter().map(|part| self.linear(b, &name(part), read, self.width)).collect();
+        let [query, key, value] = names.projections.map(&name);
+        let mut operands = vec![
+            self.linear(b, &query, read, self.width),
+            match names.has_key_bias {
+                true => self.linear(b, &key, read, self.width),
+                false => {
+                    let weight = self.weight(b, &key, [self.width; 2]);
+                    b.add(&key, Op::Linear, &[read, weight])
+                }
+            },
+            self.linear(b, &value, read, self.width),
+        ];
         operands.extend(mask);
         let attention = Attention { heads: self.heads, dropout: self.attention_dropout };
         let mixed = b.add(&name("mix"), Op::Attention(attention), &operands);
@@ -99,8 +111,13 @@ impl Layers {
     pub(super) fn linear(&self, b: &mut GraphBuilder, name: &str, x: Value, out: usize) -> Value {
         // Declared first, the weight keeps this initial value when the layer asks for it.
         let shape = [out, b.channels(x)];
-        b.parameter(&format!("{name}.weight"), &shape, Kind::Weight, Init::Normal(self.initializer_range));
+        self.weight(b, name, shape);
         b.linear(name, x, out)
+    }
+
+    fn weight(&self, b: &mut GraphBuilder, name: &str, shape: [usize; 2]) -> Value {
+        let init = Init::Normal(self.initializer_range);
+        b.parameter(&format!("{name}.weight"), &shape, Kind::Weight, init)
     }
 }
 

@@ -6,13 +6,17 @@
 mod error;
 mod fields;
 mod network;
+mod whisper;
 
+mod end;
 mod features;
 mod layers;
 mod positions;
 
+pub use end::End;
 pub use error::ArchitectureError;
 pub use features::{FeatureNorm, Features};
 pub use layers::Layers;
 pub use network::{HEAD_MODULES, MASKED, Padding, RENAMES, Speech, SpeechHead};
 pub use positions::Positions;
+pub use whisper::{FRAMES_PER_PLACE, PLACES, WHISPER_RENAMES, Whisper};

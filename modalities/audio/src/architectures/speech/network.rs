@@ -9,11 +9,11 @@ use tk_engine::graph::{Dimension, Op, Value};
 use tk_engine::{Graph, GraphBuilder};
 use tk_transfer::checkpoint::Rule;
 
-use super::ArchitectureError;
 use super::features::{FeatureNorm, Features};
 use super::fields::Fields;
 use super::layers::{LayerNames, Layers, Norm, dropout};
 use super::positions::Positions;
+use super::{ArchitectureError, End};
 
 /// What such a network is built with, from `config.json`.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +73,7 @@ pub const MASKED: f32 = -1e30;
 
 const LAYERS: LayerNames = LayerNames {
     projections: ["attention.q_proj", "attention.k_proj", "attention.v_proj"],
+    has_key_bias: true,
     mixed: "attention.out_proj",
     norms: ["layer_norm", "final_layer_norm"],
     feed_forward: ["feed_forward.intermediate_dense", "feed_forward.output_dense"],
@@ -172,6 +173,41 @@ impl Speech {
             });
         }
         let b = &mut GraphBuilder::new();
+        let mut x = self.encoder(b, padding, |_, x| x);
+        if self.is_stable {
+            b.begin_stage("norm");
+            x = b.layer_norm("encoder.layer_norm", x, self.layers.epsilon);
+            b.end_stage(x);
+        }
+        let (name, output) = self.head(b, head, padding, x);
+        Ok(std::mem::take(b).finish(&[(name, output)])?)
+    }
+
+    /// The graph of a classifier, with the same inputs. The last layer's stage ends in what the encoder leaves, its norm included, and
+    /// the classifier is one stage, `head`, so that a count of last stages means what it says.
+    ///
+    /// # Errors
+    /// When there are no classes, or the graph is malformed.
+    pub fn build_classifier(&self, end: End, padding: Padding) -> Result<Graph, ArchitectureError> {
+        let b = &mut GraphBuilder::new();
+        let is_pooled = matches!(end, End::Probe { .. });
+        let x = self.encoder(b, padding, |b, x| {
+            let x = match self.is_stable {
+                true => b.layer_norm("encoder.layer_norm", x, self.layers.epsilon),
+                false => x,
+            };
+            if is_pooled { mean(b, padding, x) } else { x }
+        });
+        end.build(b, x, (&self.layers, self.classifier_width), |b, x| mean(b, padding, x))
+    }
+
+    /// The stages from the waveform to the last layer, which ends in what `end` makes of it.
+    fn encoder(
+        &self,
+        b: &mut GraphBuilder,
+        padding: Padding,
+        mut end: impl FnMut(&mut GraphBuilder, Value) -> Value,
+    ) -> Value {
         let layers = &self.layers;
         b.begin_stage("features");
         let waves = b.input("waves", 3, Some(1));
@@ -207,15 +243,12 @@ impl Speech {
                 mask = Some(*mask.get_or_insert_with(|| b.input("mask", 4, None)));
             }
             x = layers.layer(b, (&format!("encoder.layers.{layer}"), &LAYERS), norm, x, mask);
+            if layer + 1 == layers.count {
+                x = end(b, x);
+            }
             b.end_stage(x);
         }
-        if self.is_stable {
-            b.begin_stage("norm");
-            x = b.layer_norm("encoder.layer_norm", x, layers.epsilon);
-            b.end_stage(x);
-        }
-        let (name, output) = self.head(b, head, padding, x);
-        Ok(std::mem::take(b).finish(&[(name, output)])?)
+        x
     }
 
     /// The name of a parameter in a checkpoint of a model with a head, as transformers writes it.
@@ -250,19 +283,24 @@ impl Speech {
         if classes.is_some() {
             x = self.layers.linear(b, "projector", x, self.classifier_width);
         }
-        x = match padding {
-            Padding::Ignored => b.add("pooler.mean", Op::GlobalAveragePool, &[x]),
-            Padding::Masked => {
-                let shape = vec![Dimension::Same(0), Dimension::Size(b.channels(x))];
-                let weights = b.input("pooling", 3, None);
-                let mean = b.add("pooler.mean", Op::MatMul { transpose_right: false }, &[weights, x]);
-                b.add("pooler.embedding", Op::Reshape(shape), &[mean])
-            }
-        };
+        x = mean(b, padding, x);
         b.end_stage(x);
         let Some(classes) = classes else { return ("embedding", x) };
         b.begin_stage("classifier");
         x = self.layers.linear(b, "classifier", x, classes);
         ("logits", b.end_stage(x))
+    }
+}
+
+/// The mean over frames, `[batch, width]`, of `[batch, frames, width]`.
+fn mean(b: &mut GraphBuilder, padding: Padding, x: Value) -> Value {
+    match padding {
+        Padding::Ignored => b.add("pooler.mean", Op::GlobalAveragePool, &[x]),
+        Padding::Masked => {
+            let shape = vec![Dimension::Same(0), Dimension::Size(b.channels(x))];
+            let weights = b.input("pooling", 3, None);
+            let mean = b.add("pooler.mean", Op::MatMul { transpose_right: false }, &[weights, x]);
+            b.add("pooler.embedding", Op::Reshape(shape), &[mean])
+        }
     }
 }
