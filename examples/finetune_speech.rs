@@ -1,22 +1,21 @@
 //! Recordings with transcripts become a recogniser, in forty lines of the library.
 //!
-//!     cargo run --release --example finetune_speech -- DATA [MODEL]
+//!     cargo run --release --example finetune_speech -- DATA MODEL
 //!
-//! DATA is a table of paths and texts, or LibriSpeech's tree; MODEL a network as transformers publishes it for Wav2Vec2ForCTC, the
-//! embedded default if none is said.
+//! DATA is a table of paths and texts, or LibriSpeech's tree; MODEL a network as transformers publishes it for Wav2Vec2ForCTC.
 
 use std::path::Path;
 
 use tk_engine::cpu::Machine;
-use transferkit::speech::{EMBEDDED, Error, Event, Finetune, Mode, Origin, Recognizer};
+use transferkit::speech::{Error, Event, Finetune, Mode, Recognizer};
 
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
-    let Some(data) = arguments.next() else {
-        eprintln!("usage: finetune_speech DATA [MODEL]");
+    let (Some(data), Some(model)) = (arguments.next(), arguments.next()) else {
+        eprintln!("usage: finetune_speech DATA MODEL");
         std::process::exit(2);
     };
-    let job = Finetune::new(arguments.next().unwrap_or_else(|| EMBEDDED.to_owned()))
+    let job = Finetune::new(model)
         .data(data)
         .mode(Mode::partial().freeze("features").epochs(10))
         .validation("20%")
@@ -30,7 +29,7 @@ fn main() -> Result<(), Error> {
     let out = Path::new("speech-run");
     run.save(out)?;
 
-    let recognizer = Recognizer::load(&Origin::Folder(out.to_owned()), &Machine::new(0))?;
+    let recognizer = Recognizer::load(out, &Machine::new(0))?;
     if let Some(worst) = run.validation().and_then(|scored| scored.worst().first().copied()) {
         println!("{}: said {:?}, heard {:?}", worst.file, worst.said, worst.heard);
     }

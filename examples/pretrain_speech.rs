@@ -1,4 +1,4 @@
-//! Trains the embedded default for speech recognition from random weights.
+//! Trains a small recogniser from random weights, which is to become the embedded default for speech.
 //!
 //!     cargo run --release --example synthesise_speech -- ../shared/data CORPUS
 //!     cargo run --release --example pretrain_speech -- CORPUS OUT [EPOCHS_OF_WORDS EPOCHS]

@@ -19,9 +19,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tk_audio::architectures::{Config, HEAD, build};
-use tk_audio::data::{Dataset, Distortion, Masks, Recordings, SpectrogramStore, Views};
-use tk_audio::features::FilterBank;
+use tk_audio::architectures::{Architecture, Config, HEAD, build};
+use tk_audio::data::{Dataset, Distortion, Hearing, Masks, Recordings, SpectrogramStore, Views};
+use tk_audio::features::{FilterBank, FrontEnd};
 use tk_engine::cpu::Machine;
 use tk_engine::{Parameters, Tensor};
 use tk_transfer::checkpoint::{Precision, SaveTensor, save};
@@ -46,6 +46,9 @@ const SOUNDS: u64 = 2600;
 
 /// What is there counts at most so many times what is not: of rare labels, mistakes would drown the rest.
 const MOST_WEIGHT: f32 = 8.0;
+
+/// Recordings in a batch.
+const BATCH: usize = 32;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -79,16 +82,24 @@ fn main() -> Result<()> {
     let store = SpectrogramStore::new(3 << 30);
     let views = Views {
         distortion: Distortion::default(),
-        masks: Masks { bins: 12, frames: 16, shift: 20 },
+        // 12 bins, and 16 frames moved by 20, of the network's own.
+        masks: Masks { bins: 12 * 128 / SIZES[0], frames: 16 * 1024 / SIZES[1], shift: 20 * 1024 / SIZES[1] },
         seed: SEED,
     };
+    let sizes = [("max_length", SIZES[1])];
+    let config = Config::from_json(CONFIG)?.with_classes(&sizes, dataset.classes(), LabelKind::Multi);
+    let settings = config.settings()?;
+    let graph = build(&settings)?;
     let source = |samples: Vec<usize>| {
-        Recordings::new(&dataset, samples, front_end.extractor(), views, &store, machine.pool.clone())
+        let hearing = Hearing {
+            extractor: FrontEnd::FilterBank(front_end.clone()).extractor(),
+            architecture: Architecture::Ast(settings.clone()),
+            batch: BATCH,
+            pool: machine.pool.clone(),
+        };
+        Recordings::new(&dataset, samples, hearing, views, &store)
     };
     let (training, validation) = (source(part(Split::Train)), source(part(Split::Validation)));
-
-    let config = Config::from_json(CONFIG)?.with_classes(SIZES[1], dataset.classes(), LabelKind::Multi);
-    let graph = build(&config.settings()?)?;
     let labels: Vec<Vec<usize>> =
         part(Split::Train).iter().map(|&sample| dataset.labels_of(sample).to_vec()).collect();
     let weights = positive_weights(labels[..].into(), dataset.classes().len());
@@ -108,7 +119,7 @@ fn main() -> Result<()> {
             schedule: Schedule::Cosine,
             warmup: 0.08,
         }],
-        batch: 32,
+        batch: BATCH,
         accumulate: 1,
         optimizer: OptimizerChoice::AdamW,
         weight_decay: 0.05,

@@ -140,8 +140,7 @@ fn speech(arguments: &Bench, folder: &Path) -> Result<Subject, Failure> {
     if arguments.size.is_some() || arguments.tokens.is_some() {
         return Err(Failure::usage("--size and --tokens are for models of photographs and texts"));
     }
-    let origin = transferkit::speech::origin(&folder.to_string_lossy());
-    let model = SpeechModel::open(&origin, &SymbolChoice::Published, 0).map_err(Error::from)?;
+    let model = SpeechModel::open(folder, &SymbolChoice::Published, 0).map_err(Error::from)?;
     let silence = vec![0.0; SECONDS * model.front_end.sampling_rate as usize];
     let inputs = model.inputs(&vec![silence.as_slice(); arguments.batch]).map_err(Error::from)?;
     let size = format!("{SECONDS} s");

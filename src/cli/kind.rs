@@ -4,7 +4,7 @@ use std::path::Path;
 
 use transferkit::audio::Recordings;
 use transferkit::classify::Modality;
-use transferkit::speech::{self, Speech};
+use transferkit::speech::Speech;
 use transferkit::text::Texts;
 
 use super::run_folder;
@@ -25,9 +25,6 @@ pub enum Kind {
 /// The kind of what is in a folder, if it is one: a run's by its task, another folder's by whether it holds a network for recordings or an
 /// encoder of texts, else photographs.
 pub fn of(folder: &Path) -> Kind {
-    if folder == Path::new(speech::EMBEDDED) {
-        return Kind::Speech;
-    }
     if run_folder::holds_run(folder) {
         return match run_folder::task(folder).as_deref() {
             Ok(Texts::TASK) => Kind::Texts,

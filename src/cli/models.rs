@@ -10,7 +10,6 @@ use tk_image::catalog::{self, Entry};
 use tk_image::data::Preprocess;
 use tk_image::model::{EMBEDDED, Head, Model};
 use transferkit::image::{Error, resolve_model};
-use transferkit::speech;
 
 use super::arguments::{Models, ModelsAction, Network};
 use super::kind::{self, Kind};
@@ -31,9 +30,7 @@ fn list(json: bool) -> Result<(), Failure> {
     if json {
         return catalog::entries().iter().try_for_each(console::json);
     }
-    for (name, what) in [(EMBEDDED, "photographs"), (speech::EMBEDDED, "speech")] {
-        console::line(&format!("{name:<42} embedded, the default for {what}: nothing to download"))?;
-    }
+    console::line(&format!("{EMBEDDED:<42} embedded, the default: nothing to download"))?;
     for entry in catalog::entries() {
         let (name, size, licence) = (&entry.name, entry.size, &entry.licence);
         let millions = entry.parameters as f64 / 1e6;
@@ -121,8 +118,7 @@ fn stage_lines(graph: &Graph) -> Result<(), Failure> {
 
 /// Shows a recogniser.
 fn show_speech(name: &str, folder: &Path, as_json: bool) -> Result<(), Failure> {
-    let origin = speech::origin(&folder.to_string_lossy());
-    let model = SpeechModel::open(&origin, &SymbolChoice::Published, 0).map_err(Error::from)?;
+    let model = SpeechModel::open(folder, &SymbolChoice::Published, 0).map_err(Error::from)?;
     let (architecture, rate) = (&model.speech.model_type, model.front_end.sampling_rate);
     let symbols = model.vocabulary.symbols();
     if as_json {

@@ -8,7 +8,7 @@ use tk_transfer::prefix::PrefixStore;
 use toml::Value;
 use transferkit::classify::{Error, ModeName, Settings};
 use transferkit::report::ReportData;
-use transferkit::speech::{EMBEDDED, Finetune, Run, Scored, Speech};
+use transferkit::speech::{Finetune, Run, Scored, Speech};
 
 use super::arguments::{SpeechFinetune, Train, Work};
 use super::show::quoted;
@@ -16,7 +16,7 @@ use super::train::{self, Finished, Usual, said};
 use super::{Failure, console, environment, leaderboard};
 
 /// Where runs go when nothing is said.
-const USUAL: Usual = Usual { task: Speech::TASK, model: EMBEDDED, mode: ModeName::Partial };
+const USUAL: Usual = Usual { task: Speech::TASK, model: "none", mode: ModeName::Partial };
 
 /// Runs the command.
 pub fn run(arguments: SpeechFinetune) -> Result<(), Failure> {

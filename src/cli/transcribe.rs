@@ -7,7 +7,7 @@ use tk_transfer::atomic::write_bytes_atomic;
 use tk_transfer::data::Labelled;
 use transferkit::Machine;
 use transferkit::classify::Settings;
-use transferkit::speech::{Clip, Decoding, Recognizer, Speech, Transcript, evaluate, origin};
+use transferkit::speech::{Clip, Decoding, Recognizer, Speech, Transcript, evaluate};
 
 use super::arguments::{Evaluate, Predict};
 use super::evaluate::Gate;
@@ -168,10 +168,9 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     write_bytes_atomic(path, text.as_bytes()).map_err(|error| Failure::error(error.to_string()))
 }
 
-/// The recogniser of a run's folder, of a folder that transformers wrote, or the embedded one.
+/// The recogniser of a run's folder, or of one that transformers wrote.
 fn load(folder: &Path, machine: &Machine) -> Result<Recognizer, Failure> {
-    let name = folder.to_string_lossy();
-    Recognizer::load(&origin(&name), machine).map_err(failed)
+    Recognizer::load(folder, machine).map_err(failed)
 }
 
 fn failed(error: transferkit::speech::RecognizerError) -> Failure {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tk_audio::data::{Looking, Utterances};
-use tk_audio::recognition::{Origin, SpeechModel, Spelling, SymbolChoice, Vocabulary, misfit};
+use tk_audio::recognition::{SpeechModel, Spelling, SymbolChoice, Vocabulary, misfit};
 use tk_engine::cpu::Machine;
 use tk_transfer::data::{Labelled, Quarantine};
 
 use super::network::SpeechNetwork;
-use super::{EMBEDDED, Finetune, Speech};
+use super::{Finetune, Speech};
 use crate::classify::division::{Choice, Division, Part};
 use crate::classify::fit::{Prepared, absolute_model, settle};
 use crate::classify::outlook::{Outlook, look};
@@ -147,12 +147,14 @@ fn open_model(
     data: &Utterances,
     mode: ModeName,
 ) -> Result<SpeechModel, Error> {
-    let name = settings.model.get_or_insert_with(|| EMBEDDED.to_owned()).clone();
-    let kinds = "a model for speech is `speech` (the embedded default), hf:ORG/NAME, or a folder as transformers writes it for Wav2Vec2ForCTC or HubertForCTC";
-    let origin = match name == EMBEDDED {
-        true => Origin::Embedded,
-        false => Origin::Folder(hub::model_folder(&name, &job.hub, kinds)?),
+    let Some(name) = settings.model.clone() else {
+        return Err(Error::usage_with(
+            "no model: speech has no embedded default yet",
+            "name a published one, such as -m hf:facebook/wav2vec2-base-960h, or a folder with config.json and weights",
+        ));
     };
+    let kinds = "a model for speech is hf:ORG/NAME, or a folder as transformers writes it for Wav2Vec2ForCTC or HubertForCTC";
+    let folder = hub::model_folder(&name, &job.hub, kinds)?;
     if let Some(repository) = Repository::of_model(&name) {
         settings.model = Some(format!("{}{}", hub::PREFIX, hub::pinned(&job.hub, repository?)?));
     }
@@ -172,7 +174,7 @@ fn open_model(
         (None, Some("model")) => SymbolChoice::Published,
         _ => SymbolChoice::Fitting(&fits, &make),
     };
-    let mut model = SpeechModel::open(&origin, &symbols, seed)?;
+    let mut model = SpeechModel::open(&folder, &symbols, seed)?;
     if settings.from_scratch == Some(true) {
         model = model.from_scratch(seed);
     }

@@ -7,9 +7,7 @@ use serde_json::json;
 use tk_audio::ctc::{align, beam, greedy};
 use tk_audio::data::Clip;
 use tk_audio::features::Waveform;
-use tk_audio::recognition::{
-    Decoding, Origin, Recognizer, RecognizerError, SpeechModel, SymbolChoice, Vocabulary,
-};
+use tk_audio::recognition::{Decoding, Recognizer, RecognizerError, SpeechModel, SymbolChoice, Vocabulary};
 use tk_engine::cpu::Machine;
 use tk_engine::random::Stream;
 use tk_engine::{Parameters, Tensor};
@@ -96,7 +94,7 @@ fn a_folder_keeps_what_is_heard() {
     for norm in ["layer", "group"] {
         let recognizer = recognizer(norm, false);
         recognizer.save(folder.path(), Precision::F32, Default::default(), "card").unwrap();
-        let again = Recognizer::load(&Origin::Folder(folder.path().to_owned()), &Machine::new(1)).unwrap();
+        let again = Recognizer::load(folder.path(), &Machine::new(1)).unwrap();
         assert_eq!(again.logits_of(&clip).unwrap(), recognizer.logits_of(&clip).unwrap());
         assert_eq!(again.model().vocabulary, recognizer.model().vocabulary);
         assert_eq!(again.model().is_masked(), norm == "layer");
@@ -108,8 +106,7 @@ fn rows_of_shared_symbols_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let published = recognizer("layer", false);
     published.save(folder.path(), Precision::F32, Default::default(), "").unwrap();
-    let origin = Origin::Folder(folder.path().to_owned());
-    let open = |symbols: &SymbolChoice<'_>| SpeechModel::open(&origin, symbols, 0).unwrap();
+    let open = |symbols: &SymbolChoice<'_>| SpeechModel::open(folder.path(), symbols, 0).unwrap();
     let other = Vocabulary::of_texts(["CAT"]);
     let model = open(&SymbolChoice::Given(&other));
     let row = |model: &SpeechModel, symbol: &str| {
@@ -135,8 +132,7 @@ fn what_cannot_be_heard_or_opened_is_said() {
     let silence = recognizer.transcribe(&Clip::samples(&[0.0; 16_000], 16_000).unwrap()).unwrap();
     assert!((silence.seconds - 1.0).abs() < 1e-9);
     let message = |folder: &Path| {
-        let origin = Origin::Folder(folder.to_owned());
-        SpeechModel::open(&origin, &SymbolChoice::Published, 0).map(|_| ()).unwrap_err().to_string()
+        SpeechModel::open(folder, &SymbolChoice::Published, 0).map(|_| ()).unwrap_err().to_string()
     };
     assert!(message(Path::new("nowhere")).contains("no such folder"));
     let folder = tempfile::tempdir().unwrap();

@@ -84,7 +84,7 @@ impl Utterances {
         };
         let mut quarantine = transcripts.quarantine().clone();
         let listed = transcripts.utterances();
-        let mut looked: Vec<Option<Result<(Digest, u32, usize), String>>> = vec![None; listed.len()];
+        let mut looked: Vec<Option<Looked>> = vec![None; listed.len()];
         looking.pool.for_each_chunk(&mut looked, 1, |at, into| {
             into[0] = Some(inspect(&transcripts.path(&listed[at]), listed[at].part, looking.longest));
         });
@@ -227,8 +227,11 @@ fn named(path: &str, part: Option<[f64; 2]>) -> String {
     part.map_or_else(|| path.to_owned(), |[from, to]| format!("{path}[{from:.3}-{to:.3}]"))
 }
 
+/// A digest, a rate and a count of samples, or why there are none.
+type Looked = Result<(Digest, u32, usize), String>;
+
 /// The digest of a file's bytes and of which part is meant, its rate, and how many samples it has.
-fn inspect(path: &Path, part: Option<[f64; 2]>, longest: f64) -> Result<(Digest, u32, usize), String> {
+fn inspect(path: &Path, part: Option<[f64; 2]>, longest: f64) -> Looked {
     let clip = match part {
         Some([from, to]) => Clip::open_part(path, from, to.min(from + longest + 0.1)),
         None => Clip::open_beginning(path, longest + 0.1),

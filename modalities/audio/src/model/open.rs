@@ -11,6 +11,7 @@ use tk_transfer::hub::folder_name;
 use super::{Head, Model, ModelError};
 use crate::architectures::speech::End;
 use crate::architectures::{Config, Start, StartError};
+use crate::features::front_end_json;
 
 /// What stands for masked frames when transformers trains wav2vec 2.0 and HuBERT; the graph masks none.
 const MASK: &str = "masked_spec_embed";
@@ -31,7 +32,7 @@ impl Model {
         let text = std::fs::read_to_string(folder.join("config.json"))
             .map_err(|_| missing("it has no readable config.json, which names the network"))?;
         let config = Config::from_json(&text).map_err(fail)?;
-        let preprocessor = std::fs::read_to_string(folder.join("preprocessor_config.json")).ok();
+        let preprocessor = front_end_json(folder);
         let start = Start::read(&config, preprocessor.as_deref()).map_err(|error| match error {
             StartError::Config(problem) => fail(problem),
             StartError::FrontEnd(problem) => ModelError::FrontEnd { path: folder.to_owned(), problem },

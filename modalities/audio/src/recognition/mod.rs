@@ -13,7 +13,7 @@ mod transcript;
 
 mod stored;
 
-pub use model::{ModelError, Origin, SpeechModel, SymbolChoice, embedded};
+pub use model::{ModelError, SpeechModel, SymbolChoice};
 pub use preflight::{Misfit, misfit};
 pub use recognizer::{Decoding, Recognizer, RecognizerError};
 pub(crate) use spelling::replace_words;

@@ -52,15 +52,6 @@ pub struct SpeechModel {
     pub adapter: Option<Adapter>,
 }
 
-/// Where a model comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The default that this library carries.
-    Embedded,
-    /// A folder as transformers writes it.
-    Folder(PathBuf),
-}
-
 /// What frames shall spell.
 #[derive(Clone)]
 pub enum SymbolChoice<'a> {
@@ -163,15 +154,12 @@ impl Files {
 }
 
 impl SpeechModel {
-    /// Opens a model whose frames spell what is chosen. The seed decides the values of a new layer.
+    /// Opens a folder as transformers writes it; its frames spell what is chosen. The seed decides the values of a new layer.
     ///
     /// # Errors
     /// When files are missing, damaged, or of another network.
-    pub fn open(origin: &Origin, symbols: &SymbolChoice<'_>, seed: u64) -> Result<Self, ModelError> {
-        match origin {
-            Origin::Folder(folder) => Self::from_files(Files::open(folder)?, symbols, seed),
-            Origin::Embedded => Self::from_files(embedded::files()?, symbols, seed),
-        }
+    pub fn open(folder: &Path, symbols: &SymbolChoice<'_>, seed: u64) -> Result<Self, ModelError> {
+        Self::from_files(Files::open(folder)?, symbols, seed)
     }
 
     fn from_files(files: Files, symbols: &SymbolChoice<'_>, seed: u64) -> Result<Self, ModelError> {
@@ -411,16 +399,4 @@ fn padding(front_end: &Waveform, speech: &Speech) -> Padding {
 
 fn blake3_of(text: &str) -> String {
     tk_transfer::data::Digest::of(text.as_bytes()).to_string()
-}
-
-/// The default that this library carries.
-pub mod embedded {
-    use super::{Files, ModelError};
-
-    /// The name under which it is asked for and shown.
-    pub const NAME: &str = "speech";
-
-    pub(super) fn files() -> Result<Files, ModelError> {
-        Err(ModelError::Missing { path: NAME.into(), reason: "not trained yet".into() })
-    }
 }

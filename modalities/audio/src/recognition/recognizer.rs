@@ -1,5 +1,6 @@
 //! A trained recogniser: what a run leaves in its folder, and what transcribes.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use tk_engine::cpu::{Machine, Plan};
@@ -9,7 +10,7 @@ use tk_transfer::bundle::BundleError;
 use tk_transfer::checkpoint::SaveError;
 use tk_transfer::low_rank::AdapterError;
 
-use super::{ModelError, Origin, SpeechModel, SymbolChoice, Transcript, VocabularyError, Word};
+use super::{ModelError, SpeechModel, SymbolChoice, Transcript, VocabularyError, Word};
 use crate::ctc::{Spoken, align, beam, greedy};
 use crate::data::{Clip, DecodeError};
 
@@ -87,12 +88,12 @@ impl Recognizer {
         Ok(Self { model, machine: machine.clone(), precision, decoding: Decoding::Greedy, plan })
     }
 
-    /// The recogniser in a folder that a run, or transformers, wrote; or the embedded default.
+    /// The recogniser in a folder that a run, or transformers, wrote.
     ///
     /// # Errors
     /// When files are missing, damaged, or of another version.
-    pub fn load(origin: &Origin, machine: &Machine) -> Result<Self, RecognizerError> {
-        Self::new(SpeechModel::open(origin, &SymbolChoice::Published, 0)?, machine)
+    pub fn load(folder: &Path, machine: &Machine) -> Result<Self, RecognizerError> {
+        Self::new(SpeechModel::open(folder, &SymbolChoice::Published, 0)?, machine)
     }
 
     /// In another precision from now on: bf16, or f32, as it begins.
