@@ -110,7 +110,8 @@ fn spectrograms(
 ) -> Outcome<(f64, Pace, Vec<f32>)> {
     let model = Model::open(folder, Head::Published)?;
     let input = |count: usize| {
-        Tensor::new(&model.input_shape(count), tones(model.input_shape(count).iter().product()))
+        let shape = model.blank(count)?.remove(0).shape().to_vec();
+        Tensor::new(&shape, tones(shape.iter().product()))
     };
     let mut plan = Plan::new(machine, &model.graph, &model.parameters)?;
     let logits = first(&plan.run(&[input(1)?])?)?;

@@ -19,9 +19,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tk_audio::architectures::{Config, HEAD, build};
-use tk_audio::data::{Dataset, Distortion, Masks, Recordings, SpectrogramStore, Views};
-use tk_audio::features::FilterBank;
+use tk_audio::architectures::{Architecture, Config, HEAD, build};
+use tk_audio::data::{Dataset, Distortion, Hearing, Masks, Recordings, SpectrogramStore, Views};
+use tk_audio::features::{FilterBank, FrontEnd};
 use tk_engine::cpu::Machine;
 use tk_engine::{Parameters, Tensor};
 use tk_transfer::checkpoint::{Precision, SaveTensor, save};
@@ -79,16 +79,29 @@ fn main() -> Result<()> {
     let store = SpectrogramStore::new(3 << 30);
     let views = Views {
         distortion: Distortion::default(),
-        masks: Masks { bins: 12, frames: 16, shift: 20 },
+        // Of this front end 12 bins and 16 frames, moved by 20; said for 128 bins and 1,024 frames.
+        masks: Masks {
+            bins: (12 * 128usize).div_ceil(SIZES[0]),
+            frames: (16 * 1024usize).div_ceil(SIZES[1]),
+            shift: (20 * 1024usize).div_ceil(SIZES[1]),
+        },
         seed: SEED,
     };
+    let sizes = [("max_length", SIZES[1])];
+    let config = Config::from_json(CONFIG)?.with_classes(&sizes, dataset.classes(), LabelKind::Multi);
+    let settings = config.settings()?;
     let source = |samples: Vec<usize>| {
-        Recordings::new(&dataset, samples, front_end.extractor(), views, &store, machine.pool.clone())
+        let hearing = Hearing {
+            extractor: FrontEnd::FilterBank(front_end.clone()).extractor(),
+            architecture: Architecture::Ast(settings.clone()),
+            batch: 32,
+            pool: machine.pool.clone(),
+        };
+        Recordings::new(&dataset, samples, hearing, views, &store)
     };
     let (training, validation) = (source(part(Split::Train)), source(part(Split::Validation)));
 
-    let config = Config::from_json(CONFIG)?.with_classes(SIZES[1], dataset.classes(), LabelKind::Multi);
-    let graph = build(&config.settings()?)?;
+    let graph = build(&settings)?;
     let labels: Vec<Vec<usize>> =
         part(Split::Train).iter().map(|&sample| dataset.labels_of(sample).to_vec()).collect();
     let weights = positive_weights(labels[..].into(), dataset.classes().len());
