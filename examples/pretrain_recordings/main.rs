@@ -47,9 +47,6 @@ const SOUNDS: u64 = 2600;
 /// What is there counts at most so many times what is not: of rare labels, mistakes would drown the rest.
 const MOST_WEIGHT: f32 = 8.0;
 
-/// Recordings in a batch.
-const BATCH: usize = 32;
-
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [corpus, out, rest @ ..] = arguments.as_slice() else {
@@ -82,24 +79,29 @@ fn main() -> Result<()> {
     let store = SpectrogramStore::new(3 << 30);
     let views = Views {
         distortion: Distortion::default(),
-        // 12 bins, and 16 frames moved by 20, of the network's own.
-        masks: Masks { bins: 12 * 128 / SIZES[0], frames: 16 * 1024 / SIZES[1], shift: 20 * 1024 / SIZES[1] },
+        // Of this front end 12 bins and 16 frames, moved by 20; said for 128 bins and 1,024 frames.
+        masks: Masks {
+            bins: (12 * 128usize).div_ceil(SIZES[0]),
+            frames: (16 * 1024usize).div_ceil(SIZES[1]),
+            shift: (20 * 1024usize).div_ceil(SIZES[1]),
+        },
         seed: SEED,
     };
     let sizes = [("max_length", SIZES[1])];
     let config = Config::from_json(CONFIG)?.with_classes(&sizes, dataset.classes(), LabelKind::Multi);
     let settings = config.settings()?;
-    let graph = build(&settings)?;
     let source = |samples: Vec<usize>| {
         let hearing = Hearing {
             extractor: FrontEnd::FilterBank(front_end.clone()).extractor(),
             architecture: Architecture::Ast(settings.clone()),
-            batch: BATCH,
+            batch: 32,
             pool: machine.pool.clone(),
         };
         Recordings::new(&dataset, samples, hearing, views, &store)
     };
     let (training, validation) = (source(part(Split::Train)), source(part(Split::Validation)));
+
+    let graph = build(&settings)?;
     let labels: Vec<Vec<usize>> =
         part(Split::Train).iter().map(|&sample| dataset.labels_of(sample).to_vec()).collect();
     let weights = positive_weights(labels[..].into(), dataset.classes().len());
@@ -119,7 +121,7 @@ fn main() -> Result<()> {
             schedule: Schedule::Cosine,
             warmup: 0.08,
         }],
-        batch: BATCH,
+        batch: 32,
         accumulate: 1,
         optimizer: OptimizerChoice::AdamW,
         weight_decay: 0.05,
