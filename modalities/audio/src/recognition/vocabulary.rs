@@ -366,7 +366,7 @@ mod tests {
             (r#"{"a": 0, "b": 5}"#, "", "not 0, 1, 2"),
             (r#"{"eng": {"a": 0}}"#, "", "several languages"),
             (r#"{"a": 0}"#, "", "no `<pad>`"),
-            ("[", "", "EOF"),
+            ("{", "", "EOF"),
         ] {
             let error =
                 Vocabulary::from_json(Path::new("v.json"), text, "", settings, 9).unwrap_err().to_string();
