@@ -1,7 +1,8 @@
 //! A published network over sound, as adapting sees it.
 
+use tk_audio::architectures::Architecture;
 use tk_audio::features::SoundExtractor;
-use tk_audio::model::{Head as ModelHead, Model};
+use tk_audio::model::{EMBEDDED, Head as ModelHead, Model};
 use tk_engine::{Graph, Parameters, Tensor};
 use tk_image::data::Level;
 use tk_transfer::checkpoint::LoadReport;
@@ -28,15 +29,9 @@ impl SoundNetwork {
         head: Head,
         classes: usize,
     ) -> Result<Self, Error> {
-        let Some(name) = settings.model.clone() else {
-            return Err(Error::usage_with(
-                "no model: recordings have no embedded default yet",
-                "name a published one, such as -m hf:MIT/ast-finetuned-audioset-10-10-0.4593 or -m hf:facebook/wav2vec2-base, or a folder with config.json and weights",
-            ));
-        };
-        let kinds = "a model for recordings is hf:ORG/NAME, or a folder as transformers writes it for the Audio Spectrogram Transformer, \
+        let name = settings.model.get_or_insert_with(|| EMBEDDED.to_owned()).clone();
+        let kinds = "a model for recordings is `sound` (the embedded default), hf:ORG/NAME, or a folder as transformers writes it for the Audio Spectrogram Transformer, \
                      wav2vec 2.0, HuBERT or Whisper";
-        let folder = hub::model_folder(&name, hub, kinds)?;
         let seed = settings.seed.unwrap_or(0);
         // What a probe reads is a recording's embedding; what trains whole is the classifier that transformers publishes.
         let is_pooled = mode == ModeName::Features || head == Head::Mlp;
@@ -44,7 +39,10 @@ impl SoundNetwork {
             true => ModelHead::Probe { classes, seed },
             false => ModelHead::New { classes, seed },
         };
-        let mut inner = Model::open(&folder, model_head)?;
+        let mut inner = match name == EMBEDDED {
+            true => Model::embedded(model_head)?,
+            false => Model::open(&hub::model_folder(&name, hub, kinds)?, model_head)?,
+        };
         if !is_pooled && inner.architecture.has_projector() && settings.head_init == Some(HeadInit::Probe) {
             return Err(Error::usage_with(
                 format!(
@@ -132,13 +130,26 @@ impl Network for SoundNetwork {
     }
 
     fn defaults(&self, mode: ModeName) -> Defaults {
-        defaults(mode, self.inner.architecture.has_projector())
+        let is_small =
+            matches!(&self.inner.architecture, Architecture::Ast(settings) if settings.width <= SMALL);
+        let defaults = defaults(mode, self.inner.architecture.has_projector());
+        match is_small && !matches!(mode, ModeName::Features | ModeName::Lora) {
+            true => Defaults {
+                learning_rate: 10.0 * defaults.learning_rate,
+                epochs: 2 * defaults.epochs,
+                ..defaults
+            },
+            false => defaults,
+        }
     }
 
     fn blank(&self, samples: usize) -> Vec<Tensor> {
         self.inner.blank(samples).unwrap_or_default()
     }
 }
+
+/// Up to this width a spectrogram network is small: it takes larger steps, and more passes cost little.
+const SMALL: usize = 256;
 
 /// How the network is fine-tuned when nothing is said; whole, as its authors did.
 fn defaults(mode: ModeName, has_projector: bool) -> Defaults {

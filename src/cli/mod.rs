@@ -47,7 +47,6 @@ const FIRST_STEPS: &str = "\
 tk image-classify --demo                          # try it: data that it draws itself
 tk image-classify PHOTOS --out R                  # a folder per class in, a classifier out
 tk predict R photo.jpg                            # what it says of a photograph
-tk image-classify PHOTOS --mode partial           # better, slower: the last stage trains too
 tk text-classify REVIEWS.csv -m ENCODER           # a table of texts in, a classifier out
 tk speech-finetune SPEECH.csv --out S             # a table of recordings and texts in, a recogniser out";
 

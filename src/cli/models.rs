@@ -30,7 +30,9 @@ fn list(json: bool) -> Result<(), Failure> {
     if json {
         return catalog::entries().iter().try_for_each(console::json);
     }
-    console::line(&format!("{EMBEDDED:<42} embedded, the default: nothing to download"))?;
+    for (name, what) in [(EMBEDDED, "photographs"), (tk_audio::model::EMBEDDED, "recordings")] {
+        console::line(&format!("{name:<42} embedded, the default for {what}: nothing to download"))?;
+    }
     for entry in catalog::entries() {
         let (name, size, licence) = (&entry.name, entry.size, &entry.licence);
         let millions = entry.parameters as f64 / 1e6;

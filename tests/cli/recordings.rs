@@ -259,8 +259,7 @@ fn bad_recordings_are_set_aside_and_said() {
     assert!(silent.err.contains("d/low/silent.wav: silent throughout"), "{}", silent.err);
 
     for (arguments, expected) in [
-        (&["audio-classify", "d"][..], "no embedded default"),
-        (&["audio-classify", "d/low/00.wav", "-m", "m"], "tk predict MODEL"),
+        (&["audio-classify", "d/low/00.wav", "-m", "m"][..], "tk predict MODEL"),
         (&["audio-classify", "nowhere", "-m", "m"], "no such file or folder"),
         (&["audio-classify", "d", "-m", "m", "--max-seconds", "5"], "expected at most 0.64 seconds"),
         (&["audio-classify", "d", "-m", "nowhere"], "no such folder"),
@@ -272,6 +271,19 @@ fn bad_recordings_are_set_aside_and_said() {
         assert_one_error(&ended, expected);
         assert!(ended.err.contains(expected), "{arguments:?}: {}", ended.err);
     }
+}
+
+#[test]
+fn the_embedded_default_is_probed_trained_and_gone_on_from() {
+    let place = place();
+    for (run, arguments) in [("probe", vec![]), ("full", vec!["--mode", "full", "--epochs", "2"])] {
+        let ended = place.ok(&[&["audio-classify", "d", "--out", run][..], &arguments].concat());
+        assert!(ended.err.contains("sound (audio-spectrogram-transformer, 1.61 seconds)"), "{}", ended.err);
+        let accuracy = json(&place.path(&format!("{run}/summary.json")))["metrics"]["accuracy"].as_f64();
+        assert!(accuracy.unwrap() >= 0.9, "{run}: {accuracy:?}");
+        place.ok(&["predict", run, "d/low/00.wav"]);
+    }
+    place.ok(&["audio-classify", "d", "-m", "full", "--out", "again"]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::architectures::{Architecture, Config, FRAMES_PER_SECOND, POSITIONS, S
 use crate::features::FrontEnd;
 
 pub use error::ModelError;
+pub use open::EMBEDDED;
 
 /// A network and its weights.
 #[derive(Clone, Debug)]

@@ -16,6 +16,13 @@ use crate::features::front_end_json;
 /// What stands for masked frames when transformers trains wav2vec 2.0 and HuBERT; the graph masks none.
 const MASK: &str = "masked_spec_embed";
 
+/// The name under which the embedded default is asked for and shown.
+pub const EMBEDDED: &str = "sound";
+
+static EMBEDDED_WEIGHTS: &[u8] = include_bytes!("../../../../weights/recordings/model.safetensors");
+static EMBEDDED_CONFIG: &str = include_str!("../../../../weights/recordings/config.json");
+static EMBEDDED_FRONT_END: &str = include_str!("../../../../weights/recordings/preprocessor_config.json");
+
 impl Model {
     /// Opens a folder with `config.json`, weights and perhaps `preprocessor_config.json`, as transformers writes it. Of whole Whisper
     /// networks the encoder is taken.
@@ -25,22 +32,49 @@ impl Model {
     pub fn open(folder: &Path, head: Head) -> Result<Self, ModelError> {
         let missing =
             |reason: &str| ModelError::Missing { path: folder.to_owned(), reason: reason.to_owned() };
-        let fail = |problem| ModelError::Config { path: folder.to_owned(), problem };
         if !folder.is_dir() {
             return Err(missing("no such folder"));
         }
-        let text = std::fs::read_to_string(folder.join("config.json"))
+        let config = std::fs::read_to_string(folder.join("config.json"))
             .map_err(|_| missing("it has no readable config.json, which names the network"))?;
-        let config = Config::from_json(&text).map_err(fail)?;
-        let preprocessor = front_end_json(folder);
-        let start = Start::read(&config, preprocessor.as_deref()).map_err(|error| match error {
+        let weights = Checkpoint::find_in(folder).ok_or_else(|| {
+            missing("it has no model.safetensors, whole or sharded, and no pytorch_model.bin")
+        })?;
+        Self::from_files(
+            folder,
+            &config,
+            front_end_json(folder).as_deref(),
+            &Checkpoint::open(weights)?,
+            head,
+        )
+    }
+
+    /// The default that this library carries.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn embedded(head: Head) -> Result<Self, ModelError> {
+        let weights = Checkpoint::from_bytes(EMBEDDED, EMBEDDED_WEIGHTS)?;
+        Self::from_files(Path::new(EMBEDDED), EMBEDDED_CONFIG, Some(EMBEDDED_FRONT_END), &weights, head)
+    }
+
+    /// A model of its files' contents; the folder is what it is called by.
+    fn from_files(
+        folder: &Path,
+        config: &str,
+        front_end: Option<&str>,
+        checkpoint: &Checkpoint,
+        head: Head,
+    ) -> Result<Self, ModelError> {
+        let missing =
+            |reason: &str| ModelError::Missing { path: folder.to_owned(), reason: reason.to_owned() };
+        let fail = |problem| ModelError::Config { path: folder.to_owned(), problem };
+        let config = Config::from_json(config).map_err(fail)?;
+        let start = Start::read(&config, front_end).map_err(|error| match error {
             StartError::Config(problem) => fail(problem),
             StartError::FrontEnd(problem) => ModelError::FrontEnd { path: folder.to_owned(), problem },
         })?;
         let Start { architecture, front_end } = start;
-        let weights = Checkpoint::find_in(folder).ok_or_else(|| {
-            missing("it has no model.safetensors, whole or sharded, and no pytorch_model.bin")
-        })?;
         let (end, seed, labels, kind) = match head {
             Head::New { classes, seed } => (End::Published { classes }, seed, None, LabelKind::Single),
             Head::Probe { classes, seed } => (End::Probe { classes }, seed, None, LabelKind::Single),
@@ -55,7 +89,6 @@ impl Model {
         };
         let graph = architecture.build(end)?;
         let name = folder_name(folder);
-        let checkpoint = Checkpoint::open(weights)?;
         let head_prefix = format!("{}.", architecture.head());
         let need = |parameter: &str| match head {
             Head::Published => Need::Required,
@@ -73,7 +106,7 @@ impl Model {
         };
         let requests: Vec<ParameterRequest> = graph.parameters().iter().map(request).collect();
         let target = Target { model: &name, parameters: &requests, rules: architecture.renames() };
-        let loaded = load_into(&target, &checkpoint)?;
+        let loaded = load_into(&target, checkpoint)?;
         let mut parameters = Parameters::default();
         for (parameter, values) in loaded.values {
             let index = graph.parameter(&parameter);
