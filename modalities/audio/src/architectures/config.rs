@@ -50,7 +50,7 @@ pub const FAMILIES: [(&str, &str); 4] = [
     ("whisper", "WhisperForAudioClassification"),
 ];
 
-/// Whether a `model_type` is one of [`FAMILIES`].
+/// Whether a `model_type` is one of those that are known here.
 pub fn is_known(model_type: &str) -> bool {
     FAMILIES.iter().any(|(known, _)| *known == model_type)
 }
