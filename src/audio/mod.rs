@@ -6,6 +6,7 @@ mod classifier;
 mod error;
 mod modality;
 mod model;
+pub(crate) mod oddities;
 
 pub use classifier::Classifier;
 pub use modality::Recordings;

@@ -1,10 +1,9 @@
 //! Recordings as a modality of classification.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use tk_audio::data::{
-    Clip, Dataset, Distortion, Hearing, Masks, Recordings as Source, Remark, SpectrogramStore, Views,
+    Clip, Dataset, Distortion, Hearing, Masks, Recordings as Source, SpectrogramStore, Views,
 };
 use tk_engine::cpu::{Machine, Pool};
 use tk_image::data::Level;
@@ -12,7 +11,7 @@ use tk_transfer::classification::HeadForm;
 use tk_transfer::data::LabelKind;
 use tk_transfer::earlier_head::EarlierHead;
 
-use super::{Classifier, SoundNetwork};
+use super::{Classifier, SoundNetwork, oddities};
 use crate::classify::{Error, Head, Loading, Look, Modality, ModeName, Part, Settings};
 use crate::hub::{Hub, Repository};
 use crate::report::{Note, Pictured};
@@ -33,6 +32,7 @@ const LOOKED_AT: f64 = 30.0;
 const REMARKED: usize = 32;
 
 impl Modality for Recordings {
+    const DEFAULT: &'static str = tk_audio::model::EMBEDDED;
     const TASK: &'static str = "audio-classify";
     const SAMPLES: &'static str = "recordings";
     const FOREIGN: &'static [&'static str] =
@@ -206,28 +206,6 @@ impl Loading for Source<'_> {
     /// What is odd about some of the recordings, which are decoded for it.
     fn remarks(&self) -> Vec<String> {
         let (clips, looked_at) = self.some(REMARKED);
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for remark in clips.iter().flat_map(|clip| clip.remarks()) {
-            let what = match remark {
-                Remark::DeadChannels { .. } => "have silent channels, which are left out",
-                Remark::EndedEarly => "end before their header says",
-                Remark::Silent => "are silent throughout",
-                Remark::Clipped { .. } => "are clipped",
-                Remark::LostToResampling { .. } => "lose more than 1 % of their energy to resampling",
-            };
-            *counts.entry(what).or_default() += 1;
-        }
-        let rates: Vec<u32> = self.rates().into_iter().filter(|&rate| rate < self.rate()).collect();
-        let mut remarks: Vec<String> = counts
-            .into_iter()
-            .map(|(what, count)| format!("{count} of {looked_at} recordings that were looked at {what}"))
-            .collect();
-        if let Some(lowest) = rates.first() {
-            remarks.push(format!(
-                "recordings at {lowest} Hz have nothing above {} Hz, where the model listens too",
-                lowest / 2
-            ));
-        }
-        remarks
+        oddities::lines(&clips, looked_at, self.rates().first().copied(), self.rate())
     }
 }

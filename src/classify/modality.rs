@@ -19,6 +19,8 @@ use crate::report::{Note, Pictured};
 
 /// Classification of one kind of sample. All of them are listed in [`crate`].
 pub trait Modality: Sized {
+    /// The model that is taken where none is said.
+    const DEFAULT: &'static str;
     /// The name of the task on the command line and in `run.toml`.
     const TASK: &'static str;
     /// What several samples are called.

@@ -190,7 +190,7 @@ fn audit<M: Modality>(run: &Run<M>) -> String {
 /// The command that is worth trying next.
 pub fn next<M: Modality>(run: &Run<M>, folder: &Path, data: &str) -> String {
     let settings = run.settings();
-    let model = settings.model.as_deref().filter(|model| *model != "small");
+    let model = settings.model.as_deref().filter(|model| *model != M::DEFAULT);
     let model = model.map_or_else(String::new, |model| format!(" -m {}", quoted(model)));
     match run.summary().mode.as_str() {
         "features" => format!("tk {} {}{model} --mode partial --unfreeze last:1", M::TASK, quoted(data)),

@@ -59,7 +59,7 @@ pub struct Usual {
 impl Usual {
     /// That of classification.
     pub fn of<M: Modality>() -> Self {
-        Self { task: M::TASK, model: "small", mode: ModeName::Features }
+        Self { task: M::TASK, model: M::DEFAULT, mode: ModeName::Features }
     }
 }
 

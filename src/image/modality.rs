@@ -43,6 +43,7 @@ const THUMBNAIL: u32 = 160;
 const LOW_RANK_RATE: f64 = 1.25e-3;
 
 impl Modality for Photographs {
+    const DEFAULT: &'static str = EMBEDDED;
     const TASK: &'static str = "image-classify";
     const SAMPLES: &'static str = "photographs";
     const FOREIGN: &'static [&'static str] =

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use tk_audio::data::{Distortion, Remark, SpectrogramStore, Utterances, WaveSettings, Waves};
+use tk_audio::data::{Clip, Distortion, SpectrogramStore, Utterances, WaveSettings, Waves};
 use tk_audio::recognition::{CtcTask, Recognizer};
 use tk_image::data::Level;
 use tk_transfer::adapt::Progress;
@@ -16,6 +16,7 @@ use super::network::SpeechNetwork;
 use super::prepare::{alignable, prepare};
 use super::run::{Gathered, Run};
 use super::{Finetune, Scored, evaluate};
+use crate::audio::oddities;
 use crate::classify::division::{Part, Parts};
 use crate::classify::event::Translator;
 use crate::classify::fit::{announce, identity};
@@ -204,31 +205,7 @@ fn distortion(level: Level) -> Distortion {
 fn remarks(part: &Part<'_, Utterances>, rate: u32) -> Vec<String> {
     let step = part.positions.len().div_ceil(REMARKED).max(1);
     let looked_at: Vec<usize> = part.positions.iter().step_by(step).copied().collect();
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for &position in &looked_at {
-        let Ok(clip) = part.dataset.load(position).and_then(|clip| clip.at_rate(rate)) else { continue };
-        clip.remarks().iter().for_each(|remark| *counts.entry(said(remark)).or_default() += 1);
-    }
-    let mut remarks: Vec<String> = counts
-        .into_iter()
-        .map(|(what, count)| format!("{count} of {} recordings that were looked at {what}", looked_at.len()))
-        .collect();
-    if let Some(lowest) = part.dataset.rates().keys().find(|&&lowest| lowest < rate) {
-        remarks.push(format!(
-            "recordings at {lowest} Hz have nothing above {} Hz, where the model listens too",
-            lowest / 2
-        ));
-    }
-    remarks
-}
-
-/// A remark about several recordings.
-pub(crate) fn said(remark: &Remark) -> &'static str {
-    match remark {
-        Remark::DeadChannels { .. } => "have silent channels, which are left out",
-        Remark::EndedEarly => "end before their header says",
-        Remark::Silent => "are silent throughout",
-        Remark::Clipped { .. } => "are clipped",
-        Remark::LostToResampling { .. } => "lose more than 1 % of their energy to resampling",
-    }
+    let load = |&position: &usize| part.dataset.load(position).and_then(|clip| clip.at_rate(rate)).ok();
+    let clips: Vec<Clip> = looked_at.iter().filter_map(load).collect();
+    oddities::lines(&clips, looked_at.len(), part.dataset.rates().keys().next().copied(), rate)
 }

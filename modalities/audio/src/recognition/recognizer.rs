@@ -36,8 +36,6 @@ pub enum Decoding {
 /// A recogniser. Transcribes through `&self`.
 pub struct Recognizer {
     model: SpeechModel,
-    machine: Machine,
-    precision: tk_engine::Precision,
     decoding: Decoding,
     plan: Mutex<Plan>,
 }
@@ -84,8 +82,7 @@ impl Recognizer {
     /// When the graph cannot be compiled.
     pub fn new(model: SpeechModel, machine: &Machine) -> Result<Self, RecognizerError> {
         let plan = Mutex::new(Plan::new(machine, &model.graph, &model.parameters)?);
-        let precision = tk_engine::Precision::F32;
-        Ok(Self { model, machine: machine.clone(), precision, decoding: Decoding::Greedy, plan })
+        Ok(Self { model, decoding: Decoding::Greedy, plan })
     }
 
     /// The recogniser in a folder that a run, or transformers, wrote.
@@ -102,7 +99,6 @@ impl Recognizer {
     /// When it is int8, which would need samples to calibrate with.
     pub fn in_precision(mut self, precision: tk_engine::Precision) -> Result<Self, RecognizerError> {
         self.plan.get_mut().unwrap_or_else(PoisonError::into_inner).set_precision(precision)?;
-        self.precision = precision;
         Ok(self)
     }
 
@@ -116,11 +112,6 @@ impl Recognizer {
     /// The model.
     pub fn model(&self) -> &SpeechModel {
         &self.model
-    }
-
-    /// Where it runs.
-    pub fn machine(&self) -> &Machine {
-        &self.machine
     }
 
     /// What is said in a sound at any rate.
