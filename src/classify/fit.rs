@@ -1,6 +1,5 @@
 //! Doing a job: model, data, plan, adaptation, scores.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -18,7 +17,6 @@ use tk_transfer::probe::{LinearLoss, Probe, ProbeKind};
 
 use super::division::{Choice, Division, Part, Parts};
 use super::evaluate::{Scored, evaluate};
-use super::event::Translator;
 use super::job::Job;
 use super::modality::{Look, Modality, Network};
 use super::outlook::{data_line, look};
@@ -26,6 +24,7 @@ use super::preset::{Method, Preset, Task, mode_and_head};
 use super::run::{Gathered, Run};
 use super::settings::Provenance;
 use super::shelf::{Shelf, set_aside};
+use super::telling::Telling;
 use super::{Error, Event, Head, HeadInit, ModeName, Settings, record};
 use crate::hub::Repository;
 
@@ -68,7 +67,7 @@ pub(crate) fn prepare<M: Modality>(job: &Job<'_, M>, data: &M::Dataset) -> Resul
     let classes = data.classes().len();
     let seed = settings.seed.unwrap_or(0);
     let mut model = M::open_model(&mut settings, &job.hub, mode, head, classes)?.with_kind(data.kind());
-    settings.model = settings.model.as_deref().map(absolute_model);
+    settings.model = settings.model.as_deref().map(|name| absolute_model(name, M::DEFAULT));
     let mut defaults = model.defaults(mode);
     let earlier = earlier_head::<M>(&mut settings, &model, data.classes())?;
     if earlier.is_some() {
@@ -184,9 +183,7 @@ pub(crate) fn fit<M: Modality>(job: &Job<'_, M>, data: &M::Dataset) -> Result<Ru
     }
     announce(job, &prepared, data, &parts)?;
     if let Some(folder) = &job.checkpoint {
-        record::make_folder(folder)?;
-        record::check_same(folder, settings)?;
-        record::write_settings(folder, settings, std::iter::empty())?;
+        record::begin(folder, settings)?;
     }
     let Parts { training, validation, test, leaks } = parts;
     let trains = matches!(prepared.preset.method, Method::Train { .. });
@@ -304,19 +301,8 @@ fn adapt<M: Modality>(
         balance: prepared.settings.balance.unwrap_or_default(),
         seed: prepared.seed(),
     };
-    let translator = Translator::default();
-    let trouble: RefCell<Option<Error>> = RefCell::new(None);
-    let observe = |progress: &Progress<'_>| {
-        if let (Progress::Fit(tk_transfer::fit::Event::Epoch(records)), Some(folder)) =
-            (progress, &job.checkpoint)
-            && let Err(error) = record::write_metrics(folder, records)
-        {
-            trouble.borrow_mut().get_or_insert(error);
-        }
-        if let Some(event) = translator.event(progress) {
-            (job.observe)(&event);
-        }
-    };
+    let telling = Telling::of(job);
+    let observe = |progress: &Progress<'_>| telling.progress(progress);
     let steering = Steering {
         state: job.checkpoint.as_deref().map(record::state_path),
         every: job.every,
@@ -333,9 +319,7 @@ fn adapt<M: Modality>(
             finetune(&work, recipe, start, *label_smoothing, identity(prepared)?, &steering)
         }
     };
-    if let Some(error) = trouble.into_inner() {
-        return Err(error);
-    }
+    telling.finish()?;
     let outcome = outcome?;
     set_aside(source.as_ref(), training.part(), quarantine);
     if let (Some(source), Some(shelf)) = (&held, validation) {
@@ -412,7 +396,10 @@ fn absolute(path: &str) -> String {
 }
 
 /// A model's name with its path, if it has one, made absolute.
-pub(crate) fn absolute_model(name: &str) -> String {
+pub(crate) fn absolute_model(name: &str, embedded: &str) -> String {
+    if name == embedded {
+        return name.to_owned();
+    }
     match name.split_once('=') {
         Some((architecture, file)) if !Path::new(name).exists() => {
             format!("{architecture}={}", absolute(file))

@@ -12,6 +12,13 @@ pub(crate) fn state_path(folder: &Path) -> PathBuf {
     folder.join("state.safetensors")
 }
 
+/// Begins a run in a folder, or goes on with one that was begun with the same settings.
+pub(crate) fn begin(folder: &Path, settings: &Settings) -> Result<(), Error> {
+    make_folder(folder)?;
+    check_same(folder, settings)?;
+    write_settings(folder, settings, std::iter::empty())
+}
+
 /// Makes a folder and those above it.
 pub(crate) fn make_folder(folder: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(folder).map_err(|error| Error::Folder {
@@ -37,7 +44,7 @@ pub(crate) fn write_settings(
 }
 
 /// A run that has a state must have been asked for the same before: its `run.toml` stays as it is.
-pub(crate) fn check_same(folder: &Path, settings: &Settings) -> Result<(), Error> {
+fn check_same(folder: &Path, settings: &Settings) -> Result<(), Error> {
     let path = folder.join("run.toml");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) if state_path(folder).exists() => text,
@@ -63,12 +70,17 @@ pub(crate) fn check_same(folder: &Path, settings: &Settings) -> Result<(), Error
 
 /// Writes `metrics.jsonl`: a line for each epoch.
 pub(crate) fn write_metrics(folder: &Path, records: &[Record]) -> Result<(), Error> {
+    write_lines(&folder.join("metrics.jsonl"), records)
+}
+
+/// Writes a line of JSON for each value.
+pub(crate) fn write_lines(path: &Path, values: &[impl serde::Serialize]) -> Result<(), Error> {
     let mut text = String::new();
-    for record in records {
-        text.push_str(&json(record, folder)?);
+    for value in values {
+        text.push_str(&serde_json::to_string(value).map_err(|error| not_json(&error, path))?);
         text.push('\n');
     }
-    Ok(write_bytes_atomic(&folder.join("metrics.jsonl"), text.as_bytes())?)
+    Ok(write_bytes_atomic(path, text.as_bytes())?)
 }
 
 /// Writes a value as readable JSON.
@@ -77,10 +89,6 @@ pub(crate) fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<(
     Ok(write_bytes_atomic(path, text.as_bytes())?)
 }
 
-fn json(value: &impl serde::Serialize, path: &Path) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| not_json(&error, path))
-}
-
-fn not_json(error: &serde_json::Error, path: &Path) -> Error {
+pub(crate) fn not_json(error: &serde_json::Error, path: &Path) -> Error {
     Error::Folder { path: path.to_owned(), reason: format!("cannot be written as JSON: {error}") }
 }

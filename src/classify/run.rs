@@ -6,32 +6,27 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use tk_transfer::adapt::Outcome;
-use tk_transfer::atomic::write_bytes_atomic;
 use tk_transfer::audit::AuditReport;
 use tk_transfer::data::{Labelled, Quarantine};
 use tk_transfer::fit::{Best, Record};
 use tk_transfer::metrics::Interval;
-use tk_transfer::prefix::PrecisionReport;
 use tk_transfer::probe::Probe;
 
 use super::division::{Leaks, Part};
 use super::evaluate::Scored;
 use super::fit::Made;
 use super::modality::{Modality, Network};
-use super::{Error, Settings, card, page, record};
+use super::trail::{PrecisionLine, Trail};
+use super::{Error, Settings, card, page};
 use crate::report::ReportData;
 
 /// A finished run.
 pub struct Run<M: Modality> {
     classifier: M::Classifier,
-    settings: Settings,
     summary: Summary,
     scored: Option<Scored>,
     tested: Option<Scored>,
-    records: Vec<Record>,
-    audits: Vec<AuditReport>,
-    quarantine: Quarantine,
-    report: ReportData,
+    trail: Trail,
 }
 
 /// `summary.json`: a run in numbers.
@@ -77,16 +72,6 @@ pub struct Summary {
     pub version: String,
 }
 
-/// What a frozen prefix ran in, for people and for programs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PrecisionLine {
-    /// In one line.
-    pub line: String,
-    /// The same in parts.
-    #[serde(flatten)]
-    pub report: PrecisionReport,
-}
-
 /// What a finished run is told from.
 pub(super) struct Gathered<'a, M: Modality> {
     pub data: &'a M::Dataset,
@@ -119,17 +104,14 @@ impl<M: Modality> Run<M> {
         let mut report = page::report(&told, &summary)?;
         summary.seconds.insert("total".into(), gathered.began.elapsed().as_secs_f64());
         report.seconds = summary.seconds.clone();
-        Ok(Self {
-            classifier,
+        let trail = Trail {
             settings: prepared.settings.clone(),
-            summary,
-            scored,
-            tested,
             records: outcome.records,
             audits: outcome.audits,
             quarantine: gathered.quarantine,
             report,
-        })
+        };
+        Ok(Self { classifier, summary, scored, tested, trail })
     }
 
     /// The classifier.
@@ -144,7 +126,7 @@ impl<M: Modality> Run<M> {
 
     /// What was done: all settings, decided.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.trail.settings
     }
 
     /// The run in numbers.
@@ -164,22 +146,22 @@ impl<M: Modality> Run<M> {
 
     /// One record for each epoch of training.
     pub fn records(&self) -> &[Record] {
-        &self.records
+        &self.trail.records
     }
 
     /// What the audit found, one report for each phase.
     pub fn audits(&self) -> &[AuditReport] {
-        &self.audits
+        &self.trail.audits
     }
 
     /// Files that were set aside, with the reason.
     pub fn quarantine(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.quarantine.iter()
+        self.trail.quarantine.iter()
     }
 
     /// What the report tells; the command that made the run is the caller's to add.
     pub fn report_mut(&mut self) -> &mut ReportData {
-        &mut self.report
+        &mut self.trail.report
     }
 
     /// Writes the run's folder: the classifier as other tools open it, settings, scores, audit, report. Each file is written aside and
@@ -188,36 +170,11 @@ impl<M: Modality> Run<M> {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
-        let folder = folder.as_ref();
-        record::make_folder(folder)?;
-        let remarks = self.summary.precision.iter().map(|found| format!("precision: {}", found.line));
-        record::write_settings(folder, &self.settings, remarks)?;
-        M::save(&self.classifier, folder, self.details(folder)?, &card::text(self))?;
-        record::write_metrics(folder, &self.records)?;
-        record::write_json(&folder.join("freeze.json"), &self.audits)?;
-        if !self.quarantine.is_empty() {
-            record::write_json(&folder.join("quarantine.json"), &self.quarantine)?;
-        }
-        write_bytes_atomic(&folder.join("report.html"), crate::report::render(&self.report).as_bytes())?;
-        record::write_json(&folder.join("summary.json"), &self.summary)?;
-        let state = record::state_path(folder);
-        match std::fs::remove_file(&state) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Folder { path: state, reason: format!("cannot be removed: {error}") })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// What only this toolkit knows of the run.
-    fn details(&self, folder: &Path) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
-        let fail =
-            |error: serde_json::Error| Error::Folder { path: folder.to_owned(), reason: error.to_string() };
-        let mut fields = serde_json::Map::new();
-        fields.insert("settings".into(), serde_json::to_value(&self.settings).map_err(fail)?);
-        fields.insert("metrics".into(), serde_json::to_value(&self.summary.metrics).map_err(fail)?);
-        fields.insert("test".into(), serde_json::to_value(&self.summary.test).map_err(fail)?);
-        Ok(fields)
+        let (folder, summary) = (folder.as_ref(), &self.summary);
+        self.trail.write(folder, summary, &summary.precision, || {
+            let details = self.trail.details(folder, [&summary.metrics, &summary.test])?;
+            M::save(&self.classifier, folder, details, &card::text(self))
+        })
     }
 }
 
@@ -261,11 +218,7 @@ fn summarise<M: Modality>(
         parameters: named(&[("total", total), ("trained", trained), ("frozen", total - trained)]),
         seconds: gathered.seconds.clone(),
         cache: BTreeMap::from([("hits".to_owned(), outcome.cache.0), ("misses".to_owned(), outcome.cache.1)]),
-        precision: outcome
-            .precisions
-            .iter()
-            .map(|report| PrecisionLine { line: report.to_string(), report: report.clone() })
-            .collect(),
+        precision: PrecisionLine::all(&outcome.precisions),
         best: outcome.best.clone(),
         seed: prepared.seed(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,6 +1,6 @@
 //! Doing a job: preflight, training, hearing what was held out.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -18,9 +18,9 @@ use super::run::{Gathered, Run};
 use super::{Finetune, Scored, evaluate};
 use crate::audio::oddities;
 use crate::classify::division::{Part, Parts};
-use crate::classify::event::Translator;
 use crate::classify::fit::{announce, identity};
 use crate::classify::preset::Method;
+use crate::classify::telling::Telling;
 use crate::classify::{Error, Event, Network, record};
 
 /// Decoded recordings are kept up to so many bytes.
@@ -53,9 +53,7 @@ pub(super) fn fit(job: &Finetune<'_>, data: &Utterances) -> Result<Run, Error> {
     }
     announce(job, &prepared, data, &parts)?;
     if let Some(folder) = &job.checkpoint {
-        record::make_folder(folder)?;
-        record::check_same(folder, settings)?;
-        record::write_settings(folder, settings, std::iter::empty())?;
+        record::begin(folder, settings)?;
     }
     let Method::Train { recipe, augment, .. } = &prepared.preset.method else {
         return Err(Error::usage("speech is learned by gradient descent alone"));
@@ -146,31 +144,22 @@ fn fitted(
     run: &fit::Run<'_>,
     parameters: tk_engine::Parameters,
 ) -> Result<fit::Fitted, Error> {
-    let translator = Translator::default();
-    let trouble: RefCell<Option<Error>> = RefCell::new(None);
-    let is_silent = RefCell::new(false);
+    let telling = Telling::of(job);
+    let is_silent = Cell::new(false);
     let observe = |event: &fit::Event<'_>| {
-        let progress = match event {
+        telling.progress(&match event {
             fit::Event::Precision(report) => Progress::Precision(report),
             event => Progress::Fit(event),
-        };
-        if let (fit::Event::Epoch(records), Some(folder)) = (event, &job.checkpoint)
-            && let Err(error) = record::write_metrics(folder, records)
-        {
-            trouble.borrow_mut().get_or_insert(error);
-        }
-        if let Some(event) = translator.event(&progress) {
-            (job.observe)(&event);
-        }
+        });
         if let fit::Event::Epoch(records) = event
             && let Some(last) = records.last()
         {
             let silent = last.validation.get("empty").is_some_and(|&share| share == 1.0);
-            if silent && !is_silent.replace(silent) {
+            let was_silent = is_silent.replace(silent);
+            if silent && !was_silent {
                 let text = "nothing but blanks comes out so far, as in the beginning of most trainings from new symbols".into();
-                (job.observe)(&Event::Remark { text });
+                telling.event(&Event::Remark { text });
             }
-            is_silent.replace(silent);
         }
     };
     let signals = Signals {
@@ -180,9 +169,7 @@ fn fitted(
         observe: &observe,
     };
     let result = fit::fit(run, parameters, &signals);
-    if let Some(error) = trouble.into_inner() {
-        return Err(error);
-    }
+    telling.finish()?;
     result.map_err(|error| Error::from(tk_transfer::adapt::AdaptError::from(error)))
 }
 

@@ -7,30 +7,26 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use tk_audio::data::Utterances;
 use tk_audio::recognition::Recognizer;
-use tk_transfer::atomic::write_bytes_atomic;
 use tk_transfer::audit::AuditReport;
 use tk_transfer::checkpoint::Precision;
 use tk_transfer::data::Quarantine;
-use tk_transfer::fit::{Best, Fitted, Record};
+use tk_transfer::fit::{Best, Fitted};
 use tk_transfer::metrics::Interval;
 
 use super::prepare::{Made, TASK};
 use super::{Scored, page};
 use crate::classify::division::{Leaks, Part};
+use crate::classify::trail::Trail;
 use crate::classify::{Error, PrecisionLine, Settings, record};
 use crate::report::ReportData;
 
 /// A finished run.
 pub struct Run {
     recognizer: Recognizer,
-    settings: Settings,
     summary: Summary,
     scored: Option<Scored>,
     tested: Option<Scored>,
-    records: Vec<Record>,
-    audits: Vec<AuditReport>,
-    quarantine: Quarantine,
-    report: ReportData,
+    trail: Trail,
 }
 
 /// `summary.json`: a run in numbers.
@@ -119,11 +115,7 @@ impl Run {
                 ("hits".to_owned(), fitted.cache.0),
                 ("misses".to_owned(), fitted.cache.1),
             ]),
-            precision: fitted
-                .precisions
-                .iter()
-                .map(|report| PrecisionLine { line: report.to_string(), report: report.clone() })
-                .collect(),
+            precision: PrecisionLine::all(&fitted.precisions),
             best: fitted.best.clone(),
             seed: prepared.seed(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -132,17 +124,14 @@ impl Run {
             page::report(prepared, &gathered, &fitted, &summary, [scored.as_ref(), tested.as_ref()])?;
         summary.seconds.insert("total".into(), gathered.began.elapsed().as_secs_f64());
         report.seconds = summary.seconds.clone();
-        Ok(Self {
-            recognizer,
+        let trail = Trail {
             settings: prepared.settings.clone(),
-            summary,
-            scored,
-            tested,
             records: fitted.records,
             audits: fitted.audits,
             quarantine: gathered.quarantine,
             report,
-        })
+        };
+        Ok(Self { recognizer, summary, scored, tested, trail })
     }
 
     /// The recogniser.
@@ -157,7 +146,7 @@ impl Run {
 
     /// What was done: all settings, decided.
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.trail.settings
     }
 
     /// The run in numbers.
@@ -177,17 +166,17 @@ impl Run {
 
     /// What the audit found, one report for each phase.
     pub fn audits(&self) -> &[AuditReport] {
-        &self.audits
+        &self.trail.audits
     }
 
     /// Files that were set aside, with the reason.
     pub fn quarantine(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.quarantine.iter()
+        self.trail.quarantine.iter()
     }
 
     /// What the report tells; the command that made the run is the caller's to add.
     pub fn report_mut(&mut self) -> &mut ReportData {
-        &mut self.report
+        &mut self.trail.report
     }
 
     /// Writes the run's folder: the recogniser as transformers opens it, settings, scores, audit, what was heard, report. Each file is written
@@ -196,37 +185,17 @@ impl Run {
     /// # Errors
     /// When a file cannot be written.
     pub fn save(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
-        let folder = folder.as_ref();
-        record::make_folder(folder)?;
-        let remarks = self.summary.precision.iter().map(|found| format!("precision: {}", found.line));
-        record::write_settings(folder, &self.settings, remarks)?;
-        let fail =
-            |error: serde_json::Error| Error::Folder { path: folder.to_owned(), reason: error.to_string() };
-        let mut fields = serde_json::Map::new();
-        fields.insert("settings".into(), serde_json::to_value(&self.settings).map_err(fail)?);
-        fields.insert("metrics".into(), serde_json::to_value(&self.summary.metrics).map_err(fail)?);
-        fields.insert("test".into(), serde_json::to_value(&self.summary.test).map_err(fail)?);
-        self.recognizer.save(folder, Precision::F32, fields, &self.card())?;
-        record::write_metrics(folder, &self.records)?;
-        record::write_json(&folder.join("freeze.json"), &self.audits)?;
-        for (name, scored) in [("heard.jsonl", &self.scored), ("heard-test.jsonl", &self.tested)] {
-            if let Some(scored) = scored {
-                let lines = scored.compared.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
-                write_bytes_atomic(&folder.join(name), (lines.map_err(fail)?.join("\n") + "\n").as_bytes())?;
+        let (folder, summary) = (folder.as_ref(), &self.summary);
+        self.trail.write(folder, summary, &summary.precision, || {
+            let details = self.trail.details(folder, [&summary.metrics, &summary.test])?;
+            self.recognizer.save(folder, Precision::F32, details, &self.card())?;
+            for (name, scored) in [("heard.jsonl", &self.scored), ("heard-test.jsonl", &self.tested)] {
+                if let Some(scored) = scored {
+                    record::write_lines(&folder.join(name), &scored.compared)?;
+                }
             }
-        }
-        if !self.quarantine.is_empty() {
-            record::write_json(&folder.join("quarantine.json"), &self.quarantine)?;
-        }
-        write_bytes_atomic(&folder.join("report.html"), crate::report::render(&self.report).as_bytes())?;
-        record::write_json(&folder.join("summary.json"), &self.summary)?;
-        let state = record::state_path(folder);
-        match std::fs::remove_file(&state) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::Folder { path: state, reason: format!("cannot be removed: {error}") })
-            }
-            _ => Ok(()),
-        }
+            Ok(())
+        })
     }
 
     /// `README.md`: the model card that other tools show.
