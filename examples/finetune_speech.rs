@@ -1,8 +1,9 @@
 //! Recordings with transcripts become a recogniser, in forty lines of the library.
 //!
-//!     cargo run --release --example finetune_speech -- DATA MODEL
+//!     cargo run --release --example finetune_speech -- DATA [MODEL]
 //!
-//! DATA is a table of paths and texts, or LibriSpeech's tree; MODEL a network as transformers publishes it for Wav2Vec2ForCTC.
+//! DATA is a table of paths and texts, or LibriSpeech's tree; MODEL `speech`, which the toolkit carries, or a folder as transformers
+//! publishes it for Wav2Vec2ForCTC.
 
 use std::path::Path;
 
@@ -11,11 +12,11 @@ use transferkit::speech::{Error, Event, Finetune, Mode, Recognizer};
 
 fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
-    let (Some(data), Some(model)) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: finetune_speech DATA MODEL");
+    let Some(data) = arguments.next() else {
+        eprintln!("usage: finetune_speech DATA [MODEL]");
         std::process::exit(2);
     };
-    let job = Finetune::new(model)
+    let job = Finetune::new(arguments.next().unwrap_or("speech".into()))
         .data(data)
         .mode(Mode::partial().freeze("features").epochs(10))
         .validation("20%")

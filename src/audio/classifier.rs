@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use tk_audio::classifier as inner;
-use tk_audio::data::{Clip, DecodeError};
+use tk_audio::data::{Clip, DecodeError, SoundStream};
+use tk_audio::events::{SoundEvent, Windows};
 use tk_engine::Precision;
 use tk_engine::cpu::Machine;
 
@@ -85,6 +86,21 @@ impl Classifier {
         let predictions = self.inner.predict_all(clips)?.into_iter();
         let guess = |prediction| Guess::new(self.classes(), self.kind(), prediction);
         Ok(predictions.map(|prediction| prediction.map(guess)).collect())
+    }
+
+    /// The events in a recording of any length, sorted by their beginnings: its windows are classified, and neighbours that agree are one. A
+    /// class that is less probable than `least` is not there.
+    ///
+    /// # Errors
+    /// When the recording cannot be decoded, a window cannot be heard, or the engine fails.
+    pub fn events(
+        &self,
+        sound: &mut SoundStream,
+        windows: Windows,
+        least: f32,
+    ) -> Result<Vec<SoundEvent>, Error> {
+        let rate = sound.rate();
+        Ok(self.inner.events(rate, windows, least, &mut || sound.next_block())?)
     }
 
     /// The features of sounds: what the backbone leaves before the head.

@@ -2,6 +2,7 @@
 
 use tk_audio::classifier::ClassifierError;
 use tk_audio::data::{DataError, DecodeError};
+use tk_audio::events::EventsError;
 use tk_audio::model::ModelError;
 
 use crate::classify::{Error, Kind};
@@ -33,5 +34,14 @@ impl From<ModelError> for Error {
 impl From<ClassifierError> for Error {
     fn from(error: ClassifierError) -> Self {
         Self::modality(error, Kind::Failure, None)
+    }
+}
+
+impl From<EventsError> for Error {
+    fn from(error: EventsError) -> Self {
+        match error {
+            EventsError::Sound(error) => error.into(),
+            EventsError::Classifier(error) => error.into(),
+        }
     }
 }

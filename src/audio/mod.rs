@@ -7,6 +7,7 @@ mod error;
 mod modality;
 mod model;
 pub(crate) mod oddities;
+pub(crate) mod portrait;
 
 pub use classifier::Classifier;
 pub use modality::Recordings;
@@ -15,7 +16,8 @@ pub use model::SoundNetwork;
 pub use crate::classify::{
     Error, Event, Guess, Head, HeadInit, Metric, Mode, ModeName, PrecisionChoice, Scored, Settings, Summary,
 };
-pub use tk_audio::data::{Clip, Dataset, Remark};
+pub use tk_audio::data::{Clip, Dataset, Remark, SoundStream};
+pub use tk_audio::events::{SoundEvent, Windows};
 pub use tk_transfer::data::Labelled;
 pub use tk_transfer::data::listing::Columns;
 

@@ -11,7 +11,7 @@ use tk_transfer::classification::HeadForm;
 use tk_transfer::data::LabelKind;
 use tk_transfer::earlier_head::EarlierHead;
 
-use super::{Classifier, SoundNetwork, oddities};
+use super::{Classifier, SoundNetwork, oddities, portrait};
 use crate::classify::{Error, Head, Loading, Look, Modality, ModeName, Part, Settings};
 use crate::hub::{Hub, Repository};
 use crate::report::{Note, Pictured};
@@ -63,7 +63,8 @@ impl Modality for Recordings {
     }
 
     fn earlier_head(settings: &Settings, model: &SoundNetwork) -> Result<Option<EarlierHead>, Error> {
-        let folder = settings.model.as_deref().map(Path::new).filter(|path| path.is_dir());
+        let named = settings.model.as_deref().filter(|&name| name != Self::DEFAULT);
+        let folder = named.map(Path::new).filter(|path| path.is_dir());
         let head = |folder| tk_audio::classifier::Classifier::earlier_head(folder, &model.inner);
         Ok(folder.map(head).transpose()?.flatten())
     }
@@ -144,8 +145,13 @@ impl Modality for Recordings {
         Ok(())
     }
 
-    fn picture(_: &Dataset, _: usize) -> Pictured {
-        Pictured::default()
+    fn picture(data: &Dataset, sample: usize) -> Pictured {
+        let Ok(clip) = data.load(sample, portrait::SHOWN) else { return Pictured::default() };
+        Pictured {
+            jpeg: portrait::spectrogram(&clip),
+            sound: portrait::sound(&clip, portrait::SHOWN),
+            ..Pictured::default()
+        }
     }
 
     fn notes(data: &Dataset) -> Vec<Note> {

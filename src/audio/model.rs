@@ -39,10 +39,7 @@ impl SoundNetwork {
             true => ModelHead::Probe { classes, seed },
             false => ModelHead::New { classes, seed },
         };
-        let mut inner = match name == EMBEDDED {
-            true => Model::embedded(model_head)?,
-            false => Model::open(&hub::model_folder(&name, hub, kinds)?, model_head)?,
-        };
+        let mut inner = Model::open(&hub::model_folder(&name, hub, Some(EMBEDDED), kinds)?, model_head)?;
         if !is_pooled && inner.architecture.has_projector() && settings.head_init == Some(HeadInit::Probe) {
             return Err(Error::usage_with(
                 format!(

@@ -306,6 +306,12 @@ pub struct Predict {
     /// Transcripts are searched for among so many prefixes, instead of taking each frame's likeliest symbol
     #[arg(long, value_name = "N")]
     pub beam: Option<usize>,
+    /// What is where in long recordings: windows of so many seconds are classified; all that the network looks at if only --hop is said
+    #[arg(long, value_name = "SECONDS")]
+    pub window: Option<f64>,
+    /// Seconds from the beginning of a window to that of the next; half a window if nothing is said
+    #[arg(long, value_name = "SECONDS")]
+    pub hop: Option<f64>,
     /// The network's weights from this file (.safetensors, .pth) instead of the catalog's
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,

@@ -33,6 +33,12 @@ pub fn of(folder: &Path) -> Kind {
             _ => Kind::Photographs,
         };
     }
+    // A word is an embedded default's name before it is a folder's.
+    match folder.to_str() {
+        Some(tk_audio::recognition::EMBEDDED) => return Kind::Speech,
+        Some(tk_audio::model::EMBEDDED) => return Kind::Recordings,
+        _ => {}
+    }
     let config = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
     let config: serde_json::Value = serde_json::from_str(&config).unwrap_or_default();
     // transformers names networks by `model_type`, timm by `architecture`.

@@ -10,6 +10,7 @@ mod console;
 mod environment;
 mod inputs;
 mod kind;
+mod lines;
 mod recordings;
 mod run_folder;
 mod show;
@@ -26,6 +27,7 @@ mod train;
 
 mod embed;
 mod evaluate;
+mod events;
 mod predict;
 mod transcribe;
 

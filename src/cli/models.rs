@@ -30,7 +30,12 @@ fn list(json: bool) -> Result<(), Failure> {
     if json {
         return catalog::entries().iter().try_for_each(console::json);
     }
-    for (name, what) in [(EMBEDDED, "photographs"), (tk_audio::model::EMBEDDED, "recordings")] {
+    let embedded = [
+        (EMBEDDED, "photographs"),
+        (tk_audio::model::EMBEDDED, "recordings"),
+        (tk_audio::recognition::EMBEDDED, "speech"),
+    ];
+    for (name, what) in embedded {
         console::line(&format!("{name:<42} embedded, the default for {what}: nothing to download"))?;
     }
     for entry in catalog::entries() {

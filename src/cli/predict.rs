@@ -1,10 +1,8 @@
 //! `tk predict`: a line for each sample.
 
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tempfile::NamedTempFile;
 use transferkit::Machine;
 use transferkit::audio;
 use transferkit::classify::{Guess, LabelKind};
@@ -14,9 +12,10 @@ use tk_image::architectures::find;
 
 use super::arguments::Predict;
 use super::kind::{self, Kind};
+use super::lines::{Lines, field};
 use super::texts::{self, Named};
 use super::weights::{self, Located};
-use super::{Failure, console, environment, inputs, recordings, run_folder, transcribe};
+use super::{Failure, environment, events, inputs, recordings, run_folder, transcribe};
 
 /// Runs the command.
 pub fn run(mut arguments: Predict) -> Result<(), Failure> {
@@ -29,13 +28,21 @@ pub fn run(mut arguments: Predict) -> Result<(), Failure> {
     if let Some(file) = arguments.weights.take() {
         arguments.model = with_weights(&arguments.model, &file)?;
     }
+    let is_windowed = arguments.window.is_some() || arguments.hop.is_some();
     // A published classifier may have a thousand classes.
-    if arguments.top.is_none() && !run_folder::holds_run(Path::new(&arguments.model)) {
+    if !is_windowed && arguments.top.is_none() && !run_folder::holds_run(Path::new(&arguments.model)) {
         arguments.top = Some(PUBLISHED_TOP);
     }
     let machine = environment::machine(arguments.threads)?;
     let model = weights::locate(&arguments.model, &arguments.network)?;
-    match kind::of(&model.folder) {
+    let kind = kind::of(&model.folder);
+    if is_windowed && kind != Kind::Recordings {
+        return Err(Failure::usage(format!(
+            "`{}` does not classify recordings; --window and --hop are for what does",
+            arguments.model
+        )));
+    }
+    match kind {
         Kind::Photographs if !arguments.text.is_empty() => {
             Err(Failure::usage(format!("`{}` takes photographs, and no --text", arguments.model)))
         }
@@ -44,6 +51,7 @@ pub fn run(mut arguments: Predict) -> Result<(), Failure> {
         Kind::Recordings if !arguments.text.is_empty() => {
             Err(Failure::usage(format!("`{}` takes recordings, and no --text", arguments.model)))
         }
+        Kind::Recordings if is_windowed => events::predict(&arguments, &model.folder, &machine),
         Kind::Recordings => sounds(&arguments, &model.folder, &machine),
         Kind::Speech if !arguments.text.is_empty() => {
             Err(Failure::usage(format!("`{}` takes recordings, and no --text", arguments.model)))
@@ -87,7 +95,7 @@ fn photographs(arguments: &Predict, model: &Located, machine: &Machine) -> Resul
         }
         Ok(())
     })?;
-    sink.finish()?;
+    sink.lines.finish()?;
     inputs::some_failed(failed, files.len())
 }
 
@@ -105,7 +113,7 @@ fn sounds(arguments: &Predict, folder: &Path, machine: &Machine) -> Result<(), F
         failed += usize::from(guess.is_err());
         sink.write(["file", &file.display().to_string()], &guess)
     })?;
-    sink.finish()?;
+    sink.lines.finish()?;
     inputs::some_failed(failed, files.len())
 }
 
@@ -139,109 +147,64 @@ fn sentences(arguments: &Predict, folder: &Path, machine: &Machine) -> Result<()
             sink.write(name, &answer)?;
         }
     }
-    sink.finish()?;
+    sink.lines.finish()?;
     inputs::some_failed(failed, texts.len())
 }
 
-/// Where lines go. A file is written aside and takes its name when it is whole.
+/// Writes what is said of samples.
 struct Sink<'a> {
-    form: Form,
+    lines: Lines,
     arguments: &'a Predict,
     classes: &'a [String],
     kind: LabelKind,
 }
 
-enum Form {
-    Standard,
-    Jsonl(BufWriter<NamedTempFile>, PathBuf),
-    Csv(BufWriter<NamedTempFile>, PathBuf),
-}
-
 impl<'a> Sink<'a> {
     fn open(arguments: &'a Predict, classes: &'a [String], kind: LabelKind) -> Result<Self, Failure> {
-        Ok(Self { form: Form::open(arguments.out.as_deref(), classes, kind)?, arguments, classes, kind })
+        let names: String = classes.iter().map(|class| format!(",{}", field(class))).collect();
+        let said = if kind == LabelKind::Single { "label,score" } else { "labels" };
+        let lines = Lines::open(arguments.out.as_deref(), &format!("file,{said}{names},error"))?;
+        Ok(Self { lines, arguments, classes, kind })
     }
 
     /// Writes what is said of the sample that is called so.
     fn write(&mut self, name: [&str; 2], answer: &Result<Guess, String>) -> Result<(), Failure> {
         let Self { arguments, classes, kind, .. } = *self;
-        let object = |answer: &Result<Guess, String>| match (answer, kind) {
+        let object = || match (answer, kind) {
             (Ok(guess), LabelKind::Multi) => several(name, guess, arguments, classes),
             (answer, _) => object(name, answer, arguments, classes),
         };
-        match &mut self.form {
-            Form::Standard => console::json(&object(answer)),
-            Form::Jsonl(out, path) => {
-                writeln!(out, "{}", object(answer)).map_err(|error| unwritable(path, &error))
-            }
-            Form::Csv(out, path) => {
-                let line = match answer {
-                    Ok(guess) => {
-                        let numbers = if arguments.logits { &guess.logits } else { &guess.probabilities };
-                        let shares: String = numbers.iter().map(|share| format!(",{share}")).collect();
-                        let said = match kind {
-                            LabelKind::Single => {
-                                format!("{},{}", field(label(guess, arguments)), guess.score)
-                            }
-                            LabelKind::Multi => {
-                                let names =
-                                    found(guess, arguments, classes).into_iter().map(|(class, _)| class);
-                                field(&names.collect::<Vec<_>>().join("|"))
-                            }
-                        };
-                        format!("{},{said}{shares},", field(name[1]))
-                    }
-                    Err(reason) => {
-                        let said = if kind == LabelKind::Single { 2 } else { 1 };
-                        let blanks = ",".repeat(classes.len() + said);
-                        format!("{}{blanks},{}", field(name[1]), field(reason))
-                    }
-                };
-                writeln!(out, "{line}").map_err(|error| unwritable(path, &error))
-            }
-        }
-    }
-
-    fn finish(self) -> Result<(), Failure> {
-        match self.form {
-            Form::Standard => Ok(()),
-            Form::Jsonl(out, path) | Form::Csv(out, path) => {
-                let file = out.into_inner().map_err(|error| unwritable(&path, error.error()))?;
-                file.as_file().sync_all().map_err(|error| unwritable(&path, &error))?;
-                file.persist(&path).map_err(|error| unwritable(&path, &error.error)).map(|_| ())
-            }
-        }
+        self.lines.write(object, || vec![row(name[1], answer, arguments, classes, kind)])
     }
 }
 
-impl Form {
-    fn open(path: Option<&Path>, classes: &[String], kind: LabelKind) -> Result<Self, Failure> {
-        let Some(path) = path else { return Ok(Self::Standard) };
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
-        let is_csv = match ending.as_deref() {
-            Some("csv") => true,
-            Some("jsonl") => false,
-            _ => {
-                let shown = path.display();
-                return Err(Failure::usage(format!("-o {shown}: expected a name ending in .jsonl or .csv")));
-            }
-        };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
-        let mut file = BufWriter::new(file.map_err(|error| unwritable(path, &error))?);
-        if !is_csv {
-            return Ok(Self::Jsonl(file, path.to_owned()));
+/// A line of CSV.
+fn row(
+    name: &str,
+    answer: &Result<Guess, String>,
+    arguments: &Predict,
+    classes: &[String],
+    kind: LabelKind,
+) -> String {
+    match answer {
+        Ok(guess) => {
+            let numbers = if arguments.logits { &guess.logits } else { &guess.probabilities };
+            let shares: String = numbers.iter().map(|share| format!(",{share}")).collect();
+            let said = match kind {
+                LabelKind::Single => format!("{},{}", field(label(guess, arguments)), guess.score),
+                LabelKind::Multi => {
+                    let names = found(guess, arguments, classes).into_iter().map(|(class, _)| class);
+                    field(&names.collect::<Vec<_>>().join("|"))
+                }
+            };
+            format!("{},{said}{shares},", field(name))
         }
-        let classes: String = classes.iter().map(|class| format!(",{}", field(class))).collect();
-        let said = if kind == LabelKind::Single { "label,score" } else { "labels" };
-        let header = writeln!(file, "file,{said}{classes},error");
-        header.map_err(|error| unwritable(path, &error))?;
-        Ok(Self::Csv(file, path.to_owned()))
+        Err(reason) => {
+            let said = if kind == LabelKind::Single { 2 } else { 1 };
+            let blanks = ",".repeat(classes.len() + said);
+            format!("{}{blanks},{}", field(name), field(reason))
+        }
     }
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::error(format!("cannot write `{}`: {error}", path.display()))
 }
 
 /// The label, or `unknown` where nothing is probable enough.
@@ -304,12 +267,4 @@ fn object(
         object["logits"] = logits(guess, classes);
     }
     object
-}
-
-/// A field of a CSV line, quoted where it must be (RFC 4180).
-fn field(text: &str) -> String {
-    match text.contains(['"', ',', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use tk_audio::recognition::EMBEDDED;
 use tk_transfer::data::Labelled;
 use tk_transfer::prefix::PrefixStore;
 use toml::Value;
@@ -16,7 +17,7 @@ use super::train::{self, Finished, Usual, said};
 use super::{Failure, console, environment, leaderboard};
 
 /// Where runs go when nothing is said.
-const USUAL: Usual = Usual { task: Speech::TASK, model: "none", mode: ModeName::Partial };
+const USUAL: Usual = Usual { task: Speech::TASK, model: EMBEDDED, mode: ModeName::Partial };
 
 /// Runs the command.
 pub fn run(arguments: SpeechFinetune) -> Result<(), Failure> {

@@ -11,6 +11,9 @@ use transferkit::hub::{Files, Hub, HubError, PREFIX, PullEvent, Repository};
 use super::arguments::Network;
 use super::{Failure, console, environment};
 
+/// Embedded models that are opened as folders are, by names that folders can have.
+const EMBEDDED: [&str; 2] = [tk_audio::model::EMBEDDED, tk_audio::recognition::EMBEDDED];
+
 /// A model that was named, where published weights are looked for, and the folder that the name means, if it means one.
 pub struct Located {
     pub name: String,
@@ -25,6 +28,10 @@ pub fn locate(name: &str, network: &Network) -> Result<Located, Failure> {
         Some(repository) => {
             let snapshot = hub.snapshot(&repository.map_err(failed)?);
             snapshot.map_or_else(|| name.into(), |snapshot| snapshot.folder)
+        }
+        // Where a run is wanted, it comes before an embedded default of the same name.
+        None if EMBEDDED.contains(&name) && Path::new(name).join("config.json").is_file() => {
+            Path::new(".").join(name)
         }
         None => name.into(),
     };

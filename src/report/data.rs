@@ -92,6 +92,8 @@ pub struct Pictured {
     pub jpeg: Option<Vec<u8>>,
     /// The sample itself, where it is text.
     pub text: Option<String>,
+    /// The sample's sound as a WAV file, where it has one; the picture is its spectrogram then.
+    pub sound: Option<Vec<u8>>,
     /// The class that the data give.
     pub label: String,
     /// The class that was predicted or is suggested.
@@ -124,6 +126,8 @@ pub struct Heard {
     pub heard: String,
     /// Words that were substituted, inserted and deleted.
     pub edits: [usize; 3],
+    /// The beginning of the recording as a WAV file; of the worst ones alone, so that the page stays small.
+    pub sound: Option<Vec<u8>>,
 }
 
 /// How a probe's strength was chosen.

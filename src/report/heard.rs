@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::number::count;
 use super::page::Section;
+use super::pictures::player;
 use super::{Heard, HeardPart};
 
 /// The recordings with most edits, where there are any.
@@ -40,7 +41,7 @@ fn row(one: &Heard) -> Markup {
             td { (one.said) }
             td { @if one.heard.is_empty() { span.quiet { "nothing" } } @else { (one.heard) } }
             @for edits in one.edits { td.number { (edits) } }
-            td { (one.file) }
+            td { (one.file) @if let Some(wav) = &one.sound { (player(wav, &one.file)) } }
         }
     }
 }

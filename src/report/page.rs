@@ -8,7 +8,7 @@ use super::{ReportData, curves, dataset, headline, heard, model, pictures, probe
 const STYLE: &str = include_str!("style.css");
 
 /// Nothing from outside: the browser itself refuses scripts, fonts and whatever is not in the page.
-const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:";
 
 /// A part of the page that the contents link to.
 pub(super) struct Section {
@@ -143,8 +143,16 @@ mod tests {
     fn nothing_is_fetched_and_nothing_runs() {
         let page = render(&specimen::fine_tuned());
         let sources = attributes(&page, "src");
-        assert_eq!(sources.len(), 5);
-        assert!(sources.iter().all(|source| source.starts_with("data:image/jpeg;base64,/9j/")));
+        // Five samples and a transcript.
+        for (kind, expected) in [("image/jpeg;base64,/9j/", 5), ("audio/wav;base64,UklGR", 6)] {
+            let start = format!("data:{kind}");
+            assert_eq!(
+                sources.iter().filter(|source| source.starts_with(&start)).count(),
+                expected,
+                "{kind}"
+            );
+        }
+        assert_eq!(sources.len(), 11);
         let links = attributes(&page, "href");
         assert!(links.len() > 5 && links.iter().all(|link| link.starts_with('#')), "{links:?}");
         for forbidden in

@@ -1,4 +1,4 @@
-//! Samples as pictures: the worst mistakes, and labels that are probably wrong.
+//! Samples as pictures and sounds: the worst mistakes, and labels that are probably wrong.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -50,19 +50,27 @@ fn shown(gallery: &Gallery) -> Markup {
 fn card(pictured: &Pictured, relation: &str) -> Markup {
     html! {
         li {
-            div.frame {
+            div.frame.heard[pictured.sound.is_some()] {
                 @match (&pictured.jpeg, &pictured.text) {
                     (_, Some(text)) => p.text { (text) },
                     (Some(jpeg), None) => img src={ "data:image/jpeg;base64," (STANDARD.encode(jpeg)) } alt=(pictured.file) loading="lazy";,
                     (None, None) => span.quiet { "no picture" },
                 }
             }
+            @if let Some(wav) = &pictured.sound { (player(wav, &pictured.file)) }
             dl {
                 div.guess { dt { (relation) } dd { (pictured.predicted) span { (percent(pictured.probability)) } } }
                 div { dt { "label" } dd { (pictured.label) span { (percent(pictured.label_probability)) } } }
             }
             p.file title=(pictured.file) { (pictured.file) }
         }
+    }
+}
+
+/// Plays a WAV file.
+pub(super) fn player(wav: &[u8], file: &str) -> Markup {
+    html! {
+        audio controls preload="none" aria-label=(file) src={ "data:audio/wav;base64," (STANDARD.encode(wav)) } {}
     }
 }
 

@@ -1,19 +1,25 @@
 //! What `report.html` tells of a run, gathered.
 
+use tk_audio::data::Utterances;
 use tk_transfer::data::{Labelled, Quarantined};
 use tk_transfer::fit::Fitted;
 
+use super::Scored;
 use super::prepare::Made;
 use super::run::{Gathered, Summary};
-use super::{Compared, Scored};
+use crate::audio::portrait;
 use crate::classify::Error;
-use crate::classify::division::Parts;
+use crate::classify::division::{Part, Parts};
 use crate::classify::outlook::data_line;
 use crate::classify::page::{groups, model_part};
 use crate::report::{CacheCount, DataPart, Heard, HeardPart, Note, ReportData, Scores};
 
 /// Recordings that are shown.
 const SHOWN: usize = 30;
+
+/// Those that can be played, and so much of each in seconds.
+const PLAYED: usize = 12;
+const SECONDS: f64 = 10.0;
 
 /// The report of a run. The command and what to do next are added by those who know them.
 pub(super) fn report(
@@ -34,7 +40,10 @@ pub(super) fn report(
             ..Scores::default()
         })
     };
-    let judged = tested.or(validated);
+    let judged = match tested {
+        Some(scored) => Some((scored, gathered.test)),
+        None => validated.map(|scored| (scored, gathered.validation)),
+    };
     Ok(ReportData {
         title: format!("{name}: {} {}", summary.model, summary.mode),
         version: summary.version.clone(),
@@ -42,7 +51,7 @@ pub(super) fn report(
         remarks: remarks(gathered, fitted, [validated, tested]),
         validation: scores(validated, "validation"),
         test: scores(tested, "test"),
-        heard: judged.map(heard).unwrap_or_default(),
+        heard: judged.map(|(scored, part)| heard(scored, part)).unwrap_or_default(),
         records: fitted.records.clone(),
         data: data_part(prepared, gathered),
         model: Some(model_part(prepared, &fitted.precisions)),
@@ -82,13 +91,19 @@ fn remarks(
 }
 
 /// The recordings with most edits.
-fn heard(scored: &Scored) -> HeardPart {
+fn heard(scored: &Scored, part: Option<&Part<'_, Utterances>>) -> HeardPart {
     let worst = scored.worst();
-    let shown = worst.iter().take(SHOWN).map(|one: &&Compared| Heard {
+    let sound = |file: &str| {
+        let part = part?;
+        let position = part.positions.iter().find(|&&position| part.dataset.name(position) == file)?;
+        portrait::sound(&part.dataset.load(*position).ok()?, SECONDS)
+    };
+    let shown = worst.iter().take(SHOWN).enumerate().map(|(at, one)| Heard {
         file: one.file.clone(),
         said: one.said.clone(),
         heard: one.heard.clone(),
         edits: [one.words.substitutions, one.words.insertions, one.words.deletions],
+        sound: if at < PLAYED { sound(&one.file) } else { None },
     });
     HeardPart { worst: shown.collect(), wrong: worst.len(), total: scored.compared.len() }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tk_audio::data::{Looking, Utterances};
-use tk_audio::recognition::{SpeechModel, Spelling, SymbolChoice, Vocabulary, misfit};
+use tk_audio::recognition::{EMBEDDED, SpeechModel, Spelling, SymbolChoice, Vocabulary, misfit};
 use tk_engine::cpu::Machine;
 use tk_transfer::data::{Labelled, Quarantine};
 
@@ -108,7 +108,7 @@ pub(super) fn prepare(job: &Finetune<'_>, data: &Utterances) -> Result<Made, Err
     settings.spelling.get_or_insert_default();
     settings.max_seconds.get_or_insert(LONGEST);
     let model = open_model(&mut settings, job, data, mode)?;
-    settings.model = settings.model.as_deref().map(absolute_model);
+    settings.model = settings.model.as_deref().map(|name| absolute_model(name, EMBEDDED));
     for path in [&mut settings.words, &mut settings.vocabulary].into_iter().flatten() {
         if Path::new(path.as_str()).is_file() {
             *path =
@@ -147,14 +147,9 @@ fn open_model(
     data: &Utterances,
     mode: ModeName,
 ) -> Result<SpeechModel, Error> {
-    let Some(name) = settings.model.clone() else {
-        return Err(Error::usage_with(
-            "no model: speech has no embedded default yet",
-            "name a published one, such as -m hf:facebook/wav2vec2-base-960h, or a folder with config.json and weights",
-        ));
-    };
-    let kinds = "a model for speech is hf:ORG/NAME, or a folder as transformers writes it for Wav2Vec2ForCTC or HubertForCTC";
-    let folder = hub::model_folder(&name, &job.hub, kinds)?;
+    let name = settings.model.get_or_insert_with(|| EMBEDDED.to_owned()).clone();
+    let kinds = "a model for speech is `speech` (the embedded default), hf:ORG/NAME, or a folder as transformers writes it for Wav2Vec2ForCTC or HubertForCTC";
+    let folder = hub::model_folder(&name, &job.hub, Some(EMBEDDED), kinds)?;
     if let Some(repository) = Repository::of_model(&name) {
         settings.model = Some(format!("{}{}", hub::PREFIX, hub::pinned(&job.hub, repository?)?));
     }

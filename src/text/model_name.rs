@@ -12,5 +12,5 @@ use crate::hub::{self, Hub};
 pub fn resolve(name: &str, hub: &Hub) -> Result<PathBuf, Error> {
     let kinds =
         "a model for texts is hf:ORG/NAME, or a folder as transformers or sentence-transformers writes it";
-    hub::model_folder(name, hub, kinds)
+    hub::model_folder(name, hub, None, kinds)
 }

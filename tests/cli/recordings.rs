@@ -150,6 +150,56 @@ fn every_mode_and_head_trains_predicts_and_is_audited() {
 }
 
 #[test]
+fn long_recordings_become_lists_of_events() {
+    let place = place();
+    place.ok(&["audio-classify", "d", "-m", "m", "--val", "25%", "--out", "run"]);
+    let heard = [(300.0, 4), (2400.0, 4), (300.0, 2)];
+    let sound: Vec<f64> = heard
+        .iter()
+        .flat_map(|&(frequency, pieces)| (30..30 + pieces).flat_map(move |number| tone(frequency, number)))
+        .collect();
+    fs::write(place.path("long.wav"), wav(&sound, 16_000)).unwrap();
+    fs::write(place.path("short.wav"), wav(&tone(2400.0, 50)[..5_000], 16_000)).unwrap();
+    fs::write(place.path("bad.wav"), "no sound").unwrap();
+    let windows = ["--window", "0.5", "--hop", "0.25"];
+    let ended = place.tk(&[&["predict", "run", "long.wav", "short.wav", "bad.wav"][..], &windows].concat());
+    assert_eq!(ended.code, 3, "{}", ended.err);
+    let said: Vec<Value> = ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events = said[0]["events"].as_array().unwrap();
+    let expected = [("low", 0.0, 2.0), ("high", 2.0, 4.0), ("low", 4.0, 5.0)];
+    assert_eq!(events.len(), expected.len(), "{events:?}");
+    for (event, (label, start, end)) in events.iter().zip(expected) {
+        assert_eq!(event["label"], label);
+        let off = |name: &str, at: f64| (event[name].as_f64().unwrap() - at).abs();
+        assert!(off("start", start) < 0.2 && off("end", end) < 0.2, "{event}");
+        assert!(event["score"].as_f64().unwrap() > 0.6, "{event}");
+    }
+    assert_eq!((&events[0]["start"], &events[2]["end"]), (&json!(0.0), &json!(5.0)));
+    assert_eq!(
+        said[1]["events"],
+        json!([{"start": 0.0, "end": 0.3125, "label": "high", "score": said[1]["events"][0]["score"]}])
+    );
+    assert!(said[2]["error"].is_string());
+    // Tables have a line for each event; what is improbable is no event.
+    place.ok(&[&["predict", "run", "long.wav", "-o", "e.csv"][..], &windows].concat());
+    let table = fs::read_to_string(place.path("e.csv")).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "file,start,end,label,score,error"));
+    assert!(lines[2].starts_with("long.wav,") && lines[2].contains(",high,"), "{table}");
+    let ended = place.ok(&[&["predict", "run", "long.wav", "--min-score", "1"][..], &windows].concat());
+    assert_eq!(ended.out.trim(), r#"{"file":"long.wav","events":[]}"#);
+    for (arguments, what) in [
+        (["run", "long.wav", "--window", "9"], "the network looks at"),
+        (["run", "long.wav", "--hop", "9"], "no gap between them"),
+        (["small", "long.wav", "--hop", "1"], "does not classify recordings"),
+    ] {
+        let ended = place.tk(&[&["predict"][..], &arguments].concat());
+        assert_one_error(&ended, what);
+        assert!(ended.code == 2 && ended.err.contains(what), "{}", ended.err);
+    }
+}
+
+#[test]
 fn every_family_is_probed_and_trained() {
     let place = place();
     // Lengths differ.
@@ -303,4 +353,9 @@ fn real_digits_are_read() {
     let accuracy = json(&place.path("S/summary.json"))["metrics"]["accuracy"].as_f64().unwrap();
     // A network of random weights tells six speakers better than by chance, 0.17.
     assert!(accuracy > 0.4, "{accuracy}");
+    // What it mistook is seen and heard in the report.
+    let report = fs::read_to_string(place.path("S/report.html")).unwrap();
+    let [pictures, sounds] =
+        ["data:image/jpeg;base64,", "data:audio/wav;base64,UklGR"].map(|kind| report.matches(kind).count());
+    assert!(sounds > 0 && pictures == sounds, "{pictures} {sounds}");
 }

@@ -258,6 +258,55 @@ fn file_names_say_texts_and_tables_of_words_write_them_out() {
 }
 
 #[test]
+fn the_embedded_default_is_taken_shown_and_gone_on_from() {
+    let place = place();
+    assert!(place.ok(&["models", "list"]).out.contains("speech "));
+    let shown = place.ok(&["models", "show", "speech"]).out;
+    assert!(shown.contains("speech: wav2vec2, 16000 Hz, 32 symbols") && shown.contains("lm_head"), "{shown}");
+    let heard = place.ok(&["predict", "speech", "d/00.wav"]).out;
+    assert!(serde_json::from_str::<Value>(&heard).unwrap()["text"].is_string(), "{heard}");
+    let learn = ["speech-finetune", "d/all.csv", "--epochs", "1", "--limit", "12", "--augment", "none"];
+    let ended = place.ok(&[&learn[..], &["--out", "run"]].concat());
+    assert!(ended.err.contains("speech (wav2vec2, 16000 Hz, 32 symbols)"), "{}", ended.err);
+    place.ok(&[&learn[..], &["-m", "run", "--out", "again"]].concat());
+    // A folder of the same name, of data or of a run, does not stand in its way.
+    place.ok(&[&learn[..], &["--out", "speech"]].concat());
+    place.ok(&[&learn[..], &["--out", "other"]].concat());
+    assert!(fs::read_to_string(place.path("other/run.toml")).unwrap().contains("model = \"speech\""));
+    let weights = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert_eq!(weights("speech"), weights("other"));
+    let [ours, named] = ["./speech", "speech"].map(|run| place.ok(&["predict", run, "d/00.wav"]).out);
+    assert_eq!(ours, named);
+}
+
+/// What pretraining is worth: with one recording of each digit by each of six people, the same passes from random values spell nothing.
+#[test]
+fn the_embedded_default_learns_real_digits_from_few() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/fsdd/recordings");
+    if !data.is_dir() {
+        println!("skipped: {} is not there", data.display());
+        return;
+    }
+    let words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let mut table = String::from("path,text,split\n");
+    for (digit, word) in words.iter().enumerate() {
+        for speaker in ["george", "jackson", "lucas", "nicolas", "theo", "yweweler"] {
+            for (number, split) in [(5, "train"), (6, "val")] {
+                let path = data.join(format!("{digit}_{speaker}_{number}.wav"));
+                table.push_str(&format!("{},{word},{split}\n", path.display()));
+            }
+        }
+    }
+    let place = Place::new();
+    fs::write(place.path("digits.csv"), table).unwrap();
+    let learn = ["speech-finetune", "digits.csv", "--mode", "full", "--epochs", "30"];
+    place.ok(&[&learn[..], &["--out", "R"]].concat());
+    place.ok(&[&learn[..], &["--from-scratch", "--out", "S"]].concat());
+    let wer = |run: &str| summary(&place, run)["metrics"]["wer"].as_f64().unwrap();
+    assert!(wer("R") < 0.6 && wer("S") > wer("R") + 0.2, "{} {}", wer("R"), wer("S"));
+}
+
+#[test]
 fn a_killed_run_goes_on_to_the_same_bytes() {
     let place = place();
     let training = |out: &'static str| {

@@ -8,5 +8,6 @@ pub mod ctc;
 pub mod model;
 
 pub mod classifier;
+pub mod events;
 
 pub mod recognition;

@@ -156,6 +156,26 @@ impl Clip {
         self.rate
     }
 
+    /// The sound as a WAV file of 16 bits; what is beyond full scale is clipped.
+    ///
+    /// # Errors
+    /// When it is longer than such a file can be.
+    pub fn to_wav(&self) -> Result<Vec<u8>, hound::Error> {
+        let form = hound::WavSpec {
+            channels: 1,
+            sample_rate: self.rate,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let mut writer = hound::WavWriter::new(&mut bytes, form)?;
+        for sample in &self.samples {
+            writer.write_sample((sample * 32_768.0).round().clamp(-32_768.0, 32_767.0) as i16)?;
+        }
+        writer.finalize()?;
+        Ok(bytes.into_inner())
+    }
+
     /// How long it is.
     pub fn seconds(&self) -> f64 {
         self.samples.len() as f64 / f64::from(self.rate)
@@ -201,6 +221,16 @@ mod tests {
 
     fn decoded(interleaved: &[f32], channels: usize) -> Decoded {
         Decoded { interleaved: interleaved.to_vec(), channels, rate: 8000, ended_early: false }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let clip = Clip::samples(&[0.5, -1.0, 1.5, 0.25], 8_000).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        std::fs::write(&path, clip.to_wav().unwrap()).unwrap();
+        let again = Clip::open(&path).unwrap();
+        assert_eq!((again.rate(), again.values()), (8_000, &[0.5, -1.0, 32_767.0 / 32_768.0, 0.25][..]));
     }
 
     #[test]

@@ -25,13 +25,17 @@ static EMBEDDED_FRONT_END: &str = include_str!("../../../../weights/recordings/p
 
 impl Model {
     /// Opens a folder with `config.json`, weights and perhaps `preprocessor_config.json`, as transformers writes it. Of whole Whisper
-    /// networks the encoder is taken.
+    /// networks the encoder is taken. [`EMBEDDED`] means the default that this library carries; a folder of that name is `./sound`.
     ///
     /// # Errors
     /// When files are missing, damaged, or of another network; or the published head is asked for and there is none.
     pub fn open(folder: &Path, head: Head) -> Result<Self, ModelError> {
         let missing =
             |reason: &str| ModelError::Missing { path: folder.to_owned(), reason: reason.to_owned() };
+        if folder == Path::new(EMBEDDED) {
+            let weights = Checkpoint::from_bytes(EMBEDDED, EMBEDDED_WEIGHTS)?;
+            return Self::from_files(folder, EMBEDDED_CONFIG, Some(EMBEDDED_FRONT_END), &weights, head);
+        }
         if !folder.is_dir() {
             return Err(missing("no such folder"));
         }
@@ -47,15 +51,6 @@ impl Model {
             &Checkpoint::open(weights)?,
             head,
         )
-    }
-
-    /// The default that this library carries.
-    ///
-    /// # Errors
-    /// When the engine fails.
-    pub fn embedded(head: Head) -> Result<Self, ModelError> {
-        let weights = Checkpoint::from_bytes(EMBEDDED, EMBEDDED_WEIGHTS)?;
-        Self::from_files(Path::new(EMBEDDED), EMBEDDED_CONFIG, Some(EMBEDDED_FRONT_END), &weights, head)
     }
 
     /// A model of its files' contents; the folder is what it is called by.

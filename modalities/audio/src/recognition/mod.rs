@@ -3,6 +3,7 @@
 mod spelling;
 mod vocabulary;
 
+mod files;
 mod model;
 
 mod preflight;
@@ -13,6 +14,7 @@ mod transcript;
 
 mod stored;
 
+pub use files::EMBEDDED;
 pub use model::{ModelError, SpeechModel, SymbolChoice};
 pub use preflight::{Misfit, misfit};
 pub use recognizer::{Decoding, Recognizer, RecognizerError};

@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use tk_engine::{EngineError, Graph, Parameters, Tensor};
 use tk_transfer::checkpoint::{
-    Checkpoint, CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into,
+    CheckpointError, LoadError, LoadReport, Need, ParameterRequest, Target, load_into,
 };
 use tk_transfer::classification::HeadForm;
 use tk_transfer::earlier_head::EarlierHead;
-use tk_transfer::hub::folder_name;
 use tk_transfer::low_rank::{Adapter, LowRank};
 
+use super::files::Files;
 use super::{Vocabulary, VocabularyError};
 use crate::architectures::speech::{
     ArchitectureError, FeatureNorm, MASKED, Padding, RENAMES, Speech, SpeechHead,
 };
-use crate::features::{FrontEndError, Waveform, front_end_json};
+use crate::features::{FrontEndError, Waveform};
 
 /// The layer of CTC.
-const HEAD: &str = "lm_head";
+pub(super) const HEAD: &str = "lm_head";
 
 /// A network and its weights.
 #[derive(Clone, Debug)]
@@ -104,57 +104,9 @@ pub enum ModelError {
     Engine(#[from] EngineError),
 }
 
-/// The texts of a model's files, and its weights.
-struct Files {
-    name: String,
-    path: PathBuf,
-    config: String,
-    front_end: Option<String>,
-    /// `vocab.json`, `added_tokens.json`, `tokenizer_config.json`; empty where they are not there.
-    vocabulary: [String; 3],
-    weights: Checkpoint,
-}
-
-impl Files {
-    fn open(folder: &Path) -> Result<Self, ModelError> {
-        let missing =
-            |reason: &str| ModelError::Missing { path: folder.to_owned(), reason: reason.to_owned() };
-        if !folder.is_dir() {
-            return Err(missing("no such folder"));
-        }
-        let text = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
-        let config = text("config.json")
-            .ok_or_else(|| missing("it has no readable config.json, which names the network"))?;
-        let weights = Checkpoint::find_in(folder).ok_or_else(|| {
-            missing("it has no model.safetensors, whole or sharded, and no pytorch_model.bin")
-        })?;
-        let vocabulary = ["vocab.json", "added_tokens.json", "tokenizer_config.json"]
-            .map(|name| text(name).unwrap_or_default());
-        Ok(Self {
-            name: folder_name(folder),
-            path: folder.to_owned(),
-            config,
-            front_end: front_end_json(folder),
-            vocabulary,
-            weights: Checkpoint::open(weights)?,
-        })
-    }
-
-    /// What its layer of CTC spells, where it has one; the count of symbols is the layer's.
-    fn published(&self) -> Result<Option<Vocabulary>, ModelError> {
-        let weight = self.weights.info(&format!("{HEAD}.weight"));
-        let Some(&size) = weight.and_then(|info| info.shape.first()) else { return Ok(None) };
-        let [vocabulary, added, tokenizer] = &self.vocabulary;
-        if vocabulary.is_empty() {
-            return Ok(None);
-        }
-        let path = self.path.join("vocab.json");
-        Ok(Some(Vocabulary::from_json(&path, vocabulary, added, tokenizer, size)?))
-    }
-}
-
 impl SpeechModel {
-    /// Opens a folder as transformers writes it; its frames spell what is chosen. The seed decides the values of a new layer.
+    /// Opens a folder as transformers writes it, or by its name, [`EMBEDDED`](super::EMBEDDED), the default that this library carries (a folder
+    /// of that name is `./speech`). Its frames spell what is chosen; the seed decides the values of a new layer.
     ///
     /// # Errors
     /// When files are missing, damaged, or of another network.
@@ -174,7 +126,7 @@ impl SpeechModel {
             None => Waveform::default(),
         };
         let padding = padding(&front_end, &speech);
-        let published = files.published()?;
+        let published = files.vocabulary()?;
         let vocabulary = match (symbols, &published) {
             (SymbolChoice::Published, None) => {
                 return Err(missing(

@@ -85,7 +85,7 @@ impl Recognizer {
         Ok(Self { model, decoding: Decoding::Greedy, plan })
     }
 
-    /// The recogniser in a folder that a run, or transformers, wrote.
+    /// The recogniser in a folder that a run, or transformers, wrote; or the embedded default by its name.
     ///
     /// # Errors
     /// When files are missing, damaged, or of another version.
