@@ -49,7 +49,7 @@ fn main() -> Result<()> {
     let utterances = Utterances::open(&Path::new(corpus).join("transcripts.tsv"), &looking)?;
     println!("{}", utterances.summary());
 
-    // There is more to learn than can be learned by heart, so nothing is dropped; who fine-tunes on little drops some.
+    // A few passes leave more unlearned than learned by heart, so nothing is dropped; who fine-tunes on little drops some.
     let model = network(0.0)?;
     let numbers: usize =
         model.graph.parameters().iter().map(|spec| spec.shape.iter().product::<usize>()).sum();
