@@ -89,8 +89,9 @@ pub fn build(settings: &Settings) -> Result<Graph, EngineError> {
 
     for index in 0..layers {
         b.begin_stage(&format!("layer{index}"));
-        x = layer(&mut b, settings, index, x);
-        if index + 1 == layers {
+        let is_last = index + 1 == layers;
+        x = layer(&mut b, settings, index, x, is_last);
+        if is_last {
             x = pool(&mut b, settings, x);
         }
         b.end_stage(x);
@@ -98,23 +99,30 @@ pub fn build(settings: &Settings) -> Result<Graph, EngineError> {
     Ok(head(b, x, HEAD, settings.classes, 0.0)?)
 }
 
-/// The features, `[batch, width]`, of tokens `[batch, 2 + patches, width]`.
+/// The features, `[batch, width]`, of the two tokens `[batch, 2, width]`.
 fn pool(b: &mut GraphBuilder, settings: &Settings, x: Value) -> Value {
     let x = b.layer_norm(&format!("{ENCODER}.layernorm"), x, settings.epsilon);
-    let tokens = SliceRange::Fixed { start: 0, length: 2 };
-    let both = b.add("pool.tokens", Op::Slice { axis: 1, range: tokens }, &[x]);
-    let mean = b.add("pool.mean", Op::Reduce { reduction: Reduction::Mean, axes: vec![1] }, &[both]);
+    let mean = b.add("pool.mean", Op::Reduce { reduction: Reduction::Mean, axes: vec![1] }, &[x]);
     let flat = vec![Dimension::Same(0), Dimension::Same(2)];
     let mean = b.add("pool.flatten", Op::Reshape(flat), &[mean]);
     b.layer_norm("classifier.layernorm", mean, settings.epsilon)
 }
 
-/// Attention, then two linear layers, each of a norm's result and added to what came in.
-fn layer(b: &mut GraphBuilder, settings: &Settings, index: usize, x: Value) -> Value {
+/// Attention, then two linear layers, each of a norm's result and added to what came in. Of the last layer only the two tokens in front are
+/// read, so that only they ask and are gone on with: what the patches would become there is not computed.
+fn layer(b: &mut GraphBuilder, settings: &Settings, index: usize, x: Value, is_last: bool) -> Value {
     let of = |part: &str| format!("{ENCODER}.encoder.layer.{index}.{part}");
     let width = settings.width;
+    let tokens = |b: &mut GraphBuilder, part: &str, x: Value| match is_last {
+        true => {
+            let range = SliceRange::Fixed { start: 0, length: 2 };
+            b.add(&of(&format!("{part}.tokens")), Op::Slice { axis: 1, range }, &[x])
+        }
+        false => x,
+    };
     let y = b.layer_norm(&of("layernorm_before"), x, settings.epsilon);
-    let operands = ["query", "key", "value"].map(|part| {
+    let asking = tokens(b, "attention.attention.query", y);
+    let operands = [("query", asking), ("key", y), ("value", y)].map(|(part, y)| {
         let name = of(&format!("attention.attention.{part}"));
         match settings.has_biases {
             true => linear(b, &name, y, width, settings),
@@ -125,6 +133,7 @@ fn layer(b: &mut GraphBuilder, settings: &Settings, index: usize, x: Value) -> V
             }
         }
     });
+    let x = tokens(b, "attention", x);
     let attention = Attention { heads: settings.heads, dropout: settings.attention_dropout };
     let y = b.add(&of("attention"), Op::Attention(attention), &operands);
     let y = linear(b, &of("attention.output.dense"), y, width, settings);
