@@ -1,6 +1,6 @@
-//! Speed of the convolution kernels on the layers of ResNet-50, VGG16, MobileNetV2, EfficientNet-B0, ConvNeXt-T and a MiniLM encoder at batch 8
-//! (of 104 tokens), as a share of what the processor can do at best in f32, which is measured first. Winograd's algorithm, where large images take it, is counted as if it
-//! multiplied everything.
+//! Speed of the convolution kernels on the layers of ResNet-50, VGG16, MobileNetV2, EfficientNet-B0, ConvNeXt-T, a MiniLM encoder (of 104
+//! tokens) and an Audio Spectrogram Transformer at batch 8, as a share of what the processor can do at best in f32, which is measured first.
+//! Winograd's algorithm, where large images take it, is counted as if it multiplied everything.
 //!
 //! `cargo bench -p tk-engine --bench kernels -- [WORD…]`: words are an instruction set (`avx2`), a precision (`bf16`, `int8`), or parts of
 //! layers' names.
@@ -44,7 +44,8 @@ fn main() {
         ("mobilenetv2", mobilenetv2()),
         ("efficientnet", efficientnet()),
         ("convnext", convnext()),
-        ("encoder", encoder()),
+        ("encoder", encoder(BATCH * 104, 384, 6)),
+        ("spectrogram", encoder(BATCH * 1214, 768, 12)),
     ] {
         println!(
             "\n{network:<34}{:>28}{:>20}{:>20}{:>16}",
@@ -239,10 +240,9 @@ fn vgg16() -> Vec<Layer> {
     layers
 }
 
-/// The linear layers of six encoder layers of width 384 (MiniLM, arXiv 2002.10957).
-fn encoder() -> Vec<Layer> {
-    let rows = BATCH * 104;
-    [(384, 384, 24), (384, 1536, 6), (1536, 384, 6)]
+/// The linear layers of an encoder: MiniLM (arXiv 2002.10957) has six layers of width 384, AST (arXiv 2104.01778) twelve of 768.
+fn encoder(rows: usize, width: usize, layers: usize) -> Vec<Layer> {
+    [(width, width, 4 * layers), (width, 4 * width, layers), (4 * width, width, layers)]
         .map(|(inputs, outputs, count)| Layer {
             name: format!("linear {inputs}→{outputs} × {rows}"),
             count,

@@ -89,10 +89,18 @@ impl<'a, K: Microkernels> Sums<'a, K> {
         let units = geometry.taps.len() * panels;
         let strips = shape.out_channels.div_ceil(K::ROWS);
         let unit_blocks = units.div_ceil(BLOCK_UNITS);
-        // Blocks rather than groups, whose partial results have to be added up.
-        let balanced = TASKS.div_ceil(unit_blocks).min(strips / LEAST_STRIPS);
-        let strip_blocks = shape.out_channels.div_ceil(BLOCK_CHANNELS).max(balanced).clamp(1, strips);
-        let groups = TASKS.div_ceil(unit_blocks * strip_blocks).min(geometry.pixels() / (2 * PIXELS)).max(1);
+        // More blocks copy the input more often; more groups have more partial results to add up.
+        let most_groups = (geometry.pixels() / (2 * PIXELS)).max(1);
+        let groups_of =
+            |strip_blocks: usize| TASKS.div_ceil(unit_blocks * strip_blocks).clamp(1, most_groups);
+        let touched = |strip_blocks: &usize| {
+            strip_blocks * geometry.taps.len() * input.len()
+                + 2 * groups_of(*strip_blocks) * shape.weight_len()
+        };
+        let least_blocks = shape.out_channels.div_ceil(BLOCK_CHANNELS).min(strips);
+        let most_blocks = TASKS.div_ceil(unit_blocks).min(strips / LEAST_STRIPS).max(least_blocks);
+        let strip_blocks = (least_blocks..=most_blocks).min_by_key(touched).unwrap_or(least_blocks);
+        let groups = groups_of(strip_blocks);
         Self {
             shape,
             precision,
