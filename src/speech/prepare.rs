@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tk_audio::data::{Looking, Utterances};
+use tk_audio::data::{Looking, Spoken, Utterances};
 use tk_audio::recognition::{EMBEDDED, SpeechModel, Spelling, SymbolChoice, Vocabulary, misfit};
 use tk_engine::cpu::Machine;
-use tk_transfer::data::{Labelled, Quarantine};
+use tk_transfer::data::{Labelled, Quarantine, Split};
 
 use super::network::SpeechNetwork;
 use super::{Finetune, Speech};
@@ -19,6 +19,9 @@ use crate::hub::{self, Repository};
 
 /// The name of the task on the command line and in `run.toml`.
 pub(super) const TASK: &str = "speech-finetune";
+
+/// Few recordings are passed over more often, until there are so many updates: with fewer, spelling does not begin.
+const LEAST_UPDATES: usize = 300;
 
 /// Keys of settings that only classification has, or only other modalities.
 const FOREIGN: [&str; 11] = [
@@ -116,7 +119,14 @@ pub(super) fn prepare(job: &Finetune<'_>, data: &Utterances) -> Result<Made, Err
         }
     }
     let model = SpeechNetwork(model);
-    let defaults = crate::classify::Network::defaults(&model, mode);
+    let mut defaults = crate::classify::Network::defaults(&model, mode);
+    let is_learnt = |sample: &&Spoken| sample.split.is_none_or(|split| split == Split::Train);
+    let learnt = data.samples().iter().filter(is_learnt).count();
+    let updates = learnt.div_ceil(settings.batch.unwrap_or(defaults.batch).max(1));
+    // A phase of gradual unfreezing goes on from the one before.
+    if mode != ModeName::Gradual {
+        defaults.epochs = defaults.epochs.max(LEAST_UPDATES.div_ceil(updates.max(1)));
+    }
     let task = Task { name: TASK, foreign: &FOREIGN, aim: Aim::Texts };
     // There is one head, whatever the mode; the settings of others stay unsaid.
     settings.head = Some(Head::Linear);

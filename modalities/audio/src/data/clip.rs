@@ -13,6 +13,35 @@ pub(super) const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 /// From this share of samples at full scale on, a recording is called clipped.
 const CLIPPED: f64 = 1e-3;
 
+/// How loud the samples of one channel are.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Levels {
+    samples: usize,
+    /// How many of them are not zero, and how many are at full scale.
+    sounding: usize,
+    clipped: usize,
+}
+
+impl Levels {
+    /// Counts more samples.
+    pub fn add(&mut self, samples: &[f32]) {
+        self.samples += samples.len();
+        self.sounding += samples.iter().filter(|sample| **sample != 0.0).count();
+        // The largest number of 16 bits is a little less than 1.
+        self.clipped += samples.iter().filter(|sample| sample.abs() >= 32_767.0 / 32_768.0).count();
+    }
+
+    /// What is odd about them.
+    pub fn remark(&self) -> Option<Remark> {
+        let share = self.clipped as f64 / self.samples.max(1) as f64;
+        match self.sounding {
+            0 if self.samples > 0 => Some(Remark::Silent),
+            _ if share > CLIPPED => Some(Remark::Clipped { share }),
+            _ => None,
+        }
+    }
+}
+
 /// Sound of one channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clip {
@@ -135,14 +164,9 @@ impl Clip {
         if let Some(index) = samples.iter().position(|sample| !sample.is_finite()) {
             return Err(DecodeError::NotFinite(index));
         }
-        // The largest number of 16 bits is a little less than 1.
-        let clipped = samples.iter().filter(|sample| sample.abs() >= 32_767.0 / 32_768.0).count();
-        let share = clipped as f64 / samples.len() as f64;
-        if samples.iter().all(|sample| *sample == 0.0) {
-            remarks.push(Remark::Silent);
-        } else if share > CLIPPED {
-            remarks.push(Remark::Clipped { share });
-        }
+        let mut levels = Levels::default();
+        levels.add(&samples);
+        remarks.extend(levels.remark());
         Ok(Self { samples, rate, remarks })
     }
 

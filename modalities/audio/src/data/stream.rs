@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::clip::RATES;
+use super::clip::{Levels, RATES};
 use super::decode::Blocks;
 use super::resample::Resampling;
 use super::{DecodeError, Remark};
@@ -17,8 +17,9 @@ pub struct SoundStream {
     rate: u32,
     interleaved: Vec<f32>,
     mono: Vec<f32>,
-    /// Samples of one channel that were decoded so far.
+    /// Samples of one channel that were decoded so far, and how loud they are.
     decoded: usize,
+    levels: Levels,
     has_ended: bool,
 }
 
@@ -44,7 +45,8 @@ impl SoundStream {
         let sounding = if blocks.channels > 1 { sounding_channels(path)? } else { Vec::new() };
         let resampling = (rate != own).then(|| Resampling::new(own, rate)).transpose()?;
         let mono = Vec::new();
-        Ok(Self { blocks, sounding, resampling, rate, interleaved, mono, decoded: 0, has_ended: false })
+        let levels = Levels::default();
+        Ok(Self { blocks, sounding, resampling, rate, interleaved, mono, decoded: 0, levels, has_ended: false })
     }
 
     /// Samples per second of the blocks.
@@ -57,14 +59,14 @@ impl SoundStream {
         self.blocks.rate
     }
 
-    /// What was odd about it so far: channels without sound and an early end. The latter shows, at the latest, at the end.
+    /// What was odd about it so far, but for what resampling loses. An early end shows, at the latest, at the end.
     pub fn remarks(&self) -> Vec<Remark> {
         let channels = self.sounding.len();
         let alive = self.sounding.iter().filter(|sounding| **sounding).count();
         let early = self.blocks.ended_early.then_some(Remark::EndedEarly);
         let dead = (alive > 0 && alive < channels)
             .then(|| Remark::DeadChannels { dead: channels - alive, channels });
-        early.into_iter().chain(dead).collect()
+        early.into_iter().chain(dead).chain(self.levels.remark()).collect()
     }
 
     /// The next samples, at least one, or `None` at the end.
@@ -103,6 +105,7 @@ impl SoundStream {
             return Err(DecodeError::NotFinite(self.decoded + index));
         }
         self.decoded += self.mono.len();
+        self.levels.add(&self.mono);
         // Blocks may end within a frame; the rest of it comes first in the next.
         self.interleaved.drain(..self.mono.len() * channels);
         Ok(())
