@@ -132,8 +132,10 @@ impl Network for SoundNetwork {
         let defaults = defaults(mode, self.inner.architecture.has_projector());
         match is_small && !matches!(mode, ModeName::Features | ModeName::Lora) {
             true => Defaults {
-                learning_rate: 10.0 * defaults.learning_rate,
+                learning_rate: if mode == ModeName::Full { 2e-3 } else { 10.0 * defaults.learning_rate },
+                layer_decay: Some(0.9),
                 epochs: 2 * defaults.epochs,
+                augment: Level::Light,
                 ..defaults
             },
             false => defaults,
@@ -145,7 +147,8 @@ impl Network for SoundNetwork {
     }
 }
 
-/// Up to this width a spectrogram network is small: it takes larger steps, and more passes cost little.
+/// Up to this width a spectrogram network is small: it takes larger steps in all its layers, more passes cost little, and wide masks hide more
+/// than it can guess.
 const SMALL: usize = 256;
 
 /// How the network is fine-tuned when nothing is said; whole, as its authors did.

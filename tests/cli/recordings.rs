@@ -113,8 +113,8 @@ fn every_mode_and_head_trains_predicts_and_is_audited() {
         ("svm", vec!["--head", "svm"]),
         ("mlp", vec!["--head", "mlp"]),
         ("linear", vec!["--head", "linear", "--epochs", "4", "--lr", "0.01"]),
-        ("partial", vec!["--mode", "partial", "--epochs", "2"]),
-        ("full", vec!["--mode", "full", "--epochs", "3", "--augment", "light"]),
+        ("partial", vec!["--mode", "partial", "--epochs", "6"]),
+        ("full", vec!["--mode", "full", "--epochs", "6", "--augment", "light"]),
         ("gradual", vec!["--mode", "gradual", "--unfreeze", "last:1", "--epochs", "2"]),
         ("lora", vec!["--mode", "lora", "--epochs", "2", "--mixup", "0.2"]),
     ] {
