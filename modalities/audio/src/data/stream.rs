@@ -46,7 +46,17 @@ impl SoundStream {
         let resampling = (rate != own).then(|| Resampling::new(own, rate)).transpose()?;
         let mono = Vec::new();
         let levels = Levels::default();
-        Ok(Self { blocks, sounding, resampling, rate, interleaved, mono, decoded: 0, levels, has_ended: false })
+        Ok(Self {
+            blocks,
+            sounding,
+            resampling,
+            rate,
+            interleaved,
+            mono,
+            decoded: 0,
+            levels,
+            has_ended: false,
+        })
     }
 
     /// Samples per second of the blocks.
