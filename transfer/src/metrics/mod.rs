@@ -3,6 +3,7 @@
 //! Everything works on class indices and rows of probabilities; nothing here knows a model. Each value equals scikit-learn's of
 //! the same name where there is one.
 
+pub mod average_precision;
 pub mod confusion;
 pub mod edit_distance;
 pub mod interval;
@@ -13,6 +14,7 @@ pub mod probabilities;
 pub mod scores;
 pub mod suspects;
 
+pub use average_precision::{DetectionScores, Found, Object, Picture, Size};
 pub use confusion::{ClassScore, Confusion};
 pub use edit_distance::{Edits, character_edits, word_edits};
 pub use interval::{Bootstrap, Interval, bootstrap_macro_f1, bootstrap_rate, wilson_interval};
