@@ -232,12 +232,12 @@ impl GraphBuilder {
         self.add(name, Op::LayerNorm { epsilon }, &[x, weight, bias])
     }
 
-    /// An instance-norm with its own `NAME.weight` and `NAME.bias`.
-    pub fn instance_norm(&mut self, name: &str, x: Value, epsilon: f64) -> Value {
+    /// A group-norm with its own `NAME.weight` and `NAME.bias`.
+    pub fn group_norm(&mut self, name: &str, x: Value, groups: usize, epsilon: f64) -> Value {
         let shape = [self.channels(x)];
         let weight = self.parameter(&format!("{name}.weight"), &shape, Kind::NormWeight, Init::Ones);
         let bias = self.parameter(&format!("{name}.bias"), &shape, Kind::NormBias, Init::Zeros);
-        self.add(name, Op::InstanceNorm { epsilon }, &[x, weight, bias])
+        self.add(name, Op::GroupNorm { groups, epsilon }, &[x, weight, bias])
     }
 
     /// An activation.

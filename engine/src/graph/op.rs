@@ -27,9 +27,11 @@ pub enum Op {
         /// Added to the variance.
         epsilon: f64,
     },
-    /// `x, weight, bias`: each channel of each sample normalised over all axes between the first and the last (arXiv 1607.08022), which is
-    /// group-norm (arXiv 1803.08494) with as many groups as channels.
-    InstanceNorm {
+    /// `x, weight, bias`: each group of neighbouring channels of each sample normalised over them and all axes between the first and the last
+    /// (arXiv 1803.08494). With as many groups as channels it is instance-norm (arXiv 1607.08022).
+    GroupNorm {
+        /// How many groups, which divide the channels.
+        groups: usize,
         /// Added to the variance.
         epsilon: f64,
     },
@@ -122,7 +124,7 @@ impl Op {
             Self::Linear => "linear",
             Self::BatchNorm { .. } => "batch-norm",
             Self::LayerNorm { .. } => "layer-norm",
-            Self::InstanceNorm { .. } => "instance-norm",
+            Self::GroupNorm { .. } => "group-norm",
             Self::Activation(_) => "activation",
             Self::Unary(_) => "unary",
             Self::Affine { .. } => "affine",

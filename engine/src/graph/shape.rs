@@ -82,9 +82,12 @@ fn infer(node: &Node, read: &[&[usize]]) -> Result<Shape, ShapeError> {
             need(weight.len() == 2 && x.last() == Some(&weight[1]), "[…, in] and a weight [out, in]")?;
             Ok([&x[..x.len() - 1], &[weight[0]]].concat())
         }
-        Op::BatchNorm { .. } | Op::LayerNorm { .. } | Op::InstanceNorm { .. } => {
-            let has_places = !matches!(node.op, Op::InstanceNorm { .. }) || x.len() > 2;
-            need(has_places, "[batch, …, channels] with an axis between them")?;
+        Op::BatchNorm { .. } | Op::LayerNorm { .. } | Op::GroupNorm { .. } => {
+            if let Op::GroupNorm { groups, .. } = node.op {
+                need(x.len() > 2, "[batch, …, channels] with an axis between them")?;
+                let divides = groups > 0 && x[x.len() - 1].is_multiple_of(groups);
+                need(divides, &format!("channels that {groups} groups divide"))?;
+            }
             need(
                 read[1..].iter().all(|statistic| statistic.len() == 1 && statistic.last() == x.last()),
                 "statistics of the last axis",

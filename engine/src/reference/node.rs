@@ -35,8 +35,8 @@ pub fn forward_node(node: &Node, inputs: &[Tensor], behaviour: Behaviour<'_>) ->
         (Op::LayerNorm { epsilon }, [x, weight, bias]) => {
             normalisation::layer_norm(x, weight, bias, *epsilon)
         }
-        (Op::InstanceNorm { epsilon }, [x, weight, bias]) => {
-            normalisation::instance_norm(x, weight, bias, *epsilon)
+        (Op::GroupNorm { groups, epsilon }, [x, weight, bias]) => {
+            normalisation::group_norm(x, [weight, bias], *groups, *epsilon)
         }
         (Op::Activation(activation), [x]) => elementwise::activation(x, *activation),
         (Op::Unary(unary), [x]) => elementwise::unary(x, *unary),

@@ -1,4 +1,4 @@
-//! Batch-norm, layer-norm, instance-norm and softmax.
+//! Batch-norm, layer-norm, group-norm and softmax.
 
 use candle_core::{D, Result, Tensor, bail};
 
@@ -33,13 +33,20 @@ pub(super) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f6
     centred.broadcast_div(&deviation)?.broadcast_mul(weight)?.broadcast_add(bias)
 }
 
-/// Each channel of each sample normalised over all axes between the first and the last.
-pub(super) fn instance_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f64) -> Result<Tensor> {
+/// Each group of channels of each sample normalised over all axes between the first and the last.
+pub(super) fn group_norm(
+    x: &Tensor,
+    [weight, bias]: [&Tensor; 2],
+    groups: usize,
+    epsilon: f64,
+) -> Result<Tensor> {
     let (samples, channels) = (x.dim(0)?, x.dim(D::Minus1)?);
-    let rows = x.reshape((samples, (), channels))?;
-    let centred = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
-    let deviation = (centred.sqr()?.mean_keepdim(1)? + epsilon)?.sqrt()?;
-    centred.broadcast_div(&deviation)?.broadcast_mul(weight)?.broadcast_add(bias)?.reshape(x.shape())
+    let rows = x.reshape((samples, (), groups, channels / groups))?;
+    let mean = |rows: &Tensor| rows.mean_keepdim(3)?.mean_keepdim(1);
+    let centred = rows.broadcast_sub(&mean(&rows)?)?;
+    let deviation = (mean(&centred.sqr()?)? + epsilon)?.sqrt()?;
+    let normal = centred.broadcast_div(&deviation)?.reshape(x.shape())?;
+    normal.broadcast_mul(weight)?.broadcast_add(bias)
 }
 
 /// Softmax over the last axis.

@@ -106,12 +106,12 @@ fn normalisations() -> Vec<Case> {
     for shape in [vec![5, 3], vec![2, 3, 4], vec![2, 3, 2, 3]] {
         cases.push(case(&format!("batch-norm {shape:?}"), &shape, |b, x| b.batch_norm("op", x, 1e-3)));
         cases.push(case(&format!("layer-norm {shape:?}"), &shape, |b, x| b.layer_norm("op", x, 1e-5)));
-        if shape.len() > 2 {
-            cases.push(case(&format!("instance-norm {shape:?}"), &shape, |b, x| {
-                b.instance_norm("op", x, 1e-3)
-            }));
-        }
         cases.push(single(&format!("softmax {shape:?}"), &shape, Op::Softmax));
+    }
+    for (groups, shape) in [(1, vec![2, 3, 4]), (2, vec![2, 3, 2, 4]), (3, vec![2, 3, 2, 3])] {
+        cases.push(case(&format!("group-norm of {groups} {shape:?}"), &shape, |b, x| {
+            b.group_norm("op", x, groups, 1e-3)
+        }));
     }
     cases
 }

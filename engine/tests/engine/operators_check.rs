@@ -27,7 +27,7 @@ const OPERATORS: [&str; 29] = [
     "gather",
     "global-average-pool",
     "input",
-    "instance-norm",
+    "group-norm",
     "layer-norm",
     "linear",
     "matmul",

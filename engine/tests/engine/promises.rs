@@ -25,7 +25,7 @@ fn network() -> Graph {
     let x = b.conv2d("depthwise", x, Conv2d::same(16, 3).groups(16));
     let x = b.activation("gelu", x, Activation::Gelu);
     let x = b.conv2d("grouped", x, Conv2d::same(16, 3).groups(4));
-    let x = b.instance_norm("instance-norm", x, 1e-5);
+    let x = b.group_norm("group-norm", x, 4, 1e-5);
     let places = vec![Dimension::Same(0), Dimension::Rest, Dimension::Same(3)];
     let x = b.add("places", Op::Reshape(places), &[x]);
     let x = b.add("attention", Op::Attention(Attention { heads: 2, dropout: 0.1 }), &[x; 3]);

@@ -65,8 +65,13 @@ fn cases() -> Vec<Torch> {
         ),
         case(
             "instance_norm",
-            Op::InstanceNorm { epsilon: 1e-3 },
+            Op::GroupNorm { groups: 3, epsilon: 1e-3 },
             vec![("x", vec![2, 5, 3]), ("weight", vec![3]), ("bias", vec![3])],
+        ),
+        case(
+            "group_norm",
+            Op::GroupNorm { groups: 2, epsilon: 1e-3 },
+            vec![("x", vec![2, 5, 6]), ("weight", vec![6]), ("bias", vec![6])],
         ),
         case("softmax", Op::Softmax, vec![("x", vec![3, 4])]),
         activation("relu", Activation::Relu),

@@ -66,6 +66,7 @@ CASES = {
     "batch_norm_running": (dict(x=(2, 2, 3, 3), weight=(3,), bias=(3,), mean=(3,), variance=(3,)), batch_norm(False)),
     "layer_norm": (dict(x=(2, 2, 4), weight=(4,), bias=(4,)), lambda x, w, b: F.layer_norm(x, (4,), w, b, 1e-3)),
     "instance_norm": (dict(x=(2, 5, 3), weight=(3,), bias=(3,)), lambda x, w, b: last(F.group_norm(first(x), 3, w, b, 1e-3))),
+    "group_norm": (dict(x=(2, 5, 6), weight=(6,), bias=(6,)), lambda x, w, b: last(F.group_norm(first(x), 2, w, b, 1e-3))),
     "softmax": (dict(x=(3, 4)), lambda x: F.softmax(x, -1)),
     "relu": (dict(corners=(9,)), F.relu),
     "relu6": (dict(corners=(9,)), F.relu6),

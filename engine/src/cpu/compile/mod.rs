@@ -132,12 +132,13 @@ impl Compiler<'_> {
                     saved: None,
                 })
             }
-            (Op::InstanceNorm { epsilon }, Some(x)) => {
+            (Op::GroupNorm { groups, epsilon }, Some(x)) => {
                 let (curve, output) = self.curve_behind(position);
                 Box::new(NormaliseSamples {
                     x,
                     weight: inputs[1],
                     bias: inputs[2],
+                    groups: *groups,
                     epsilon: *epsilon,
                     curve,
                     output,

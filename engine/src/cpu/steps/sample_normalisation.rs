@@ -1,4 +1,4 @@
-//! Instance-norm, with the activation that follows it: batch-norm's kernels, one sample at a time.
+//! Group-norm, with the activation that follows it: batch-norm's kernels, one sample at a time.
 
 use super::normalisation::add_share;
 use super::{Mode, Step};
@@ -8,11 +8,13 @@ use crate::cpu::kernels::Clamp;
 use crate::cpu::kernels::batch_norm::{self, Affine, Finish, InputGradient, Moments};
 use crate::graph::{Activation, Value};
 
-/// `output = curve(instance-norm(x))`.
+/// `output = curve(group-norm(x))`.
 pub(crate) struct NormaliseSamples {
     pub x: Value,
     pub weight: Value,
     pub bias: Value,
+    /// Groups of channels that are normalised together.
+    pub groups: usize,
     pub epsilon: f64,
     /// Only where nobody asks for gradients, which would need what it was applied to.
     pub curve: Option<Activation>,
@@ -53,6 +55,7 @@ impl Step for NormaliseSamples {
             for (index, z) in z[..length].chunks_exact_mut(sample).enumerate() {
                 let x = (!is_own).then(|| &workspace.get(self.x)[index * sample..][..sample]);
                 let moments = batch_norm::statistics(machine, x.unwrap_or(z), channels);
+                let moments = moments.pooled(channels / self.groups);
                 let affine = Affine::new(&moments, weight, bias, self.epsilon);
                 match x {
                     Some(x) => batch_norm::forward(machine, &affine, x, finish, z),

@@ -126,13 +126,14 @@ impl InputGradient {
             mean: moments.mean.iter().map(|&mean| mean as f32).collect(),
             offset: Vec::with_capacity(channels),
         };
+        let [gradient, product] =
+            [&sums.gradient, &sums.product].map(|sums| mean_together(sums, gamma, moments.together));
         for (channel, inverse) in moments.inverse_deviation(epsilon).enumerate() {
-            let scale = f64::from(gamma[channel]) * inverse;
-            let slope = -scale * inverse * inverse * sums.product[channel] / rows as f64;
+            let slope = -inverse.powi(3) * product[channel] / rows as f64;
             let moved = moments.mean[channel] - f64::from(made.mean[channel]);
-            made.scale.push(scale as f32);
+            made.scale.push((f64::from(gamma[channel]) * inverse) as f32);
             made.slope.push(slope as f32);
-            made.offset.push((-scale * sums.gradient[channel] / rows as f64 - slope * moved) as f32);
+            made.offset.push((-inverse * gradient[channel] / rows as f64 - slope * moved) as f32);
         }
         made
     }
@@ -206,6 +207,16 @@ impl InputGradient {
             );
         });
     }
+}
+
+/// Each channel's sum times its gamma, in the mean over the channels that are normalised together.
+fn mean_together(sums: &[f64], gamma: &[f32], together: usize) -> Vec<f64> {
+    let mut weighted: Vec<f64> = sums.iter().zip(gamma).map(|(sum, &gamma)| sum * f64::from(gamma)).collect();
+    for group in weighted.chunks_mut(together) {
+        let mean = group.iter().sum::<f64>() / together as f64;
+        group.fill(mean);
+    }
+    weighted
 }
 
 /// Where the input `y` and the masked gradient `g` stand.

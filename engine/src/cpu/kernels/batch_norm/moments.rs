@@ -15,6 +15,8 @@ pub struct Moments {
     pub mean: Vec<f64>,
     /// Biased (divided by the number of rows), `[channels]`.
     pub variance: Vec<f64>,
+    /// So many neighbouring channels are normalised together, and have one mean and variance; 1 but for group-norm.
+    pub together: usize,
 }
 
 impl Moments {
@@ -22,7 +24,24 @@ impl Moments {
     pub fn stored(mean: &[f32], variance: &[f32]) -> Self {
         assert_eq!(mean.len(), variance.len(), "batch-norm: sizes of mean and variance");
         let widen = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
-        Self { mean: widen(mean), variance: widen(variance) }
+        Self { mean: widen(mean), variance: widen(variance), together: 1 }
+    }
+
+    /// The moments of so many neighbouring channels together (group-norm, arXiv 1803.08494).
+    ///
+    /// # Panics
+    /// When the channels are not whole groups.
+    #[must_use]
+    pub fn pooled(mut self, together: usize) -> Self {
+        assert!(self.mean.len().is_multiple_of(together), "group-norm: whole groups of channels");
+        for (means, variances) in self.mean.chunks_mut(together).zip(self.variance.chunks_mut(together)) {
+            let mean = means.iter().sum::<f64>() / together as f64;
+            let apart = means.iter().map(|channel| (channel - mean).powi(2));
+            let variance = variances.iter().zip(apart).map(|(within, apart)| within + apart).sum::<f64>();
+            means.fill(mean);
+            variances.fill(variance / together as f64);
+        }
+        Self { together, ..self }
     }
 
     /// Moves stored statistics towards these, as PyTorch does: `momentum` is the share of the new, and the variance is
@@ -91,7 +110,7 @@ pub fn statistics(machine: &Machine, y: &[f32], channels: usize) -> Moments {
         count += rows;
     }
     let variance = deviation.into_iter().map(|sum| if sum < 0.0 { 0.0 } else { sum / count }).collect();
-    Moments { mean, variance }
+    Moments { mean, variance, together: 1 }
 }
 
 /// The mean of each channel over the first rows.

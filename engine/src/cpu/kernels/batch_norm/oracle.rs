@@ -58,7 +58,7 @@ pub fn moments_oracle(y: &[f64], channels: usize) -> Moments {
             of_channel(y, channels, channel).map(|y| (y - mean[channel]).powi(2)).sum::<f64>() / rows
         })
         .collect();
-    Moments { mean, variance }
+    Moments { mean, variance, together: 1 }
 }
 
 /// The definition of the output, in f64.

@@ -47,7 +47,7 @@ impl Features {
             x = convolution(b, &format!("{name}.conv"), x, [width, kernel, stride], self.bias);
             let norm = format!("{name}.layer_norm");
             x = match self.norm {
-                FeatureNorm::Group if layer == 0 => b.instance_norm(&norm, x, EPSILON),
+                FeatureNorm::Group if layer == 0 => b.group_norm(&norm, x, width, EPSILON),
                 FeatureNorm::Group => x,
                 FeatureNorm::Layer => b.layer_norm(&norm, x, EPSILON),
             };
