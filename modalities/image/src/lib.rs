@@ -4,6 +4,7 @@
 //! with weights, `classifier` one that was trained and predicts. How a model is adapted is decided elsewhere.
 
 pub mod data;
+pub mod detection;
 pub mod masks;
 
 pub mod architectures;
