@@ -246,10 +246,10 @@ fn curves(pictures: &[ClassInPicture<'_>], size: Size) -> Option<Curves> {
             order.extend(own.map(|(index, found)| (found.score, picture, index)));
         }
         order.sort_by(|a, b| b.0.total_cmp(&a.0));
-        for overlap in 0..OVERLAPS {
+        for (overlap, recall) in curves.recall[number].iter_mut().enumerate() {
             let in_order = order.iter().map(|&(_, picture, index)| outcomes[picture][overlap][index]);
             let walk = Walk::over(in_order, wanted);
-            curves.recall[number][overlap] = walk.recall.last().copied().unwrap_or(0.0);
+            *recall = walk.recall.last().copied().unwrap_or(0.0);
             if limit == LIMITS[2] {
                 curves.precision[overlap] = walk.precision_at_recalls();
             }

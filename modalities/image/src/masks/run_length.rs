@@ -55,7 +55,7 @@ impl Mask {
     /// # Panics
     /// When there are not whole rows.
     pub fn from_pixels(width: usize, pixels: &[u8]) -> Self {
-        let height = if width == 0 { 0 } else { pixels.len() / width };
+        let height = pixels.len().checked_div(width).unwrap_or(0);
         assert_eq!(height * width, pixels.len(), "rows of {width} pixels");
         let down =
             (0..width).flat_map(|column| (0..height).map(move |row| pixels[row * width + column] != 0));
