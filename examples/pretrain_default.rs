@@ -78,7 +78,6 @@ fn main() -> Result<()> {
     let graph = architecture.build(&Settings { model_args, ..Settings::classes(dataset.classes().len()) })?;
     let task = Classification {
         classes: dataset.classes().len(),
-        head: architecture.head.to_owned(),
         label_smoothing: 0.1,
         class_weights: Vec::new(),
         machine: machine.clone(),
@@ -184,7 +183,7 @@ impl Source for Growing<'_> {
         self.at(view).load(samples, view)
     }
 
-    fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
-        self.steps[0].1.targets(samples)
+    fn targets(&self, samples: &[usize], view: View) -> Result<Vec<Tensor>, SourceError> {
+        self.steps[0].1.targets(samples, view)
     }
 }

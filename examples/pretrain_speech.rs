@@ -77,7 +77,7 @@ fn main() -> Result<()> {
     // Noise and loudness are in the corpus.
     let faster_or_slower = Distortion { length_percent: 10, gain_decibels: 0.0, noise_decibels: None };
     let validation = source(&held, Distortion::default());
-    let task = CtcTask { vocabulary: model.vocabulary.clone(), head: model.head(), machine: machine.clone() };
+    let task = CtcTask { vocabulary: model.vocabulary.clone(), machine: machine.clone() };
     let mut parameters = model.parameters.clone();
     for (stage, samples, epochs) in [("words", &short, epochs[0]), ("all", &rest, epochs[1])] {
         let recipe = recipe(epochs);

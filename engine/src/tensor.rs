@@ -139,6 +139,45 @@ impl Tensor {
         shape[0] = end - start;
         Self::new(&shape, self.as_f32()?[start * row..end * row].to_vec())
     }
+
+    /// Tensors of one row each, `[1, …]`, below each other; smaller ones are padded with zeros at the end of every axis.
+    ///
+    /// # Errors
+    /// When there are none, their axes differ in count, or they are f64.
+    pub fn stacked(rows: &[&Self]) -> Result<Self> {
+        let rank = rows.first().map_or(0, |row| row.shape.len());
+        if rank == 0 || rows.iter().any(|row| row.shape.len() != rank || row.shape[0] != 1) {
+            return Err(EngineError::Tensor {
+                what: "rows to stack".into(),
+                expected: "tensors [1, …] of as many axes".into(),
+                found: format!("{:?}", rows.iter().map(|row| row.shape.as_slice()).collect::<Vec<_>>()),
+            });
+        }
+        let mut shape: Vec<usize> =
+            (0..rank).map(|axis| rows.iter().map(|row| row.shape[axis]).max().unwrap_or(0)).collect();
+        let length: usize = shape[1..].iter().product();
+        let mut data = Vec::with_capacity(rows.len() * length);
+        for (position, row) in rows.iter().enumerate() {
+            pad_onto(&mut data, row.as_f32()?, &row.shape[1..], &shape[1..]);
+            data.resize((position + 1) * length, 0.0);
+        }
+        shape[0] = rows.len();
+        Self::new(&shape, data)
+    }
+}
+
+/// Appends numbers of one shape as those of a larger one, with zeros at the end of every axis.
+fn pad_onto(data: &mut Vec<f32>, numbers: &[f32], from: &[usize], to: &[usize]) {
+    let goal = data.len() + to.iter().product::<usize>();
+    match from {
+        [] | [_] => data.extend_from_slice(numbers),
+        _ if from[1..] == to[1..] => data.extend_from_slice(numbers),
+        [count, inner @ ..] => {
+            let size = numbers.len() / (*count).max(1);
+            numbers.chunks_exact(size.max(1)).for_each(|part| pad_onto(data, part, inner, &to[1..]));
+        }
+    }
+    data.resize(goal, 0.0);
 }
 
 fn check(shape: &[usize], count: usize) -> Result<()> {
@@ -178,5 +217,18 @@ mod tests {
         let tensor = Tensor::new(&[3, 2], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         assert_eq!(tensor.rows(1, 3).unwrap().as_f32().unwrap(), [2.0, 3.0, 4.0, 5.0]);
         assert!(tensor.rows(2, 4).is_err());
+    }
+
+    #[test]
+    fn smaller_rows_are_padded_at_the_end_of_every_axis() {
+        let of = |shape: &[usize], value: f32| Tensor::new(shape, vec![value; shape.iter().product()]).unwrap();
+        let stacked = Tensor::stacked(&[&of(&[1, 1, 2], 1.0), &of(&[1, 3, 2], 2.0)]).unwrap();
+        assert_eq!(stacked.shape(), [2, 3, 2]);
+        assert_eq!(stacked.to_f32(), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]);
+        let maps = Tensor::stacked(&[&of(&[1, 2, 1, 1], 1.0), &of(&[1, 1, 3, 1], 2.0)]).unwrap();
+        assert_eq!(maps.shape(), [2, 2, 3, 1]);
+        assert_eq!(maps.to_f32(), [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 2.0, 2.0, 2.0, 0.0, 0.0, 0.0]);
+        assert_eq!(Tensor::stacked(&[&of(&[1, 1], 1.0), &of(&[1, 1], 2.0)]).unwrap().to_f32(), [1.0, 2.0]);
+        assert!(Tensor::stacked(&[]).is_err() && Tensor::stacked(&[&of(&[2, 1], 1.0)]).is_err());
     }
 }

@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tk_audio::architectures::{Architecture, Config, HEAD, build};
+use tk_audio::architectures::{Architecture, Config, build};
 use tk_audio::data::{Dataset, Distortion, Hearing, Masks, Recordings, SpectrogramStore, Views};
 use tk_audio::features::{FilterBank, FrontEnd};
 use tk_engine::cpu::Machine;
@@ -107,7 +107,6 @@ fn main() -> Result<()> {
     let weights = positive_weights(labels[..].into(), dataset.classes().len());
     let task = MultiLabel {
         classes: dataset.classes().len(),
-        head: HEAD.to_owned(),
         label_smoothing: 0.0,
         positive_weights: weights.into_iter().map(|weight| weight.sqrt().min(MOST_WEIGHT)).collect(),
         machine: machine.clone(),

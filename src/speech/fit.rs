@@ -78,7 +78,7 @@ pub(super) fn fit(job: &Finetune<'_>, data: &Utterances) -> Result<Run, Error> {
     let held = held.filter(|held| fit::Source::len(held) > 0);
     let load = began.elapsed().as_secs_f64();
 
-    let task = CtcTask { vocabulary: model.vocabulary.clone(), head: model.head(), machine: machine.clone() };
+    let task = CtcTask { vocabulary: model.vocabulary.clone(), machine: machine.clone() };
     let run = fit::Run {
         machine,
         graph: &model.graph,

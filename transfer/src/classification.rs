@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tk_engine::cpu::Machine;
 use tk_engine::cpu::kernels::cross_entropy::{CrossEntropy, Targets};
-use tk_engine::graph::{Activation, Graph, GraphBuilder, Value};
+use tk_engine::graph::{Activation, Graph, GraphBuilder};
 use tk_engine::{EngineError, Parameters, Result, Tensor};
 
 use crate::data::LabelKind;
@@ -26,15 +26,13 @@ pub enum HeadForm {
     },
 }
 
-/// A linear head, softmax cross-entropy, accuracy and macro-F1.
+/// Softmax cross-entropy, accuracy and macro-F1.
 ///
 /// Targets are class numbers, `[batch]`, or shares of classes, `[batch, classes]` (for mixed samples).
 #[derive(Clone, Debug)]
 pub struct Classification {
     /// How many classes there are.
     pub classes: usize,
-    /// The name of the head's layer, as the published checkpoint has it.
-    pub head: String,
     /// The part of each target that is spread over all classes when training (arXiv 1512.00567).
     pub label_smoothing: f64,
     /// How much a sample of each class counts in training; empty: 1. Scores of validation know no weights.
@@ -100,10 +98,6 @@ pub fn with_hidden_layer(
 }
 
 impl Task for Classification {
-    fn graft(&self, builder: &mut GraphBuilder, features: Value) -> Vec<Value> {
-        vec![builder.linear(&self.head, features, self.classes)]
-    }
-
     fn loss(&self, outputs: &[Tensor], targets: &[Tensor], total: f64) -> Result<LossValue> {
         let (logits, target) = pair(outputs, targets, self.classes)?;
         let mut gradient = vec![0.0; logits.len()];
@@ -254,7 +248,6 @@ mod tests {
     fn task() -> Classification {
         Classification {
             classes: 3,
-            head: "fc".into(),
             label_smoothing: 0.0,
             class_weights: vec![],
             machine: Machine::new(1),

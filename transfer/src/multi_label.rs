@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use tk_engine::cpu::Machine;
 use tk_engine::cpu::kernels::binary_cross_entropy::BinaryCrossEntropy;
-use tk_engine::graph::{GraphBuilder, Value};
 use tk_engine::{EngineError, Result, Tensor};
 
 use crate::data::{LabelKind, LabelView};
@@ -12,15 +11,13 @@ use crate::fit::Mix;
 use crate::metrics::{MultiLabelPredictions, MultiLabelScores};
 use crate::task::{LossValue, Meter, Task};
 
-/// A linear head, the mean over classes of binary cross-entropy, mean average precision and micro-F1.
+/// The mean over classes of binary cross-entropy, mean average precision and micro-F1.
 ///
 /// Targets are 1 for each class that a sample has, `[batch, classes]`; mixed samples have shares.
 #[derive(Clone, Debug)]
 pub struct MultiLabel {
     /// How many classes there are.
     pub classes: usize,
-    /// The name of the head's layer, as the published checkpoint has it.
-    pub head: String,
     /// The part of each target that is moved to one half when training.
     pub label_smoothing: f64,
     /// How much a class weighs where it is there, in training; empty: 1. See [`positive_weights`].
@@ -40,10 +37,6 @@ pub fn positive_weights(labels: LabelView<'_>, classes: usize) -> Vec<f32> {
 }
 
 impl Task for MultiLabel {
-    fn graft(&self, builder: &mut GraphBuilder, features: Value) -> Vec<Value> {
-        vec![builder.linear(&self.head, features, self.classes)]
-    }
-
     fn loss(&self, outputs: &[Tensor], targets: &[Tensor], total: f64) -> Result<LossValue> {
         let (logits, marks) = pair(outputs, targets, self.classes)?;
         let mut gradient = vec![0.0; logits.len()];
@@ -135,7 +128,6 @@ mod tests {
     fn task() -> MultiLabel {
         MultiLabel {
             classes: 3,
-            head: "fc".into(),
             label_smoothing: 0.0,
             positive_weights: vec![],
             machine: Machine::new(1),

@@ -1,8 +1,7 @@
-//! What is learned: a head, a loss, a score. Modalities bring their own; the fit loop knows only these contracts.
+//! What is learned: a loss, a score. Modalities bring their own; the fit loop knows only these contracts.
 
 use std::collections::BTreeMap;
 
-use tk_engine::graph::{GraphBuilder, Value};
 use tk_engine::{EngineError, Result, Tensor};
 
 use crate::fit::Mix;
@@ -27,11 +26,8 @@ pub struct LossValue {
     pub gradients: Vec<Tensor>,
 }
 
-/// A task: what is grafted on a backbone, how wrong it is, how good it is.
+/// A task: how wrong outputs are, how good they are.
 pub trait Task: Send + Sync {
-    /// Adds the head's nodes to a stage that has begun, on top of the backbone's features; returns the outputs.
-    fn graft(&self, builder: &mut GraphBuilder, features: Value) -> Vec<Value>;
-
     /// The loss of a batch. `total` is the count of targets of the whole step, which may be more than this batch's when
     /// batches are accumulated.
     ///

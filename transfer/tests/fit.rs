@@ -62,10 +62,10 @@ impl Source for Gradients {
             }
         }
         let inputs = vec![Tensor::new(&[samples.len(), SIDE, SIDE, 3], pixels).map_err(SourceError::new)?];
-        Ok(Batch { inputs, targets: self.targets(samples)?, samples: samples.to_vec() })
+        Ok(Batch { inputs, targets: self.targets(samples, view)?, samples: samples.to_vec() })
     }
 
-    fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
+    fn targets(&self, samples: &[usize], _: View) -> Result<Vec<Tensor>, SourceError> {
         let classes = samples.iter().map(|&sample| (sample % 2) as f32).collect();
         Ok(vec![Tensor::new(&[samples.len()], classes).map_err(SourceError::new)?])
     }
@@ -147,7 +147,6 @@ impl Bench {
         let (machine, graph) = (Machine::new(self.threads), graph());
         let task = Classification {
             classes: 2,
-            head: "fc".into(),
             label_smoothing: 0.1,
             class_weights: Vec::new(),
             machine: machine.clone(),

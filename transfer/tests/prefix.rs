@@ -52,7 +52,7 @@ impl Source for Pictures {
         Ok(Batch { inputs, targets: Vec::new(), samples: samples.to_vec() })
     }
 
-    fn targets(&self, _: &[usize]) -> Result<Vec<Tensor>, SourceError> {
+    fn targets(&self, _: &[usize], _: View) -> Result<Vec<Tensor>, SourceError> {
         Ok(Vec::new())
     }
 }

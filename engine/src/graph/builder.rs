@@ -70,6 +70,13 @@ impl Conv2d {
         self
     }
 
+    /// With taps this far apart, padded so that the size stays (for odd kernels).
+    pub fn dilation(mut self, dilation: usize) -> Self {
+        self.walk.dilation = [dilation; 2];
+        self.walk.padding = self.walk.padding.map(|padding| padding * dilation);
+        self
+    }
+
     /// In this many groups.
     pub fn groups(mut self, groups: usize) -> Self {
         self.walk.groups = groups;
@@ -143,6 +150,15 @@ impl GraphBuilder {
     /// When there is no such stage.
     pub fn stage_output(&self, name: &str) -> Result<Value, GraphError> {
         self.graph.stage(name).map(|index| self.graph.stages[index].output)
+    }
+
+    /// The result of a node, by name.
+    ///
+    /// # Errors
+    /// When there is no such node.
+    pub fn node(&self, name: &str) -> Result<Value, GraphError> {
+        let position = self.graph.nodes.iter().position(|node| node.name == name);
+        position.map(Value::at).ok_or_else(|| GraphError::UnknownNode { name: name.to_owned() })
     }
 
     /// Adds a node.

@@ -11,6 +11,12 @@ pub enum GraphError {
         /// The names there are.
         known: Vec<String>,
     },
+    /// No node of this name.
+    #[error("there is no node `{name}`")]
+    UnknownNode {
+        /// The name asked for.
+        name: String,
+    },
     /// Two nodes or parameters of one name.
     #[error("two {what} are named `{name}`")]
     Duplicate {

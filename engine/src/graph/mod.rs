@@ -6,6 +6,7 @@
 mod builder;
 mod cut;
 mod digest;
+mod dilate;
 mod error;
 mod fold;
 mod low_rank;
@@ -14,6 +15,7 @@ mod shape;
 
 pub use builder::{Conv2d, GraphBuilder};
 pub use cut::{Cut, Source};
+pub use dilate::FirstDilation;
 pub use error::{GraphError, ShapeError};
 pub use op::{
     Activation, AdaptivePool, Attention, AveragePool, Convolution, Dimension, Divisor, Interpolation, Op,

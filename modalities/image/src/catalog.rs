@@ -95,6 +95,16 @@ pub fn imagenet_classes() -> impl ExactSizeIterator<Item = &'static str> {
     IMAGENET.iter().copied()
 }
 
+/// The names of COCO's categories by their numbers, as torchvision's detectors count them: 0 is none of them, and some numbers were never given.
+pub fn coco_classes() -> Vec<String> {
+    include_str!("../../../weights/coco_91.txt").lines().map(str::to_owned).collect()
+}
+
+/// The names of Pascal VOC's classes by their numbers, background first.
+pub fn voc_classes() -> Vec<String> {
+    include_str!("../../../weights/voc_21.txt").lines().map(str::to_owned).collect()
+}
+
 static IMAGENET: LazyLock<Vec<&str>> =
     LazyLock::new(|| include_str!("../../../weights/imagenet_1k.txt").lines().collect());
 

@@ -4,13 +4,19 @@
 //! with weights, `classifier` one that was trained and predicts. How a model is adapted is decided elsewhere.
 
 pub mod data;
-pub mod detection;
 pub mod masks;
 
 pub mod architectures;
+pub mod backbone;
 pub mod catalog;
 pub mod model;
 mod positions;
+
+pub mod framing;
+pub mod grafted;
+
+pub mod detection;
+pub mod segmentation;
 
 pub mod classifier;
 

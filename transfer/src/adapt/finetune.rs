@@ -115,15 +115,15 @@ pub fn finetune(
 /// What is trained: one class of several, or each class by itself.
 fn task(job: &Job<'_>, label_smoothing: f64) -> Box<dyn Task> {
     let (classes, labels, machine) = (job.classes.len(), job.training.labels, job.machine.clone());
-    let (head, is_weighted) = (job.head.to_owned(), job.balance == Balance::Weights);
+    let is_weighted = job.balance == Balance::Weights;
     match labels.kind() {
         LabelKind::Single => {
             let class_weights = if is_weighted { class_weights(labels, classes) } else { Vec::new() };
-            Box::new(Classification { classes, head, label_smoothing, class_weights, machine })
+            Box::new(Classification { classes, label_smoothing, class_weights, machine })
         }
         LabelKind::Multi => {
             let positive_weights = if is_weighted { positive_weights(labels, classes) } else { Vec::new() };
-            Box::new(MultiLabel { classes, head, label_smoothing, positive_weights, machine })
+            Box::new(MultiLabel { classes, label_smoothing, positive_weights, machine })
         }
     }
 }

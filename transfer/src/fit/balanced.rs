@@ -96,8 +96,8 @@ impl Source for Balanced<'_> {
         self.inner.load(samples, view)
     }
 
-    fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
-        self.inner.targets(samples)
+    fn targets(&self, samples: &[usize], view: View) -> Result<Vec<Tensor>, SourceError> {
+        self.inner.targets(samples, view)
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
             Ok(Batch::default())
         }
 
-        fn targets(&self, _: &[usize]) -> Result<Vec<Tensor>, SourceError> {
+        fn targets(&self, _: &[usize], _: View) -> Result<Vec<Tensor>, SourceError> {
             Ok(Vec::new())
         }
     }

@@ -44,11 +44,11 @@ pub trait Source: Send + Sync {
     /// When going on makes no sense.
     fn load(&self, samples: &[usize], view: View) -> Result<Batch, SourceError>;
 
-    /// The targets of samples, without loading their inputs.
+    /// The targets of samples in a view, without loading their inputs.
     ///
     /// # Errors
     /// When there is no such sample.
-    fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError>;
+    fn targets(&self, samples: &[usize], view: View) -> Result<Vec<Tensor>, SourceError>;
 }
 
 /// How a sample is looked at.

@@ -4,6 +4,8 @@
 //! the same name where there is one.
 
 pub mod average_precision;
+mod pixels;
+pub use pixels::PixelScores;
 pub mod confusion;
 pub mod edit_distance;
 pub mod interval;

@@ -351,26 +351,10 @@ impl Memory {
     }
 }
 
-/// Stacks the results of samples, each `[1, …]`, for each output; smaller ones are padded with zeros at the end of their second axis.
+/// Stacks the results of samples, each `[1, …]`, for each output.
 fn stacked(rows: &[Vec<Tensor>], outputs: usize) -> tk_engine::Result<Vec<Tensor>> {
-    let Some(first) = rows.first() else { return Ok(Vec::new()) };
-    (0..outputs)
-        .map(|output| {
-            let mut shape = first[output].shape().to_vec();
-            shape[0] = rows.len();
-            let longest = rows.iter().filter_map(|row| row[output].shape().get(1)).max();
-            if let (Some(size), Some(&longest)) = (shape.get_mut(1), longest) {
-                *size = longest;
-            }
-            let length: usize = shape[1..].iter().product();
-            let mut data = Vec::with_capacity(rows.len() * length);
-            for (position, row) in rows.iter().enumerate() {
-                data.extend_from_slice(row[output].as_f32()?);
-                data.resize((position + 1) * length, 0.0);
-            }
-            Tensor::new(&shape, data)
-        })
-        .collect()
+    let of = |output: usize| Tensor::stacked(&rows.iter().map(|row| &row[output]).collect::<Vec<_>>());
+    if rows.is_empty() { Ok(Vec::new()) } else { (0..outputs).map(of).collect() }
 }
 
 /// What is behind a lock that nobody else can hold.
@@ -381,24 +365,4 @@ fn unlocked<T>(mutex: &mut Mutex<T>) -> &mut T {
 /// A lock whose holder never leaves half-changed data behind, so that a panic elsewhere does not matter.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    #[test]
-    fn shorter_results_are_padded_at_their_end() {
-        let row = |length: usize, value: f32| {
-            vec![
-                Tensor::new(&[1, length, 2], vec![value; 2 * length]).unwrap(),
-                Tensor::new(&[1, 1], vec![value]).unwrap(),
-            ]
-        };
-        let stacked = stacked(&[row(1, 1.0), row(3, 2.0)], 2).unwrap();
-        assert_eq!(stacked[0].shape(), [2, 3, 2]);
-        assert_eq!(stacked[0].to_f32(), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]);
-        assert_eq!(stacked[1].to_f32(), [1.0, 2.0]);
-    }
 }

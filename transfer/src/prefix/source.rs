@@ -54,10 +54,10 @@ impl Source for Prefixed<'_> {
             graph::Source::Input(index) => raw.get(index).cloned(),
             graph::Source::Prefix(index) => outputs.get(index).cloned(),
         });
-        Ok(Batch { inputs: inputs.collect(), targets: self.inner.targets(&samples)?, samples })
+        Ok(Batch { inputs: inputs.collect(), targets: self.inner.targets(&samples, view)?, samples })
     }
 
-    fn targets(&self, samples: &[usize]) -> Result<Vec<tk_engine::Tensor>, SourceError> {
-        self.inner.targets(samples)
+    fn targets(&self, samples: &[usize], view: View) -> Result<Vec<tk_engine::Tensor>, SourceError> {
+        self.inner.targets(samples, view)
     }
 }

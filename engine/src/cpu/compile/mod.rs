@@ -8,7 +8,7 @@ use super::kernels::narrow::{Quantization, Storage};
 use super::steps::{
     Activate, AddBroadcast, AddValues, ApplyUnary, Attend, Concatenate, DivideBroadcast, Drop, Factors,
     Fallback, LookUp, MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows,
-    NormaliseSamples, PermuteAxes, Pool, PoolKind, ReduceAxes, RenameAxes, RepeatAxis, ScaleAndShift, Scope,
+    NormaliseSamples, PermuteAxes, Pool, PoolKind, ReduceAxes, RenameAxes, RepeatAxis, Resize, ScaleAndShift, Scope,
     ShareRows, SliceAxis, Statistics, Step,
 };
 use crate::graph::{Activation, Graph, Node, Op, Reduction, SliceRange, Value};
@@ -167,6 +167,10 @@ impl Compiler<'_> {
             }
             (Op::GlobalAveragePool, Some(x)) => Box::new(Pool::new(x, output, PoolKind::Global)),
             (Op::AdaptiveAveragePool(_), Some(x)) => Box::new(Pool::new(x, output, PoolKind::Adaptive)),
+            (Op::ResizeLike(interpolation), Some(x)) if self.is_map(x) && self.is_map(output) => {
+                let sides = |value: Value| [self.shapes[value.index()][1], self.shapes[value.index()][2]];
+                Box::new(Resize::new(x, output, *interpolation, sides(x), sides(output)))
+            }
             (Op::Dropout { rate }, Some(x)) => Box::new(self.drop(node, x, output, *rate, Scope::Element)),
             (Op::DropPath { rate }, Some(x)) => Box::new(self.drop(node, x, output, *rate, Scope::Sample)),
             _ => match self.encoder_step(node, output) {
@@ -374,6 +378,12 @@ impl Compiler<'_> {
         } else {
             None
         }
+    }
+
+    /// Whether a value is `[batch, height, width, channels]`, none of them 0.
+    fn is_map(&self, x: Value) -> bool {
+        let shape = &self.shapes[x.index()];
+        shape.len() == 4 && !shape.contains(&0)
     }
 
     /// Whether axes are all those of a value between the first and the last.

@@ -17,6 +17,7 @@ mod normalisation;
 mod pooling;
 mod quotient;
 mod regularisation;
+mod resizing;
 mod row_normalisation;
 mod sample_normalisation;
 
@@ -34,6 +35,7 @@ pub(crate) use normalisation::{Normalise, Statistics};
 pub(crate) use pooling::{Pool, PoolKind};
 pub(crate) use quotient::{ApplyUnary, DivideBroadcast};
 pub(crate) use regularisation::{Drop, Scope};
+pub(crate) use resizing::Resize;
 pub(crate) use row_normalisation::{NormaliseRows, ShareRows};
 pub(crate) use sample_normalisation::NormaliseSamples;
 

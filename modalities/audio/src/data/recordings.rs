@@ -218,10 +218,10 @@ impl Source for Recordings<'_> {
             }
         }
         let inputs = self.hearing.architecture.stack(&good).map_err(SourceError::new)?;
-        Ok(Batch { inputs, targets: self.targets(&kept)?, samples: kept })
+        Ok(Batch { inputs, targets: self.targets(&kept, view)?, samples: kept })
     }
 
-    fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
+    fn targets(&self, samples: &[usize], _: View) -> Result<Vec<Tensor>, SourceError> {
         let positions: Vec<usize> = samples.iter().map(|&sample| self.samples[sample]).collect();
         Ok(vec![self.dataset.targets(&positions).map_err(SourceError::new)?])
     }

@@ -178,10 +178,10 @@ impl Source for Waves<'_> {
             return Ok(Batch::default());
         }
         let inputs = self.model.inputs(&good).map_err(SourceError::new)?;
-        Ok(Batch { inputs, targets: self.targets(&kept)?, samples: kept })
+        Ok(Batch { inputs, targets: self.targets(&kept, view)?, samples: kept })
     }
 
-    fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
+    fn targets(&self, samples: &[usize], _: View) -> Result<Vec<Tensor>, SourceError> {
         let texts: Vec<&[u32]> = samples.iter().map(|&sample| self.texts[sample].as_slice()).collect();
         let frames: Vec<usize> =
             samples.iter().map(|&sample| self.model.frames(self.length(sample))).collect();

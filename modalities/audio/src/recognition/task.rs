@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use tk_engine::cpu::Machine;
 use tk_engine::cpu::kernels::ctc::{Ctc, CtcReduction, Spelling};
-use tk_engine::graph::{GraphBuilder, Value};
 use tk_engine::{EngineError, Result, Tensor};
 use tk_transfer::metrics::{Edits, character_edits, word_edits};
 use tk_transfer::task::{LossValue, Meter, Task};
@@ -15,7 +14,7 @@ use crate::ctc::greedy;
 /// What stands in a row of targets behind its symbols.
 pub(crate) const NO_SYMBOL: f32 = -1.0;
 
-/// A linear layer over frames, and CTC.
+/// CTC over the logits of frames.
 ///
 /// Outputs are logits, `[batch, frames, symbols]`. Targets are the numbers of symbols, `[batch, longest]`, with −1 behind them, and how many
 /// of the frames are of the sample, `[batch]`. The loss of each text is divided by its length, and their mean is taken, as transformers'
@@ -24,8 +23,6 @@ pub(crate) const NO_SYMBOL: f32 = -1.0;
 pub struct CtcTask {
     /// What frames spell.
     pub vocabulary: Vocabulary,
-    /// The name of the layer, as the published checkpoint has it.
-    pub head: &'static str,
     /// Where the loss is computed.
     pub machine: Machine,
 }
@@ -104,10 +101,6 @@ impl<'a> Spelled<'a> {
 }
 
 impl Task for CtcTask {
-    fn graft(&self, builder: &mut GraphBuilder, features: Value) -> Vec<Value> {
-        vec![builder.linear(self.head, features, self.vocabulary.len())]
-    }
-
     fn loss(&self, outputs: &[Tensor], targets: &[Tensor], total: f64) -> Result<LossValue> {
         let spelled = Spelled::read(outputs, targets)?;
         let mut gradient = vec![0.0; spelled.logits.len()];
@@ -176,7 +169,7 @@ mod tests {
 
     fn task() -> CtcTask {
         let vocabulary = Vocabulary::new(["_", "a", "b", "|"].map(str::to_owned).into(), "_", "|").unwrap();
-        CtcTask { vocabulary, head: "lm_head", machine: Machine::new(1) }
+        CtcTask { vocabulary, machine: Machine::new(1) }
     }
 
     /// Logits that say these symbols.

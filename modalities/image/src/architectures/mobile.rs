@@ -160,7 +160,7 @@ impl Squeeze {
 
 /// What torchvision, which numbers the parts of a block by position, calls them in timm's names. Blocks that widen nothing are expected
 /// as `….flat.…`, others as `….block.…`.
-const PARTS: [Rule; 12] = [
+pub(super) const PARTS: [Rule; 12] = [
     Rule::Pattern { from: r"\.flat\.0\.0\.", to: ".conv_dw." },
     Rule::Pattern { from: r"\.flat\.0\.1\.", to: ".bn1." },
     Rule::Pattern { from: r"\.flat\.[12]\.0\.", to: ".conv_pw." },

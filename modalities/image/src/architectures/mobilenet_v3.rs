@@ -124,7 +124,10 @@ fn build(shape: &Shape, settings: &Settings) -> Result<Graph, ArchitectureError>
 
 /// What torchvision's batch-norms add to the variance is more than ours and timm's add. With variances that are greater by the
 /// difference, running statistics normalise as they did.
-const EPSILONS: Rule = Rule::Shift { from: r"^features\..*\.running_var$", by: 1e-3 - 1e-5 };
+const EPSILONS: Rule = Rule::Shift { from: r"^features\..*\.running_var$", by: EXCESS };
+
+/// By how much torchvision's batch-norms add more.
+pub(super) const EXCESS: f32 = 1e-3 - 1e-5;
 
 /// torchvision's `conv_head` is a linear layer in the classifier.
 const CONV_HEAD: [Rule; 3] = [
@@ -159,7 +162,7 @@ const SMALL_NAMES: [Rule; 19] = [
     CONV_HEAD[2],
 ];
 
-const LARGE_NAMES: [Rule; 23] = [
+pub(super) const LARGE_NAMES: [Rule; 23] = [
     EPSILONS,
     Rule::Prefix { from: "features.0.0.", to: "conv_stem." },
     Rule::Prefix { from: "features.0.1.", to: "bn1." },

@@ -17,6 +17,7 @@ mod inception_v3;
 mod mobilenet_v1;
 mod mobilenet_v2;
 mod mobilenet_v3;
+pub(crate) mod numbered;
 mod resnet;
 mod vgg;
 mod vit;

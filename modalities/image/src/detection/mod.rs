@@ -1,7 +1,19 @@
-//! Detecting objects: boxes, what is left of many that overlap.
+//! Detecting objects: heads on a backbone's maps, what they learn from, and what is left of many boxes that overlap.
 
 mod boxes;
+mod overlap_loss;
 mod suppression;
+mod truth;
+
+pub mod fcos;
+
+mod network;
+mod published;
+mod task;
 
 pub use boxes::Corners;
+pub use network::{Detection, DetectionHead, Selecting};
+pub use published::DETECTORS;
 pub use suppression::{Candidate, suppress};
+pub use task::DetectionTask;
+pub use truth::{Truth, Truths};

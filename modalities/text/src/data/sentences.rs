@@ -137,13 +137,13 @@ impl Source for Sentences<'_> {
         batches.into_iter().chain(incomplete).flatten().collect()
     }
 
-    fn load(&self, samples: &[usize], _: View) -> Result<Batch, SourceError> {
+    fn load(&self, samples: &[usize], view: View) -> Result<Batch, SourceError> {
         let texts: Vec<&Tokens> = samples.iter().map(|&sample| self.encoded(sample)).collect();
         let inputs = self.layout.stack(&texts).map_err(SourceError::new)?;
-        Ok(Batch { inputs, targets: self.targets(samples)?, samples: samples.to_vec() })
+        Ok(Batch { inputs, targets: self.targets(samples, view)?, samples: samples.to_vec() })
     }
 
-    fn targets(&self, samples: &[usize]) -> Result<Vec<Tensor>, SourceError> {
+    fn targets(&self, samples: &[usize], _: View) -> Result<Vec<Tensor>, SourceError> {
         let positions: Vec<usize> = samples.iter().map(|&sample| self.samples[sample]).collect();
         Ok(vec![self.dataset.targets(&positions).map_err(SourceError::new)?])
     }
