@@ -18,9 +18,12 @@
 
 pub mod audio;
 pub mod classify;
+pub mod dense;
+pub mod detect;
 pub mod hub;
 pub mod image;
 pub mod report;
+pub mod segment;
 pub mod speech;
 pub mod text;
 

@@ -92,17 +92,33 @@ pub enum Metric {
     Wer,
     /// The character error rate of transcripts, of which less is better.
     Cer,
+    /// Average precision over overlaps, of boxes.
+    Ap,
+    /// Average precision from half an overlap on, of boxes.
+    Ap50,
+    /// Average recall among a hundred boxes.
+    Ar100,
+    /// Mean intersection over union, of pixels.
+    Miou,
+    /// The share of right pixels.
+    PixelAccuracy,
+    /// The mean of the classes' Dice coefficients, of pixels.
+    Dice,
     /// What training makes small.
     Loss,
 }
 
 /// What is learned, and so how it is scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Aim {
+pub enum Aim {
     /// Classes.
     Classes(LabelKind),
     /// Transcripts.
     Texts,
+    /// Boxes around objects.
+    Boxes,
+    /// The class of every pixel.
+    Pixels,
 }
 
 impl Aim {
@@ -112,6 +128,8 @@ impl Aim {
             Self::Classes(LabelKind::Single) => Metric::Accuracy,
             Self::Classes(LabelKind::Multi) => Metric::Map,
             Self::Texts => Metric::Wer,
+            Self::Boxes => Metric::Ap50,
+            Self::Pixels => Metric::Miou,
         }
     }
 
@@ -121,6 +139,8 @@ impl Aim {
             Self::Classes(LabelKind::Single) => "accuracy, macro_f1",
             Self::Classes(LabelKind::Multi) => "map, micro_f1",
             Self::Texts => "wer, cer",
+            Self::Boxes => "ap, ap50, ar100",
+            Self::Pixels => "miou, pixel_accuracy, dice",
         }
     }
 }
@@ -132,6 +152,8 @@ impl Metric {
             Self::Accuracy | Self::MacroF1 => aim == Aim::Classes(LabelKind::Single),
             Self::Map | Self::MicroF1 => aim == Aim::Classes(LabelKind::Multi),
             Self::Wer | Self::Cer => aim == Aim::Texts,
+            Self::Ap | Self::Ap50 | Self::Ar100 => aim == Aim::Boxes,
+            Self::Miou | Self::PixelAccuracy | Self::Dice => aim == Aim::Pixels,
             Self::Loss => true,
         }
     }
@@ -145,6 +167,12 @@ impl Metric {
             Self::MicroF1 => ("micro_f1", Goal::Highest),
             Self::Wer => ("wer", Goal::Lowest),
             Self::Cer => ("cer", Goal::Lowest),
+            Self::Ap => ("ap", Goal::Highest),
+            Self::Ap50 => ("ap50", Goal::Highest),
+            Self::Ar100 => ("ar100", Goal::Highest),
+            Self::Miou => ("miou", Goal::Highest),
+            Self::PixelAccuracy => ("pixel_accuracy", Goal::Highest),
+            Self::Dice => ("dice", Goal::Highest),
             Self::Loss => ("loss", Goal::Lowest),
         };
         Monitor { metric: metric.to_owned(), goal, patience }

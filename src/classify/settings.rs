@@ -82,8 +82,16 @@ pub struct Settings {
     pub mixup: Option<f64>,
     /// How many varied views of a picture there are; 0: a new one each epoch.
     pub views: Option<u64>,
-    /// Side of the model's input in pixels.
+    /// Side of the model's input in pixels; where pictures keep their shape, the shorter one.
     pub size: Option<u32>,
+    /// The head that is grafted on a backbone's maps, such as `fcos` or `unet`.
+    pub graft: Option<String>,
+    /// What the values of masks are: `auto`, `index`, `palette` or `instances`.
+    pub masks: Option<String>,
+    /// A file of the classes' names.
+    pub names: Option<String>,
+    /// The value of masks that means no class.
+    pub ignore: Option<u8>,
     /// The column of texts or paths; two, joined by a comma, make a pair of texts.
     pub input: Option<String>,
     /// The column of the label, or `name:REGEX`; several columns of 0 and 1, joined by commas, are classes of multi-label data.

@@ -17,6 +17,10 @@ pub struct Arguments {
 pub enum Command {
     /// Adapt a model to photographs: a folder per class or a table in, a classifier out
     ImageClassify(Box<ImageClassify>),
+    /// Adapt a model to find objects: photographs with boxes in, a detector out
+    ImageDetect(Box<ImageDetect>),
+    /// Adapt a model to tell the class of every pixel: photographs with masks in, a segmenter out
+    ImageSegment(Box<ImageSegment>),
     /// Adapt a model to texts: a table or a folder of labelled texts in, a classifier out
     TextClassify(Box<TextClassify>),
     /// Adapt a model to recordings: a folder per class or a table in, a classifier out
@@ -64,6 +68,49 @@ pub struct ImageClassify {
     #[arg(long, value_name = "ALPHA")]
     pub mixup: Option<f64>,
     /// Side of the model's input in pixels
+    #[arg(long, value_name = "PX")]
+    pub size: Option<i64>,
+    #[command(flatten)]
+    pub train: Train,
+}
+
+#[derive(Debug, Args)]
+pub struct ImageDetect {
+    /// Photographs with boxes: COCO's JSON, Pascal VOC's XML, YOLO's text or data.yaml, PASCAL 1.00's text; which of them is seen by itself
+    pub data: PathBuf,
+    /// What batch-norm does: frozen, frozen but in a new head (the default), or by the batch's statistics wherever it trains
+    #[arg(long, value_parser = ["frozen", "head", "train"])]
+    pub batch_norm: Option<String>,
+    /// How strongly training photographs are varied; boxes follow
+    #[arg(long, value_parser = ["none", "light", "standard", "strong"])]
+    pub augment: Option<String>,
+    /// The shorter side of photographs in pixels; 320 if nothing is said
+    #[arg(long, value_name = "PX")]
+    pub size: Option<i64>,
+    #[command(flatten)]
+    pub train: Train,
+}
+
+#[derive(Debug, Args)]
+pub struct ImageSegment {
+    /// Photographs with masks: folders of images and masks, Pascal VOC, or COCO's JSON; which of them is seen by itself
+    pub data: PathBuf,
+    /// What the values of masks are: classes by number, classes by colour, or instances of one class; seen by itself if nothing is said
+    #[arg(long, value_parser = ["auto", "index", "palette", "instances"])]
+    pub masks: Option<String>,
+    /// A file of the classes' names, a line for each in the order of their numbers
+    #[arg(long, value_name = "FILE")]
+    pub names: Option<String>,
+    /// The value of masks that means no class; 255 if nothing is said
+    #[arg(long, value_name = "VALUE")]
+    pub ignore: Option<i64>,
+    /// What batch-norm does: frozen, frozen but in a new head (the default), or by the batch's statistics wherever it trains
+    #[arg(long, value_parser = ["frozen", "head", "train"])]
+    pub batch_norm: Option<String>,
+    /// How strongly training photographs are varied; masks follow
+    #[arg(long, value_parser = ["none", "light", "standard", "strong"])]
+    pub augment: Option<String>,
+    /// The shorter side of photographs in pixels; 320 if nothing is said
     #[arg(long, value_name = "PX")]
     pub size: Option<i64>,
     #[command(flatten)]
@@ -155,8 +202,9 @@ pub struct Train {
     /// How much is adapted; features if nothing is said
     #[arg(long, value_parser = ["features", "partial", "full", "gradual", "lora"])]
     pub mode: Option<String>,
-    /// The head; logreg in features mode, else linear
-    #[arg(long, value_parser = ["logreg", "svm", "mlp", "linear"])]
+    /// The head: logreg, svm, mlp or linear (logreg in features mode, else linear); of image-detect fcos; of image-segment unet, deeplabv3, fcn
+    /// or lraspp
+    #[arg(long)]
     pub head: Option<String>,
     /// How a trained head starts; kept: with the rows of a run's head, given as -m RUN, that are of the same classes
     #[arg(long, value_parser = ["probe", "random", "kept"])]
@@ -196,7 +244,7 @@ pub struct Train {
     pub patience: Option<i64>,
     /// The score that says which epoch is the best, and so the result; accuracy (map, where samples have several labels) with
     /// --patience, else the last epoch is the result
-    #[arg(long, value_parser = ["accuracy", "macro_f1", "map", "micro_f1", "wer", "cer", "loss"])]
+    #[arg(long, value_parser = ["accuracy", "macro_f1", "map", "micro_f1", "wer", "cer", "ap", "ap50", "ar100", "miou", "pixel_accuracy", "dice", "loss"])]
     pub monitor: Option<String>,
     /// The result is a moving average of the weights, of this decay; 0.99 if none is said
     #[arg(long, value_name = "DECAY", num_args = 0..=1, default_missing_value = "0.99")]
@@ -315,11 +363,14 @@ pub struct Predict {
     /// The network's weights from this file (.safetensors, .pth) instead of the catalog's
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
+    /// Write photographs with boxes or classes drawn over them into this folder
+    #[arg(long, value_name = "DIR")]
+    pub draw: Option<PathBuf>,
     /// Only the K most probable classes, best first; of models that are no runs 5
     #[arg(long, value_name = "K")]
     pub top: Option<usize>,
     /// Below this probability the label is `unknown`; where a sample may have several labels, those from this probability on are
-    /// given, 0.5 if nothing is said
+    /// given, 0.5 if nothing is said; of boxes those from this score on, 0.3 if nothing is said
     #[arg(long, value_name = "P")]
     pub min_score: Option<f32>,
     /// The logits too; in a .csv file instead of the probabilities

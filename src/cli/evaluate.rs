@@ -7,7 +7,9 @@ use tk_transfer::data::{Labelled, Split};
 use transferkit::Machine;
 use transferkit::audio::{self, Recordings};
 use transferkit::classify::{ClassLine, LabelKind, Modality, Scored, Settings, evaluate};
+use transferkit::detect::Objects;
 use transferkit::image::Photographs;
+use transferkit::segment::Pixels;
 use transferkit::text::{self, Texts};
 
 use super::arguments::Evaluate;
@@ -46,6 +48,8 @@ pub fn run(arguments: Evaluate) -> Result<(), Failure> {
             score::<Recordings>(&arguments, &gates, &classifier, &machine)
         }
         Kind::Speech => transcribe::score(&arguments, &gates, &model.folder, &machine),
+        Kind::Objects => found::score::<Objects>(&arguments, &gates, &machine),
+        Kind::Pixels => found::score::<Pixels>(&arguments, &gates, &machine),
     }
 }
 

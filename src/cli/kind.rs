@@ -2,8 +2,13 @@
 
 use std::path::Path;
 
+use tk_image::detection::Detection;
+use tk_image::grafted::Graft;
+use tk_image::segmentation::Segmentation;
 use transferkit::audio::Recordings;
 use transferkit::classify::Modality;
+use transferkit::detect::Objects;
+use transferkit::segment::Pixels;
 use transferkit::speech::Speech;
 use transferkit::text::Texts;
 
@@ -20,6 +25,10 @@ pub enum Kind {
     Recordings,
     /// Recordings, which are transcribed.
     Speech,
+    /// Photographs, in which objects are found.
+    Objects,
+    /// Photographs, whose pixels get classes.
+    Pixels,
 }
 
 /// The kind of what is in a folder, if it is one: a run's by its task, another folder's by whether it holds a network for recordings or an
@@ -30,6 +39,8 @@ pub fn of(folder: &Path) -> Kind {
             Ok(Texts::TASK) => Kind::Texts,
             Ok(Recordings::TASK) => Kind::Recordings,
             Ok(Speech::TASK) => Kind::Speech,
+            Ok(Objects::TASK) => Kind::Objects,
+            Ok(Pixels::TASK) => Kind::Pixels,
             _ => Kind::Photographs,
         };
     }
@@ -41,6 +52,11 @@ pub fn of(folder: &Path) -> Kind {
     }
     let config = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();
     let config: serde_json::Value = serde_json::from_str(&config).unwrap_or_default();
+    match config.get("task").and_then(serde_json::Value::as_str) {
+        Some(<Detection as Graft>::TASK) => return Kind::Objects,
+        Some(<Segmentation as Graft>::TASK) => return Kind::Pixels,
+        _ => {}
+    }
     // transformers names networks by `model_type`, timm by `architecture`.
     match config.get("model_type").and_then(serde_json::Value::as_str) {
         Some("wav2vec2" | "hubert") if spells(&config) => Kind::Speech,

@@ -18,6 +18,7 @@ mod texts;
 mod weights;
 
 mod audio_classify;
+mod dense;
 mod image_classify;
 mod leaderboard;
 mod resume;
@@ -28,6 +29,7 @@ mod train;
 mod embed;
 mod evaluate;
 mod events;
+mod found;
 mod predict;
 mod transcribe;
 
@@ -71,6 +73,8 @@ pub fn main() -> ExitCode {
     };
     finish(match command {
         Command::ImageClassify(arguments) => image_classify::run(*arguments),
+        Command::ImageDetect(arguments) => dense::detect(*arguments),
+        Command::ImageSegment(arguments) => dense::segment(*arguments),
         Command::TextClassify(arguments) => text_classify::run(*arguments),
         Command::AudioClassify(arguments) => audio_classify::run(*arguments),
         Command::SpeechFinetune(arguments) => speech_finetune::run(*arguments),

@@ -34,8 +34,18 @@ pub fn run(mut arguments: Predict) -> Result<(), Failure> {
         arguments.top = Some(PUBLISHED_TOP);
     }
     let machine = environment::machine(arguments.threads)?;
+    if let Some(kind) = found::published(&arguments.model) {
+        arguments.top = None;
+        return seen(&arguments, kind, &machine);
+    }
     let model = weights::locate(&arguments.model, &arguments.network)?;
     let kind = kind::of(&model.folder);
+    if matches!(kind, Kind::Objects | Kind::Pixels) {
+        return seen(&arguments, kind, &machine);
+    }
+    if arguments.draw.is_some() {
+        return Err(Failure::usage(format!("`{}` finds nothing to draw; --draw is for detectors and segmenters", arguments.model)));
+    }
     if is_windowed && kind != Kind::Recordings {
         return Err(Failure::usage(format!(
             "`{}` does not classify recordings; --window and --hop are for what does",
@@ -57,6 +67,16 @@ pub fn run(mut arguments: Predict) -> Result<(), Failure> {
             Err(Failure::usage(format!("`{}` takes recordings, and no --text", arguments.model)))
         }
         Kind::Speech => transcribe::predict(&arguments, &model.folder, &machine),
+        Kind::Objects | Kind::Pixels => seen(&arguments, kind, &machine),
+    }
+}
+
+/// What is where in photographs.
+fn seen(arguments: &Predict, kind: Kind, machine: &Machine) -> Result<(), Failure> {
+    found::check(arguments, machine)?;
+    match kind {
+        Kind::Objects => found::objects(arguments, machine),
+        _ => found::pixels(arguments, machine),
     }
 }
 

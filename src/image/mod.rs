@@ -1,7 +1,7 @@
 //! Photographs: a folder of classes in, a classifier out.
 //!
-//! [`Classify`] says what is to be done, [`Run`] is what came of it, [`Classifier`] is what predicts. Detection and segmentation are not
-//! here.
+//! [`Classify`] says what is to be done, [`Run`] is what came of it, [`Classifier`] is what predicts. Boxes are [`crate::detect`]'s, pixels
+//! [`crate::segment`]'s.
 
 mod classifier;
 mod error;
@@ -12,6 +12,7 @@ pub use classifier::Classifier;
 pub use modality::Photographs;
 #[cfg(test)]
 pub(crate) use modality::defaults;
+pub(crate) use model_name::{pinned, repository, resolve};
 pub use model_name::{repository as repository_of_model, resolve as resolve_model};
 
 pub use crate::classify::{

@@ -73,7 +73,7 @@ pub fn repository(name: &str) -> Result<Option<Repository>, Error> {
 }
 
 /// A model's name that means the same later: with the commit that its repository has here.
-pub(super) fn pinned(name: &str, hub: &Hub) -> Result<String, Error> {
+pub(crate) fn pinned(name: &str, hub: &Hub) -> Result<String, Error> {
     if Path::new(name).exists() {
         return Ok(name.to_owned());
     }

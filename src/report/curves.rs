@@ -98,9 +98,9 @@ fn series(name: &str, records: &[Record], style: usize, value: impl Fn(&Record) 
     }
 }
 
-/// Which epoch had the best validation accuracy, or mean average precision; the first of equals.
+/// Which epoch had the best validation score of those that say most; the first of equals.
 fn best(records: &[Record]) -> Option<String> {
-    let name = ["accuracy", "map"]
+    let name = ["accuracy", "map", "ap50", "miou"]
         .into_iter()
         .find(|name| records.iter().any(|record| record.validation.contains_key(*name)))?;
     let value = |record: &Record| record.validation.get(name).copied().filter(|value| value.is_finite());

@@ -31,6 +31,8 @@ pub struct ReportData {
     pub test: Option<Scores>,
     /// Recordings whose transcripts are wrong.
     pub heard: HeardPart,
+    /// What was found in photographs: boxes, or the classes of pixels.
+    pub found: Option<FoundPart>,
     /// The mistakes made with most confidence.
     pub mistakes: Gallery,
     /// Samples whose label is probably wrong, by out-of-fold probabilities.
@@ -102,6 +104,32 @@ pub struct Pictured {
     pub probability: f64,
     /// The probability of the class that the data give.
     pub label_probability: f64,
+}
+
+/// What was found in photographs beside what is there.
+#[derive(Clone, Debug, Default)]
+pub struct FoundPart {
+    /// The scores of each class: the names of the scores, and for each class its name and its scores, 0 to 1.
+    pub table: (Vec<String>, Vec<(String, Vec<Option<f64>>)>),
+    /// Precision by recall of each class, where that is what is scored; points of recall and precision.
+    pub curves: Vec<(String, Vec<(f64, f64)>)>,
+    /// Mistakes by their kind, each with what it means.
+    pub mistakes: Vec<(String, usize)>,
+    /// Photographs with the most mistakes.
+    pub worst: Vec<Shown>,
+    /// Photographs with the fewest.
+    pub best: Vec<Shown>,
+}
+
+/// A photograph with what was found drawn over it.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// The file, relative to the data.
+    pub file: String,
+    /// A small JPEG without metadata.
+    pub jpeg: Option<Vec<u8>>,
+    /// What to say of it, in a few words.
+    pub caption: String,
 }
 
 /// Recordings whose transcripts are wrong.

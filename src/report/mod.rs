@@ -15,6 +15,7 @@ mod result;
 mod confusion;
 mod tables;
 
+mod found;
 mod heard;
 mod pictures;
 
@@ -32,7 +33,7 @@ mod specimen;
 
 pub use calibration::{Calibration, ReliabilityBin};
 pub use data::{
-    CacheCount, Candidate, ClassCount, DataPart, Gallery, Heard, HeardPart, ModelPart, Note, ParameterCount,
-    Pictured, ProbePart, ReportData, Scores, SettingGroup, StagePart, StageRole,
+    CacheCount, Candidate, ClassCount, DataPart, FoundPart, Gallery, Heard, HeardPart, ModelPart, Note, ParameterCount,
+    Pictured, ProbePart, ReportData, Scores, SettingGroup, Shown, StagePart, StageRole,
 };
 pub use page::render;

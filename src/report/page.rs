@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{ReportData, curves, dataset, headline, heard, model, pictures, probe, result, settings};
+use super::{ReportData, curves, dataset, found, headline, heard, model, pictures, probe, result, settings};
 
 /// The style sheet, which the page carries.
 const STYLE: &str = include_str!("style.css");
@@ -63,6 +63,7 @@ pub fn render(report: &ReportData) -> String {
 fn sections(report: &ReportData) -> Vec<Section> {
     result::sections(report)
         .into_iter()
+        .chain(report.found.iter().flat_map(found::sections))
         .chain(heard::section(&report.heard))
         .chain(pictures::mistakes(&report.mistakes))
         .chain(pictures::suspects(&report.suspects))

@@ -54,6 +54,8 @@ pub enum Freeze {
 pub enum BatchNorm {
     /// Normalises with the running statistics, which stay.
     Frozen,
+    /// As frozen in the backbone; a head's own batch-norm, which begins without statistics, learns them.
+    Head,
     /// Normalises with the batch's statistics, and updates the running ones.
     Train,
 }
@@ -333,6 +335,15 @@ impl FreezePlan {
         (sizes.sum(), trained)
     }
 
+    /// Whether batch-norm of a stage that trains takes the batch's statistics.
+    fn moves_statistics(&self, graph: &Graph, stage: &str) -> bool {
+        match self.batch_norm {
+            BatchNorm::Frozen => false,
+            BatchNorm::Head => graph.stages().last().is_some_and(|last| last.name == stage),
+            BatchNorm::Train => true,
+        }
+    }
+
     /// The executor's specification for a graph, or a suffix of it, over the same parameter and stage names.
     ///
     /// `groups` gives each trained parameter of the whole graph its group by name.
@@ -348,7 +359,11 @@ impl FreezePlan {
         let live: Vec<bool> = part.stages().iter().map(|stage| live(&stage.name)).collect();
         TrainSpec {
             groups: part.parameters().iter().map(|spec| group(&spec.name)).collect(),
-            batch_statistics: live.iter().map(|&live| live && self.batch_norm == BatchNorm::Train).collect(),
+            batch_statistics: live
+                .iter()
+                .zip(part.stages())
+                .map(|(&live, stage)| live && self.moves_statistics(whole, &stage.name))
+                .collect(),
             dropout: live,
             optimizer,
             precision,

@@ -16,6 +16,7 @@ pub mod framing;
 pub mod grafted;
 
 pub mod detection;
+pub mod draw;
 pub mod segmentation;
 
 pub mod classifier;

@@ -47,6 +47,23 @@ impl Default for Bootstrap {
     }
 }
 
+/// The percentile bootstrap interval of any score of some samples (Efron 1979): it is computed of positions that are drawn with replacement, and
+/// the ends are quantiles of the scores.
+pub fn bootstrap_score(samples: usize, bootstrap: Bootstrap, score: impl Fn(&[usize]) -> f64) -> Interval {
+    if samples == 0 || bootstrap.draws == 0 {
+        return Interval { low: 0.0, high: 1.0 };
+    }
+    let mut scores: Vec<f64> = (0..bootstrap.draws)
+        .map(|draw| {
+            let mut stream = Stream::new(bootstrap.seed, &["bootstrap".into(), draw.into()]);
+            score(&(0..samples).map(|_| stream.below(samples)).collect::<Vec<_>>())
+        })
+        .collect();
+    scores.sort_by(f64::total_cmp);
+    let tail = (1.0 - bootstrap.confidence.clamp(0.0, 1.0)) / 2.0;
+    Interval { low: quantile(&scores, tail), high: quantile(&scores, 1.0 - tail) }
+}
+
 /// The percentile bootstrap interval of macro-F1 (Efron 1979): samples are drawn with replacement, and the ends are quantiles of
 /// the scores. A draw that lacks a class is scored over the classes it has.
 ///
@@ -86,18 +103,7 @@ pub fn bootstrap_rate(samples: &[[usize; 2]], bootstrap: Bootstrap) -> Interval 
     let sum = |samples: &mut dyn Iterator<Item = [usize; 2]>| {
         rate(samples.fold([0, 0], |[errors, count], sample| [errors + sample[0], count + sample[1]]))
     };
-    if samples.is_empty() || bootstrap.draws == 0 {
-        return Interval { low: 0.0, high: 1.0 };
-    }
-    let mut rates: Vec<f64> = (0..bootstrap.draws)
-        .map(|draw| {
-            let mut stream = Stream::new(bootstrap.seed, &["bootstrap".into(), draw.into()]);
-            sum(&mut (0..samples.len()).map(|_| samples[stream.below(samples.len())]))
-        })
-        .collect();
-    rates.sort_by(f64::total_cmp);
-    let tail = (1.0 - bootstrap.confidence.clamp(0.0, 1.0)) / 2.0;
-    Interval { low: quantile(&rates, tail), high: quantile(&rates, 1.0 - tail) }
+    bootstrap_score(samples.len(), bootstrap, |drawn| sum(&mut drawn.iter().map(|&sample| samples[sample])))
 }
 
 /// The quantile of sorted values, linear between neighbours.

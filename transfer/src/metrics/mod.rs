@@ -16,10 +16,10 @@ pub mod probabilities;
 pub mod scores;
 pub mod suspects;
 
-pub use average_precision::{DetectionScores, Found, Object, Picture, Size};
+pub use average_precision::{DetectionScores, Found, Object, Picture, RECALLS, Size};
 pub use confusion::{ClassScore, Confusion};
 pub use edit_distance::{Edits, character_edits, word_edits};
-pub use interval::{Bootstrap, Interval, bootstrap_macro_f1, bootstrap_rate, wilson_interval};
+pub use interval::{Bootstrap, Interval, bootstrap_macro_f1, bootstrap_rate, bootstrap_score, wilson_interval};
 pub use meter::ClassificationMeter;
 pub use mistakes::{Mistake, WrongDecision, worst_decisions, worst_mistakes};
 pub use multi_label::{MultiLabelPredictions, MultiLabelScores};

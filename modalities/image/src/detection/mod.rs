@@ -11,7 +11,11 @@ mod network;
 mod published;
 mod task;
 
+mod detector;
+mod marks;
+
 pub use boxes::Corners;
+pub use detector::Detector;
 pub use network::{Detection, DetectionHead, Selecting};
 pub use published::DETECTORS;
 pub use suppression::{Candidate, suppress};

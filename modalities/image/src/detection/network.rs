@@ -6,6 +6,8 @@ use tk_engine::{Graph, Result, Tensor};
 
 use super::fcos::{self, FPN_STRIDES, Fcos, FcosLosses};
 use super::{Candidate, Truths};
+use tk_transfer::checkpoint::Checkpoint;
+
 use crate::architectures::Architecture;
 use crate::backbone::{BackboneError, maps_at};
 use crate::grafted::Graft;
@@ -48,6 +50,13 @@ impl Graft for Detection {
     fn name(&self) -> &'static str {
         match self.head {
             DetectionHead::Fcos(_) => "fcos",
+        }
+    }
+
+    fn classes_of(&self, checkpoint: &Checkpoint) -> Option<usize> {
+        let rows = |name: &str| checkpoint.info(name).and_then(|info| info.shape.first().copied());
+        match self.head {
+            DetectionHead::Fcos(_) => rows("head.classification_head.cls_logits.weight"),
         }
     }
 

@@ -97,6 +97,15 @@ impl Frame {
 }
 
 impl Input {
+    /// Bytes to normalised numbers, `[…, 3]`.
+    pub fn normalise(&self, bytes: &[u8], into: &mut [f32]) {
+        for (out, pixel) in into.chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {
+            for channel in 0..3 {
+                out[channel] = (f32::from(pixel[channel]) / 255.0 - self.mean[channel]) / self.std[channel];
+            }
+        }
+    }
+
     /// What distinguishes this input from every other, for cache keys.
     pub fn fingerprint(&self) -> String {
         format!("frame1 {:?} {:?} {:?} {:?}", self.framing, self.interpolation, self.mean, self.std)

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tk_engine::EngineError;
 use tk_transfer::atomic::WriteError;
+use tk_transfer::bundle::BundleError;
 use tk_transfer::checkpoint::{CheckpointError, LoadError, SaveError};
 use tk_transfer::low_rank::AdapterError;
 
@@ -57,6 +58,9 @@ pub enum GraftError {
     /// An adapter cannot be written.
     #[error(transparent)]
     Adapter(#[from] AdapterError),
+    /// What came with a run cannot be written.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use tk_engine::Graph;
-use tk_transfer::checkpoint::Rule;
+use tk_transfer::checkpoint::{Checkpoint, Rule};
 
 use crate::architectures::Architecture;
 use crate::backbone::BackboneError;
@@ -23,6 +23,9 @@ pub trait Graft: Clone + Serialize + DeserializeOwned + Send + Sync {
 
     /// What the names of a backbone's parameters begin with on disk.
     fn prefix(&self) -> &'static str;
+
+    /// How many classes the weights of a checkpoint tell, names on disk; `None` where that cannot be seen.
+    fn classes_of(&self, checkpoint: &Checkpoint) -> Option<usize>;
 
     /// A backbone parameter's name on disk, and what its numbers are less there.
     fn published(&self, _graph: &Graph, parameter: &str) -> (String, f32) {

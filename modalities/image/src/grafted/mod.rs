@@ -9,6 +9,7 @@ mod head;
 mod model;
 mod open;
 mod published;
+mod runner;
 mod save;
 
 pub use config::Config;
@@ -17,3 +18,4 @@ pub use head::Graft;
 pub use model::Grafted;
 pub use open::{HeadChoice, is_grafted};
 pub use published::Published;
+pub use runner::Runner;

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use tk_engine::graph::ParameterSpec;
 use tk_engine::{Parameters, Tensor};
 use tk_transfer::checkpoint::{Checkpoint, Need, ParameterRequest, Target, load_into};
 
-use super::{Config, Graft, GraftError, Grafted};
+use super::{Config, Graft, GraftError, Grafted, Published};
+use crate::architectures::{Architecture, Settings, find};
 use crate::framing::Input;
-use crate::model::{Head, Model, Origin};
+use crate::model::Model;
 
 /// Which classes a network's head tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +33,17 @@ pub fn is_grafted<H: Graft>(folder: &Path) -> bool {
 }
 
 impl<H: Graft> Grafted<H> {
-    /// A new head on a classifier's backbone; the seed decides its values.
+    /// A new head on a classifier's backbone, whose own head is dropped; the seed decides its values.
     ///
     /// # Errors
-    /// When the weights cannot be had, or the backbone does not leave the maps that the head needs.
-    pub fn on_backbone(origin: &Origin, head: H, input: Input, labels: &[String], seed: u64) -> Result<Self, GraftError> {
-        // One class: the classifier's own head is dropped in any case.
-        let model = Model::open(origin, Head::New { classes: 1, seed })?;
+    /// When the backbone does not leave the maps that the head needs.
+    pub fn on_backbone(
+        model: Model,
+        head: H,
+        input: Input,
+        labels: &[String],
+        seed: u64,
+    ) -> Result<Self, GraftError> {
         let graph = head.graft(&model.graph, model.architecture, labels.len())?;
         let mut parameters = Parameters::default();
         for spec in graph.parameters() {
@@ -63,6 +69,37 @@ impl<H: Graft> Grafted<H> {
         })
     }
 
+    /// A checkpoint of a network that is published with its head.
+    ///
+    /// # Errors
+    /// When the file is missing, damaged, or of something else.
+    pub fn published(
+        published: &Published<H>,
+        file: &Path,
+        choice: &HeadChoice<'_>,
+    ) -> Result<Self, GraftError> {
+        if !file.is_file() {
+            return Err(GraftError::Missing { path: file.to_owned(), reason: "no such file".into() });
+        }
+        let architecture = find(published.backbone)?;
+        let whole = Whole {
+            name: published.name.to_owned(),
+            architecture,
+            settings: Settings::classes(1),
+            head: (published.head)(),
+            input: (published.input)(),
+            base: format!("{}={}", published.name, absolute(file)),
+        };
+        let checkpoint = Checkpoint::open(file)?;
+        // Weights for other classes than the published ones say how many they are, not what they are called.
+        let labels = (published.labels)();
+        let labels = match whole.head.classes_of(&checkpoint) {
+            Some(count) if count != labels.len() => (0..count).map(|class| format!("class_{class}")).collect(),
+            _ => labels,
+        };
+        whole.load(&checkpoint, labels, choice)
+    }
+
     /// A folder that [`Grafted::save`] wrote.
     ///
     /// # Errors
@@ -74,31 +111,59 @@ impl<H: Graft> Grafted<H> {
             reason: "it has no model.safetensors".into(),
         })?;
         let (architecture, settings) = config.backbone.network()?;
-        let backbone = architecture.build(&settings)?;
+        let whole = Whole {
+            name: tk_transfer::hub::folder_name(folder),
+            architecture,
+            settings,
+            head: config.head,
+            input: config.input,
+            base: absolute(folder),
+        };
+        whole.load(&Checkpoint::open(&weights)?, config.label_names, choice)
+    }
+}
+
+/// A network with its head, before its weights are loaded.
+struct Whole<H> {
+    name: String,
+    architecture: &'static Architecture,
+    settings: Settings,
+    head: H,
+    input: Input,
+    base: String,
+}
+
+impl<H: Graft> Whole<H> {
+    /// Loads weights that were trained for classes of these names. Where others are wanted, what depends on their count begins anew, and
+    /// everything else is kept.
+    fn load(
+        self,
+        checkpoint: &Checkpoint,
+        trained: Vec<String>,
+        choice: &HeadChoice<'_>,
+    ) -> Result<Grafted<H>, GraftError> {
+        let Self { name, architecture, settings, head, input, base } = self;
         let (labels, seed) = match *choice {
-            HeadChoice::Published => (config.label_names.clone(), 0),
+            HeadChoice::Published => (trained.clone(), 0),
             HeadChoice::Classes { names, seed } => (names.to_vec(), seed),
         };
-        let is_kept = labels == config.label_names;
-        let graph = config.head.graft(&backbone, architecture, labels.len())?;
-        let name = tk_transfer::hub::folder_name(folder);
-        let stages = graph.parameter_stages();
-        let head = graph.stages().len() - 1;
-        let fitting = |at: usize| stages[at] != head || is_kept;
-        // Of another head what does not depend on the classes is kept too: the checkpoint says what fits.
-        let checkpoint = Checkpoint::open(&weights)?;
-        let request = |(at, spec): (usize, &tk_engine::graph::ParameterSpec)| {
-            let fits = checkpoint.info(&spec.name).is_some_and(|info| info.shape == spec.shape);
-            ParameterRequest {
-                name: spec.name.clone(),
-                shape: spec.shape.clone(),
-                need: if fitting(at) || fits { Need::Required } else { Need::NewHead },
-            }
+        let backbone = architecture.build(&settings)?;
+        let graph = head.graft(&backbone, architecture, labels.len())?;
+        // What depends on the count of classes has another shape for another count.
+        let other = head.graft(&backbone, architecture, labels.len() + 1)?;
+        let is_new = |spec: &ParameterSpec| {
+            let index = other.parameter(&spec.name);
+            labels != trained && index.is_none_or(|index| other.parameters()[index].shape != spec.shape)
         };
-        let requests: Vec<ParameterRequest> = graph.parameters().iter().enumerate().map(request).collect();
-        let rules = config.head.rules();
+        let request = |spec: &ParameterSpec| ParameterRequest {
+            name: spec.name.clone(),
+            shape: spec.shape.clone(),
+            need: if is_new(spec) { Need::NewHead } else { Need::Required },
+        };
+        let requests: Vec<ParameterRequest> = graph.parameters().iter().map(request).collect();
+        let rules = head.rules();
         let target = Target { model: &name, parameters: &requests, rules: &rules };
-        let loaded = load_into(&target, &checkpoint)?;
+        let loaded = load_into(&target, checkpoint)?;
         let mut parameters = Parameters::default();
         for (parameter, values) in loaded.values {
             let index = graph.parameter(&parameter);
@@ -106,20 +171,24 @@ impl<H: Graft> Grafted<H> {
             parameters.set(&parameter, Tensor::new(&shape, values)?);
         }
         parameters.initialise(&graph, seed);
-        Ok(Self {
+        Ok(Grafted {
             name,
             architecture,
             settings,
-            head: config.head,
+            head,
             graph,
             parameters,
-            input: config.input,
+            input,
             labels,
             report: Some(loaded.report),
             digest: checkpoint.digest().to_hex().to_string(),
-            base: std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()).display().to_string(),
+            base,
             low_rank: None,
             adapter: None,
         })
     }
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }

@@ -9,6 +9,9 @@ mod network;
 mod published;
 mod task;
 
+mod segmenter;
+
+pub use segmenter::Segmenter;
 pub use network::{Segmentation, SegmentationHead};
 pub use published::SEGMENTERS;
 pub use task::{IGNORED, SegmentationTask};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tk_engine::graph::{FirstDilation, GraphBuilder, Interpolation, Op};
 use tk_engine::{EngineError, Graph, Value};
-use tk_transfer::checkpoint::Rule;
+use tk_transfer::checkpoint::{Checkpoint, Rule};
 
 use super::aspp::deeplab;
 use super::fcn::fcn;
@@ -78,6 +78,15 @@ impl Graft for Segmentation {
 
     fn name(&self) -> &'static str {
         self.head.name()
+    }
+
+    fn classes_of(&self, checkpoint: &Checkpoint) -> Option<usize> {
+        let last = match self.head {
+            SegmentationHead::Lraspp => "classifier.low_classifier.weight",
+            SegmentationHead::Unet(_) => "classifier.weight",
+            _ => "classifier.4.weight",
+        };
+        checkpoint.info(last).and_then(|info| info.shape.first().copied())
     }
 
     fn prefix(&self) -> &'static str {
