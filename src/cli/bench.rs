@@ -8,12 +8,17 @@ use tk_engine::cpu::{Plan, Tape};
 use tk_engine::random::{Label, Stream};
 use tk_engine::{EngineError, Graph, Inference, Parameters, Precision, StepKey, Tensor, TrainSpec, Training};
 use tk_image::architectures::find;
+use tk_image::framing::Framing;
+use tk_image::grafted::{Grafted, HeadChoice};
 use tk_image::model::{EMBEDDED, Head, Model, Origin};
 use tk_text::architectures::Head as Shape;
 use tk_text::data::{Layout, Tokens};
 use tk_transfer::fit::OptimizerChoice;
 use transferkit::Machine;
+use transferkit::dense::Dense;
+use transferkit::detect::Objects;
 use transferkit::image::{Error, resolve_model};
+use transferkit::segment::Pixels;
 
 use super::arguments::Bench;
 use super::kind::{self, Kind};
@@ -58,6 +63,8 @@ pub fn run(arguments: Bench) -> Result<(), Failure> {
         Kind::Texts => texts(&arguments, &model.folder)?,
         Kind::Recordings => sounds(&arguments, &model.folder)?,
         Kind::Speech => speech(&arguments, &model.folder)?,
+        Kind::Objects => found::<Objects>(&arguments, &model.folder)?,
+        Kind::Pixels => found::<Pixels>(&arguments, &model.folder)?,
     };
     let Measured { inference, training, lowered, fallbacks } =
         measure(&subject, &arguments, &machine).map_err(Error::from)?;
@@ -136,6 +143,17 @@ fn sounds(arguments: &Bench, folder: &Path) -> Result<Subject, Failure> {
 }
 
 /// A recogniser, on silence.
+fn found<T: Dense>(arguments: &Bench, folder: &Path) -> Result<Subject, Failure> {
+    let mut model = Grafted::<T::Head>::open(folder, &HeadChoice::Published).map_err(Error::from)?;
+    if let Some(size) = arguments.size {
+        model.input.framing = Framing::shorter(size);
+    }
+    let inputs = model.blank(arguments.batch);
+    let shape = inputs.first().map(Tensor::shape).unwrap_or_default();
+    let size = shape.get(1..3).map_or_else(String::new, |sides| format!("{}×{}", sides[1], sides[0]));
+    Ok(Subject { graph: model.graph, parameters: model.parameters, inputs, size, samples: "photographs" })
+}
+
 fn speech(arguments: &Bench, folder: &Path) -> Result<Subject, Failure> {
     if arguments.size.is_some() || arguments.tokens.is_some() {
         return Err(Failure::usage("--size and --tokens are for models of photographs and texts"));

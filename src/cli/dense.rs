@@ -7,7 +7,7 @@ use tk_image::model::EMBEDDED;
 use tk_transfer::data::Labelled;
 use tk_transfer::prefix::PrefixStore;
 use toml::Value;
-use transferkit::classify::{Error, Job, ModeName, Settings};
+use transferkit::classify::{Error, Job, ModeName};
 use transferkit::dense::{self, Dense, Run, Scored};
 use transferkit::detect::Objects;
 use transferkit::report::ReportData;

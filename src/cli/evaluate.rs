@@ -14,7 +14,7 @@ use transferkit::text::{self, Texts};
 
 use super::arguments::Evaluate;
 use super::kind::{self, Kind};
-use super::{Failure, console, environment, inputs, run_folder, show, transcribe, weights};
+use super::{Failure, console, environment, found, inputs, run_folder, show, transcribe, weights};
 
 /// A demand such as `accuracy>=0.9` or `wer<=0.1`.
 pub struct Gate {

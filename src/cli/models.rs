@@ -8,8 +8,12 @@ use tk_engine::Graph;
 use tk_image::architectures::{Settings, find};
 use tk_image::catalog::{self, Entry};
 use tk_image::data::Preprocess;
+use tk_image::grafted::{Graft, Grafted, HeadChoice};
 use tk_image::model::{EMBEDDED, Head, Model};
+use transferkit::dense::Dense;
+use transferkit::detect::Objects;
 use transferkit::image::{Error, resolve_model};
+use transferkit::segment::Pixels;
 
 use super::arguments::{Models, ModelsAction, Network};
 use super::kind::{self, Kind};
@@ -141,12 +145,32 @@ fn show_speech(name: &str, folder: &Path, as_json: bool) -> Result<(), Failure> 
     stage_lines(&model.graph)
 }
 
+/// A network with a head on its maps.
+fn show_grafted<T: Dense>(name: &str, folder: &Path, as_json: bool) -> Result<(), Failure> {
+    let model = Grafted::<T::Head>::open(folder, &HeadChoice::Published).map_err(Error::from)?;
+    let (architecture, head) = (model.architecture.name, Graft::name(&model.head));
+    if as_json {
+        let stages = stages(&model.graph).into_iter();
+        let stages: Vec<Value> =
+            stages.map(|(name, numbers)| json!({ "name": name, "parameters": numbers })).collect();
+        return console::json(&json!({
+            "name": name, "architecture": architecture, "head": head, "labels": model.labels, "input": model.input, "stages": stages,
+        }));
+    }
+    let loaded = model.report.as_ref().map_or_else(String::new, ToString::to_string);
+    console::line(&format!("{name}: {head} on {architecture}, {}; {loaded}", model.labels.join(", ")))?;
+    stage_lines(&model.graph)
+}
+
 fn show(name: &str, network: &Network, as_json: bool) -> Result<(), Failure> {
     // Names of networks for photographs are shown without weights, so nothing is looked for.
     if find(name).is_err() {
         let located = weights::locate(name, network)?;
-        if kind::of(&located.folder) == Kind::Speech {
-            return show_speech(name, &located.folder, as_json);
+        match kind::of(&located.folder) {
+            Kind::Speech => return show_speech(name, &located.folder, as_json),
+            Kind::Objects => return show_grafted::<Objects>(name, &located.folder, as_json),
+            Kind::Pixels => return show_grafted::<Pixels>(name, &located.folder, as_json),
+            _ => {}
         }
     }
     let shown = Shown::find(name, network)?;

@@ -15,7 +15,7 @@ use super::kind::{self, Kind};
 use super::lines::{Lines, field};
 use super::texts::{self, Named};
 use super::weights::{self, Located};
-use super::{Failure, environment, events, inputs, recordings, run_folder, transcribe};
+use super::{Failure, environment, events, found, inputs, recordings, run_folder, transcribe};
 
 /// Runs the command.
 pub fn run(mut arguments: Predict) -> Result<(), Failure> {

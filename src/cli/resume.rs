@@ -5,12 +5,15 @@ use std::time::Instant;
 
 use transferkit::audio::Recordings;
 use transferkit::classify::{Job, Modality};
+use transferkit::dense::Dense;
+use transferkit::detect::Objects;
 use transferkit::image::Photographs;
+use transferkit::segment::Pixels;
 use transferkit::speech::Speech;
 use transferkit::text::Texts;
 
 use super::arguments::Resume;
-use super::{Failure, console, environment, run_folder, speech_finetune, train};
+use super::{Failure, console, dense, environment, run_folder, speech_finetune, train};
 
 /// Runs the command.
 pub fn run(arguments: Resume) -> Result<(), Failure> {
@@ -19,10 +22,19 @@ pub fn run(arguments: Resume) -> Result<(), Failure> {
         Texts::TASK => resume::<Texts>(arguments),
         Recordings::TASK => resume::<Recordings>(arguments),
         Speech::TASK => speech(arguments),
+        Objects::TASK => seen::<Objects>(&arguments),
+        Pixels::TASK => seen::<Pixels>(&arguments),
         other => Err(Failure::error(format!(
             "`{}` is a run of task `{other}`, unknown here",
             arguments.run.display()
         ))),
+    }
+}
+
+fn seen<T: Dense>(arguments: &Resume) -> Result<(), Failure> {
+    match is_complete(&arguments.run)? {
+        true => Ok(()),
+        false => dense::resume::<T>(&arguments.run, &arguments.work),
     }
 }
 

@@ -4,7 +4,7 @@
 //! the same name where there is one.
 
 pub mod average_precision;
-mod pixels;
+pub mod pixels;
 pub use pixels::PixelScores;
 pub mod confusion;
 pub mod edit_distance;

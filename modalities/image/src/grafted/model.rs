@@ -42,12 +42,12 @@ pub struct Grafted<H> {
 impl<H: Graft> Grafted<H> {
     /// The name of a parameter on disk.
     pub fn published_name(&self, parameter: &str) -> String {
-        self.published(parameter).0
+        self.on_disk(parameter).0
     }
 
     /// The name of a parameter on disk, and what its numbers are less there.
-    pub(super) fn published(&self, parameter: &str) -> (String, f32) {
-        published(&self.head, &self.graph, parameter)
+    pub(super) fn on_disk(&self, parameter: &str) -> (String, f32) {
+        on_disk(&self.head, &self.graph, parameter)
     }
 
     /// With low-rank pairs beside every layer of the backbone that can have one; the seed decides their values.
@@ -84,7 +84,7 @@ impl<H: Graft> Grafted<H> {
 }
 
 /// The name of a network's parameter on disk, and what its numbers are less there: of the head its own.
-pub(super) fn published<H: Graft>(head: &H, graph: &Graph, parameter: &str) -> (String, f32) {
+pub(super) fn on_disk<H: Graft>(head: &H, graph: &Graph, parameter: &str) -> (String, f32) {
     let last = graph.stages().len() - 1;
     let index = graph.parameter(parameter);
     match index.is_some_and(|index| graph.parameter_stages()[index] == last) {

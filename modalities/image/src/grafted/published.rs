@@ -32,11 +32,11 @@ impl<H: Graft> Published<H> {
 
     /// The name of a parameter of a graph that was built so, on disk.
     pub fn published_name(&self, graph: &Graph, parameter: &str) -> String {
-        super::model::published(&(self.head)(), graph, parameter).0
+        super::model::on_disk(&(self.head)(), graph, parameter).0
     }
 
     /// What the numbers of a parameter are less on disk.
     pub fn shift(&self, graph: &Graph, parameter: &str) -> f32 {
-        super::model::published(&(self.head)(), graph, parameter).1
+        super::model::on_disk(&(self.head)(), graph, parameter).1
     }
 }

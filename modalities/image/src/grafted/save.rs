@@ -21,7 +21,7 @@ impl<H: Graft> Grafted<H> {
     pub fn save(&self, folder: &Path, precision: Precision) -> Result<(), GraftError> {
         let mut tensors = Vec::new();
         for spec in self.graph.parameters() {
-            let (name, less) = self.published(&spec.name);
+            let (name, less) = self.on_disk(&spec.name);
             let values = self.parameters.get(&spec.name)?.to_f32();
             let values: Vec<f32> = values.into_iter().map(|value| value - less).collect();
             tensors.push((name, &spec.shape, values));

@@ -9,6 +9,7 @@ mod network;
 mod published;
 mod task;
 
+mod marks;
 mod segmenter;
 
 pub use segmenter::Segmenter;
