@@ -32,7 +32,9 @@ mod thumbnail;
 
 pub use augment::{Augment, Erasing, Level, RandomCrop};
 pub use dataset::{Dataset, Sample};
-pub use decode::{DecodeError, Format, Header, MAX_FILE_BYTES, MAX_PIXELS, decode, probe, read_file};
+pub use decode::{
+    DecodeError, Format, Header, MAX_FILE_BYTES, MAX_PIXELS, Orientation, decode, probe, read_file,
+};
 pub use demo::{DEMO_CLASSES, DEMO_PICTURES_PER_CLASS, DemoError, draw_demo};
 pub use error::DataError;
 pub use jitter::Jitter;
