@@ -1,11 +1,14 @@
 //! Photographs: from files to samples, pixels and tensors; networks with their weights; classifiers.
 //!
 //! `data` turns a folder into samples and samples into normalised pixels and knows no models; `annotations` are photographs with boxes around their
-//! objects. `architectures` are graphs, `catalog` the weights published for them, `model` is one
-//! with weights, `classifier` one that was trained and predicts. How a model is adapted is decided elsewhere.
+//! objects, `segments` such whose pixels have classes. `architectures` are graphs, `catalog` the weights published for them, `model` is one with
+//! weights, `classifier` one that was trained and predicts. Where the result is no class of the whole picture, `grafted` is a `backbone` with another
+//! head, and `framing` is how a picture, with all that is marked in it, becomes its input. How a model is adapted is decided elsewhere.
 
+pub mod annotations;
 pub mod data;
 pub mod masks;
+pub mod segments;
 
 pub mod architectures;
 pub mod backbone;
@@ -14,7 +17,6 @@ pub mod model;
 mod positions;
 
 pub mod framing;
-pub mod segments;
 pub mod grafted;
 
 pub mod detection;
