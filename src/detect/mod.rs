@@ -9,7 +9,7 @@ mod score;
 use std::path::Path;
 
 use tk_engine::cpu::Machine;
-use tk_image::annotations::Scenes;
+
 use tk_image::detection::fcos::Fcos;
 use tk_image::detection::{DETECTORS, Detection, DetectionHead, DetectionTask};
 use tk_image::grafted::{Published, Runner};
@@ -25,6 +25,7 @@ pub use score::{Compared, Scored, evaluate};
 
 pub use crate::classify::{Error, Event, Metric, Mode, ModeName, Outlook};
 pub use tk_image::data::Picture;
+pub use tk_image::annotations::Scenes;
 pub use tk_image::detection::{Candidate, Corners, Detector};
 
 /// What is learned: where objects are, and of which class.

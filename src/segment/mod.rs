@@ -10,7 +10,7 @@ use std::path::Path;
 use tk_engine::cpu::Machine;
 use tk_image::grafted::{Published, Runner};
 use tk_image::segmentation::{SEGMENTERS, Segmentation, SegmentationHead, SegmentationTask, Unet};
-use tk_image::segments::{Looking, MaskKind, Segments};
+use tk_image::segments::{Looking, MaskKind};
 use tk_transfer::data::{Labelled, Quarantine};
 use tk_transfer::task::Task;
 
@@ -23,6 +23,7 @@ pub use score::{Compared, Scored, evaluate};
 pub use crate::classify::{Error, Event, Metric, Mode, ModeName, Outlook};
 pub use tk_image::data::Picture;
 pub use tk_image::segmentation::Segmenter;
+pub use tk_image::segments::Segments;
 
 /// What is learned: the class of every pixel.
 pub enum Pixels {}

@@ -11,6 +11,7 @@ mod bad_input;
 mod bad_models;
 mod bad_places;
 mod demo;
+mod found;
 mod hub;
 mod leaderboard;
 mod modes;
