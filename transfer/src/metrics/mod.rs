@@ -10,6 +10,7 @@ pub mod interval;
 pub mod meter;
 pub mod mistakes;
 pub mod multi_label;
+pub mod pixels;
 pub mod probabilities;
 pub mod scores;
 pub mod suspects;
@@ -21,6 +22,7 @@ pub use interval::{Bootstrap, Interval, bootstrap_macro_f1, bootstrap_rate, wils
 pub use meter::ClassificationMeter;
 pub use mistakes::{Mistake, WrongDecision, worst_decisions, worst_mistakes};
 pub use multi_label::{MultiLabelPredictions, MultiLabelScores};
+pub use pixels::PixelScores;
 pub use probabilities::{expected_calibration_error, log_loss, top_k_accuracy};
 pub use scores::{MetricsError, Predictions, most_probable};
 pub use suspects::{Suspect, suspected_labels};
