@@ -94,7 +94,7 @@ impl Dataset {
         let mut quarantine = listing.quarantine.clone();
         for (file, (_, inspected)) in listing.files.iter().zip(inspected) {
             match inspected {
-                Ok((digest, Header { format, width, height })) => samples.push(Sample {
+                Ok((digest, Header { format, width, height, .. })) => samples.push(Sample {
                     path: file.path.clone(),
                     classes: file.classes.clone(),
                     split: file.split,
@@ -208,7 +208,7 @@ impl Labelled for Dataset {
 }
 
 /// The digest of a file's bytes and what its header says.
-fn inspect(path: &Path) -> Result<([u8; 32], Header), DecodeError> {
+pub(crate) fn inspect(path: &Path) -> Result<([u8; 32], Header), DecodeError> {
     let bytes = read_file(path)?;
     let header = probe(&bytes, MAX_PIXELS)?;
     Ok((*blake3::hash(&bytes).as_bytes(), header))

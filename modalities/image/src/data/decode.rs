@@ -8,7 +8,7 @@ use std::io::{Cursor, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use image::metadata::Orientation;
+pub use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,8 @@ pub struct Header {
     pub width: u32,
     /// The stored height in pixels, before orientation is applied.
     pub height: u32,
+    /// How the stored picture is to be turned, told from EXIF. Damaged EXIF turns nothing.
+    pub orientation: Orientation,
 }
 
 /// Why bytes are not a picture. The message does not name the file; whoever knows it does.
@@ -125,6 +127,22 @@ pub enum DecodeError {
     },
 }
 
+impl Header {
+    /// Width and height of the upright picture, in pixels.
+    pub fn upright(&self) -> [u32; 2] {
+        match self.orientation {
+            Orientation::NoTransforms
+            | Orientation::Rotate180
+            | Orientation::FlipHorizontal
+            | Orientation::FlipVertical => [self.width, self.height],
+            Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH => [self.height, self.width],
+        }
+    }
+}
+
 impl Format {
     /// The name as people write it.
     pub fn name(self) -> &'static str {
@@ -166,12 +184,10 @@ pub fn probe(bytes: &[u8], max_pixels: u64) -> Result<Header, DecodeError> {
 /// The bytes are no image, are damaged or end early, or have more than `max_pixels` pixels.
 pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Picture, DecodeError> {
     guarded(bytes, |format| {
-        let (header, mut decoder) = open(bytes, format, max_pixels)?;
-        // EXIF is a comment: when it is damaged the picture is still good.
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let (header, decoder) = open(bytes, format, max_pixels)?;
         let mut image = DynamicImage::from_decoder(decoder)
             .map_err(|error| classify(error, header, bytes, max_pixels))?;
-        image.apply_orientation(orientation);
+        image.apply_orientation(header.orientation);
         let rgb = image.into_rgb8();
         Picture::from_pixels(rgb.width(), rgb.height(), rgb.into_raw())
     })
@@ -218,8 +234,8 @@ fn open<'a>(
     // Room for 16-bit RGB plus what the decoder needs besides; small pictures keep a floor for its tables.
     limits.max_alloc = Some(max_pixels.saturating_mul(8).max(1 << 20));
     reader.limits(limits);
-    let unknown = Header { format, width: 0, height: 0 };
-    let decoder = reader.into_decoder().map_err(|error| classify(error, unknown, bytes, max_pixels))?;
+    let unknown = Header { format, width: 0, height: 0, orientation: Orientation::NoTransforms };
+    let mut decoder = reader.into_decoder().map_err(|error| classify(error, unknown, bytes, max_pixels))?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(DecodeError::Damaged { format, reason: format!("its size is {width}×{height}") });
@@ -230,7 +246,9 @@ fn open<'a>(
     if format == Format::Jpeg && !jpeg::is_complete(bytes) {
         return Err(DecodeError::Truncated { format, bytes: bytes.len() });
     }
-    Ok((Header { format, width, height }, decoder))
+    // EXIF is a comment: when it is damaged the picture is still good.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok((Header { format, width, height, orientation }, decoder))
 }
 
 fn library_format(format: Format) -> ImageFormat {
@@ -246,7 +264,7 @@ fn library_format(format: Format) -> ImageFormat {
 
 /// The library's error in our terms.
 fn classify(error: ImageError, header: Header, bytes: &[u8], max_pixels: u64) -> DecodeError {
-    let Header { format, width, height } = header;
+    let Header { format, width, height, .. } = header;
     match &error {
         // The JPEG decoder says many things about a file whose end is missing.
         _ if format == Format::Jpeg && !jpeg::is_complete(bytes) => {

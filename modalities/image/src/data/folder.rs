@@ -158,7 +158,8 @@ fn name_of(path: &Path) -> Result<&str, DataError> {
         .ok_or_else(|| DataError::NameNotText { path: path.to_owned() })
 }
 
-fn looks_like_image(path: &Path) -> bool {
+/// Whether a file is called as files that can be decoded are.
+pub(crate) fn looks_like_image(path: &Path) -> bool {
     const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff"];
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))

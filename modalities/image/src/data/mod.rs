@@ -31,10 +31,14 @@ mod shapes;
 mod thumbnail;
 
 pub use augment::{Augment, Erasing, Level, RandomCrop};
+pub(crate) use dataset::inspect;
 pub use dataset::{Dataset, Sample};
-pub use decode::{DecodeError, Format, Header, MAX_FILE_BYTES, MAX_PIXELS, decode, probe, read_file};
+pub use decode::{
+    DecodeError, Format, Header, MAX_FILE_BYTES, MAX_PIXELS, Orientation, decode, probe, read_file,
+};
 pub use demo::{DEMO_CLASSES, DEMO_PICTURES_PER_CLASS, DemoError, draw_demo};
 pub use error::DataError;
+pub(crate) use folder::looks_like_image;
 pub use jitter::Jitter;
 pub use loader::{Batch, Loader, LoaderOptions};
 pub use photographs::Photographs;
@@ -47,3 +51,4 @@ pub use thumbnail::thumbnail;
 pub use tk_transfer::data::listing::{ClassCount, Columns};
 pub use tk_transfer::data::{Quarantine, Quarantined, Split};
 pub use transform::{CropMode, Preprocess, PreprocessError};
+pub(crate) use tree::{Tree, display};

@@ -1,0 +1,13 @@
+//! COCO's annotations: one JSON file for many pictures.
+//!
+//! `file` is what it says, outlines and runs included; `reading` gets that out of the JSON, and `number` bears what programs write instead of
+//! numbers; `folder` finds files and the pictures that they annotate.
+
+mod file;
+mod number;
+mod reading;
+
+mod folder;
+
+pub use file::{CocoAnnotation, CocoFile, CocoImage, Runs, Segmentation};
+pub(super) use folder::{PartFile, files_in, list, list_file};
