@@ -459,7 +459,7 @@ fn bad_pictures_of_coco_are_set_aside() {
     assert_eq!(
         aside(&data),
         pairs(&[
-            ("annotations/instances.json: image 99", "1 box of a picture that is not in the file"),
+            ("annotations/instances.json: image 99", "1 annotation of a picture that is not in the file"),
             (
                 "gone.jpg",
                 "annotated in `annotations/instances.json` but not found in `annotations`, `.`, `images`"

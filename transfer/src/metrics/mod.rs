@@ -4,14 +4,13 @@
 //! the same name where there is one.
 
 pub mod average_precision;
-pub mod pixels;
-pub use pixels::PixelScores;
 pub mod confusion;
 pub mod edit_distance;
 pub mod interval;
 pub mod meter;
 pub mod mistakes;
 pub mod multi_label;
+pub mod pixels;
 pub mod probabilities;
 pub mod scores;
 pub mod suspects;
@@ -23,6 +22,7 @@ pub use interval::{Bootstrap, Interval, bootstrap_macro_f1, bootstrap_rate, boot
 pub use meter::ClassificationMeter;
 pub use mistakes::{Mistake, WrongDecision, worst_decisions, worst_mistakes};
 pub use multi_label::{MultiLabelPredictions, MultiLabelScores};
+pub use pixels::PixelScores;
 pub use probabilities::{expected_calibration_error, log_loss, top_k_accuracy};
 pub use scores::{MetricsError, Predictions, most_probable};
 pub use suspects::{Suspect, suspected_labels};

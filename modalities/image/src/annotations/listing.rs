@@ -58,31 +58,11 @@ pub(super) enum Place {
 }
 
 impl Listing {
-    /// Makes the pictures' paths relative to one folder, which is returned: to `home` where all lie in it, else to the folder above, else to
-    /// the deepest that holds all.
+    /// Makes the pictures' paths relative to one folder, which is returned: see [`relate`].
     pub fn relate(&mut self, home: &Path) -> PathBuf {
-        let paths = || self.pictures.iter().map(|picture| &picture.path);
-        let holds_all = |folder: &Path| paths().all(|path| path.strip_prefix(folder).is_ok_and(is_plain));
-        let above = home.parent().filter(|above| !above.as_os_str().is_empty());
-        let near = [Some(home), above].into_iter().flatten().find(|folder| holds_all(folder));
-        let folder = match near {
-            Some(folder) => folder.to_owned(),
-            None => {
-                for picture in &mut self.pictures {
-                    picture.path = in_full(&picture.path);
-                }
-                for (path, _) in &mut self.aside {
-                    *path = in_full(path);
-                }
-                common(self.pictures.iter().map(|picture| picture.path.as_path()))
-            }
-        };
-        for picture in &mut self.pictures {
-            if let Ok(relative) = picture.path.strip_prefix(&folder) {
-                picture.path = relative.to_owned();
-            }
-        }
+        let folder = relate(home, self.pictures.iter_mut().map(|picture| &mut picture.path).collect());
         for (path, reason) in std::mem::take(&mut self.aside) {
+            let path = if path.starts_with(&folder) { path } else { in_full(&path) };
             self.quarantine.add(display(path.strip_prefix(&folder).unwrap_or(&path)), reason);
         }
         folder
@@ -132,6 +112,27 @@ impl Listing {
             self.notes.extend(counted.note(&format!("picture is {rest}"), &several));
         }
     }
+}
+
+/// Makes paths relative to one folder, which is returned: to `home` where all lie in it, else to the folder above, else to the deepest that
+/// holds all.
+pub(crate) fn relate(home: &Path, mut paths: Vec<&mut PathBuf>) -> PathBuf {
+    let is_in = |path: &Path, folder: &Path| path.strip_prefix(folder).is_ok_and(is_plain);
+    let above = home.parent().filter(|above| !above.as_os_str().is_empty());
+    let mut near = [Some(home), above].into_iter().flatten();
+    let folder = match near.find(|folder| paths.iter().all(|path| is_in(path, folder))) {
+        Some(folder) => folder.to_owned(),
+        None => {
+            paths.iter_mut().for_each(|path| **path = in_full(path));
+            common(paths.iter().map(|path| path.as_path()))
+        }
+    };
+    for path in paths {
+        if let Ok(relative) = path.strip_prefix(&folder) {
+            *path = relative.to_owned();
+        }
+    }
+    folder
 }
 
 /// Whether a path leads only downwards.

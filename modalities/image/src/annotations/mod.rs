@@ -9,9 +9,9 @@ mod scene;
 mod dataset;
 mod recognise;
 
-mod listing;
-mod notes;
-mod parts;
+pub(crate) mod listing;
+pub(crate) mod notes;
+pub(crate) mod parts;
 
 mod bounds;
 pub(crate) mod oriented;

@@ -2,7 +2,7 @@
 
 /// How often something was found, and where first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counted {
+pub(crate) struct Counted {
     count: usize,
     first: Option<String>,
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use tk_transfer::data::Split;
 
 use super::AnnotationError;
-use super::listing::Listing;
+use super::listing::{Annotated, Listing};
 use super::notes::Counted;
 use crate::data::display;
 
 /// The names under which folders hold each part of the data.
-pub(super) fn names_of(part: Split) -> &'static [&'static str] {
+pub(crate) fn names_of(part: Split) -> &'static [&'static str] {
     match part {
         Split::Train => &["train", "training"],
         Split::Validation => &["val", "valid", "validation", "dev"],
@@ -20,23 +20,53 @@ pub(super) fn names_of(part: Split) -> &'static [&'static str] {
 }
 
 /// The part that a word stands for, such as `val2017`; `trainval` is train.
-pub(super) fn part_of(word: &str) -> Option<Split> {
+pub(crate) fn part_of(word: &str) -> Option<Split> {
     let word = word.trim_end_matches(|character: char| character.is_ascii_digit());
     if word.eq_ignore_ascii_case("trainval") { Some(Split::Train) } else { Split::from_name(word) }
 }
 
 /// The first folder of a path that is called as a part is, and the part.
-pub(super) fn part_in_folders(path: &Path) -> Option<(&str, Split)> {
+pub(crate) fn part_in_folders(path: &Path) -> Option<(&str, Split)> {
     let folders = path.parent()?.components().filter_map(|part| part.as_os_str().to_str());
     folders.filter_map(|word| Some((word, part_of(word)?))).next()
 }
 
 /// The part that a file's name or a folder above it stands for, and the word that says so: `instances_val2017.json`, `valid/x.json`.
-pub(super) fn part_of_file(path: &Path) -> Option<(String, Split)> {
+pub(crate) fn part_of_file(path: &Path) -> Option<(String, Split)> {
     let stem = path.file_stem()?.to_str()?;
     let words = stem.split(|character: char| !character.is_alphanumeric());
     let in_name = words.filter_map(|word| Some((word.to_owned(), part_of(word)?))).next_back();
     in_name.or_else(|| part_in_folders(path).map(|(word, part)| (word.to_owned(), part)))
+}
+
+/// Parts divide the data when there are several. Then samples outside of them are left out, and counted. Says whether they divide.
+///
+/// # Errors
+/// There are several parts, but none is train.
+pub(crate) fn settle_parts<T>(
+    root: &Path,
+    samples: &mut Vec<T>,
+    part: impl Fn(&mut T) -> &mut Option<Split>,
+    name: impl Fn(&T) -> String,
+) -> Result<(bool, Counted), AnnotationError> {
+    let found: BTreeSet<Option<Split>> = samples.iter_mut().map(|sample| *part(sample)).collect();
+    let mut outside = Counted::default();
+    if found.len() < 2 {
+        samples.iter_mut().for_each(|sample| *part(sample) = None);
+        return Ok((false, outside));
+    }
+    if !found.contains(&Some(Split::Train)) {
+        let found: Vec<&str> = found.into_iter().flatten().map(Split::name).collect();
+        return Err(AnnotationError::NoTrain { path: root.to_owned(), found: found.join(" and ") });
+    }
+    samples.retain_mut(|sample| {
+        let is_inside = part(sample).is_some();
+        if !is_inside {
+            outside.add(1, &name(sample));
+        }
+        is_inside
+    });
+    Ok((true, outside))
 }
 
 impl Listing {
@@ -45,24 +75,12 @@ impl Listing {
     /// # Errors
     /// There are several parts, but none is train.
     pub fn settle_parts(&mut self, root: &Path) -> Result<(), AnnotationError> {
-        let parts: BTreeSet<Split> = self.pictures.iter().filter_map(|picture| picture.split).collect();
-        let is_outside = self.pictures.iter().any(|picture| picture.split.is_none());
-        if parts.is_empty() || (parts.len() == 1 && !is_outside) {
-            self.pictures.iter_mut().for_each(|picture| picture.split = None);
+        let name = |picture: &Annotated| display(&picture.path);
+        let (is_divided, outside) =
+            settle_parts(root, &mut self.pictures, |picture| &mut picture.split, name)?;
+        if !is_divided {
             self.divided_by = None;
-            return Ok(());
         }
-        if !parts.contains(&Split::Train) {
-            let found: Vec<&str> = parts.iter().map(|part| part.name()).collect();
-            return Err(AnnotationError::NoTrain { path: root.to_owned(), found: found.join(" and ") });
-        }
-        let mut outside = Counted::default();
-        self.pictures.retain(|picture| {
-            if picture.split.is_none() {
-                outside.add(1, &display(&picture.path));
-            }
-            picture.split.is_some()
-        });
         self.notes.extend(outside.note(
             "picture is in none of the parts train, val and test, and left out",
             "pictures are in none of the parts train, val and test, and left out",
@@ -74,7 +92,6 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::super::listing::Annotated;
     use super::*;
 
     #[test]

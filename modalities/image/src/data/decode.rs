@@ -193,8 +193,22 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Picture, DecodeError> {
     })
 }
 
+/// The picture of an image file's bytes as it is stored, neither turned nor converted: for what is no photograph.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_as_stored(bytes: &[u8], max_pixels: u64) -> Result<DynamicImage, DecodeError> {
+    guarded(bytes, |format| {
+        let (header, decoder) = open(bytes, format, max_pixels)?;
+        DynamicImage::from_decoder(decoder).map_err(|error| classify(error, header, bytes, max_pixels))
+    })
+}
+
 /// Runs a decoder whose panics, should a hostile file provoke one, count as damage of that one file.
-fn guarded<T>(bytes: &[u8], work: impl FnOnce(Format) -> Result<T, DecodeError>) -> Result<T, DecodeError> {
+pub(crate) fn guarded<T>(
+    bytes: &[u8],
+    work: impl FnOnce(Format) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
     let format = format_of(bytes)?;
     catch_unwind(AssertUnwindSafe(|| work(format)))
         .unwrap_or_else(|_| Err(DecodeError::Damaged { format, reason: "the decoder gave up".to_owned() }))

@@ -36,6 +36,7 @@ pub use dataset::{Dataset, Sample};
 pub use decode::{
     DecodeError, Format, Header, MAX_FILE_BYTES, MAX_PIXELS, Orientation, decode, probe, read_file,
 };
+pub(crate) use decode::{decode_as_stored, guarded};
 pub use demo::{DEMO_CLASSES, DEMO_PICTURES_PER_CLASS, DemoError, draw_demo};
 pub use error::DataError;
 pub(crate) use folder::looks_like_image;

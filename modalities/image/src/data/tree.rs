@@ -62,6 +62,11 @@ impl Tree {
         Ok(tree)
     }
 
+    /// All folders, without the root.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.folders.iter().map(PathBuf::as_path)
+    }
+
     /// The folders directly in a folder (the root's path is empty).
     pub fn children<'a>(&'a self, parent: &Path) -> impl Iterator<Item = &'a Path> {
         self.folders.iter().map(PathBuf::as_path).filter(move |path| path.parent() == Some(parent))

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::masks::Mask;
+use crate::masks::{Mask, RunsError};
 
 /// A whole file of COCO's.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,9 +81,27 @@ impl CocoImage {
 }
 
 impl CocoAnnotation {
+    /// What it is called to the user.
+    pub fn name(&self) -> String {
+        self.id.map_or_else(|| "an annotation".to_owned(), |id| format!("annotation {id}"))
+    }
+
     /// Left, top, width and height in pixels: the box, else that around the object's pixels. `None` when it has neither.
     pub fn bounds(&self) -> Option<[f64; 4]> {
         self.bbox.or_else(|| self.segmentation.as_ref()?.bounds())
+    }
+}
+
+impl Runs {
+    /// The mask of a picture.
+    ///
+    /// # Errors
+    /// When they do not cover the picture, or their text is damaged.
+    pub fn mask(&self, height: usize, width: usize) -> Result<Mask, RunsError> {
+        match self {
+            Self::List(runs) => Mask::from_runs(height, width, runs.clone()),
+            Self::Packed(text) => Mask::from_packed(height, width, text),
+        }
     }
 }
 
@@ -101,11 +119,8 @@ impl Segmentation {
                 Some([low[0], low[1], high[0] - low[0], high[1] - low[1]])
             }
             Self::Runs { size: [height, width], counts } => {
-                let mask = match counts {
-                    Runs::List(runs) => Mask::from_runs(*height, *width, runs.clone()),
-                    Runs::Packed(text) => Mask::from_packed(*height, *width, text),
-                };
-                mask.ok().map(|mask| mask.bounds().map(|side| side as f64))
+                let mask = counts.mask(*height, *width).ok()?;
+                Some(mask.bounds().map(|side| side as f64))
             }
         }
     }

@@ -18,7 +18,7 @@ const MOST_LOOKED_INTO: usize = 200;
 
 /// A file of annotations and the part of the data that it is of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::annotations) struct PartFile {
+pub(crate) struct PartFile {
     /// Relative to the data set.
     pub path: PathBuf,
     /// The word that names the part, and the part.
@@ -30,10 +30,7 @@ pub(in crate::annotations) struct PartFile {
 ///
 /// # Errors
 /// Several files are of one part, or none says of which.
-pub(in crate::annotations) fn files_in(
-    root: &Path,
-    tree: &Tree,
-) -> Result<(Vec<PartFile>, Option<String>), AnnotationError> {
+pub(crate) fn files_in(root: &Path, tree: &Tree) -> Result<(Vec<PartFile>, Option<String>), AnnotationError> {
     let is_json = |path: &&Path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     let files: Vec<&Path> = tree.files.iter().map(PathBuf::as_path).filter(is_json).collect();
     let called = |is_so: fn(&str) -> bool| -> Vec<&Path> {
@@ -89,97 +86,137 @@ fn choose(root: &Path, files: Vec<PartFile>) -> Result<(Vec<PartFile>, Option<St
     Ok((parts.into_values().collect(), note))
 }
 
+/// What files say of the pictures that are there.
+#[derive(Debug, Default)]
+pub(crate) struct AnnotatedFiles {
+    /// The categories of all files by id.
+    pub categories: BTreeMap<i64, String>,
+    pub pictures: Vec<AnnotatedPicture>,
+    /// Pictures that are not there, and annotations of pictures that are not in their file.
+    pub quarantine: Quarantine,
+    pub notes: Vec<String>,
+}
+
+/// A picture of a file, and what is annotated in it.
+#[derive(Debug)]
+pub(crate) struct AnnotatedPicture {
+    /// The picture's file.
+    pub path: PathBuf,
+    pub image: CocoImage,
+    /// In the order of the file.
+    pub annotations: Vec<CocoAnnotation>,
+    /// The name of the file that annotates it.
+    pub source: String,
+    pub split: Option<Split>,
+}
+
+impl PartFile {
+    /// A file that was named, and the folder that it is relative to.
+    pub fn of(path: &Path) -> (PathBuf, Self) {
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let name = PathBuf::from(path.file_name().unwrap_or_default());
+        // The word tells where pictures may lie; one file alone divides nothing.
+        (folder, Self { path: name, part: part_of_file(path) })
+    }
+}
+
+impl AnnotatedFiles {
+    /// What files of a folder say of the pictures that are found around them.
+    ///
+    /// # Errors
+    /// As [`CocoFile::read`]; or one category has different names in two files.
+    pub fn read(root: &Path, files: &[PartFile]) -> Result<Self, AnnotationError> {
+        let mut all = Self::default();
+        let mut read: Vec<(&PartFile, CocoFile)> = Vec::with_capacity(files.len());
+        for file in files {
+            let path = root.join(&file.path);
+            let coco = CocoFile::read(&path)?;
+            for (id, name) in &coco.categories {
+                let first = all.categories.entry(*id).or_insert_with(|| name.clone());
+                if first != name {
+                    let reason = format!(
+                        "category {id} is `{name}` here and `{first}` in another file; give both one name"
+                    );
+                    return Err(AnnotationError::Classes { path, reason });
+                }
+            }
+            read.push((file, coco));
+        }
+        let mut names: BTreeMap<&str, i64> = BTreeMap::new();
+        for (&id, name) in &all.categories {
+            if let Some(first) = names.insert(name, id) {
+                let reason = format!(
+                    "categories {first} and {id} are both called `{name}`, in different files; rename one"
+                );
+                return Err(AnnotationError::Classes { path: root.to_owned(), reason });
+            }
+        }
+        for (file, coco) in read {
+            all.add(root, file, coco);
+        }
+        Ok(all)
+    }
+
+    fn add(&mut self, root: &Path, file: &PartFile, coco: CocoFile) {
+        let source = display(&file.path);
+        self.notes.extend(coco.notes.iter().map(|note| format!("`{source}`: {note}")));
+        let places = PictureFolders::around(root, file);
+        let known: BTreeSet<i64> = coco.images.iter().map(|image| image.id).collect();
+        self.quarantine.merge(strangers(&source, &coco.annotations, &known));
+        let mut objects: HashMap<i64, Vec<CocoAnnotation>> = HashMap::new();
+        for annotation in coco.annotations {
+            objects.entry(annotation.image_id).or_default().push(annotation);
+        }
+        for image in coco.images {
+            let Some(path) = places.find(&image.file_name) else {
+                let looked = places.names(root);
+                let looked = list_names(looked.iter().map(String::as_str));
+                let reason = format!("annotated in `{source}` but not found in {looked}");
+                self.quarantine.add(image.file_name, reason);
+                continue;
+            };
+            let annotations = objects.remove(&image.id).unwrap_or_default();
+            let split = file.part.as_ref().map(|(_, part)| *part);
+            self.pictures.push(AnnotatedPicture { path, image, annotations, source: source.clone(), split });
+        }
+    }
+}
+
 /// The pictures that one file annotates, looked for around it.
 ///
 /// # Errors
 /// As [`CocoFile::read`].
 pub(in crate::annotations) fn list_file(path: &Path) -> Result<Listing, AnnotationError> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let name = PathBuf::from(path.file_name().unwrap_or_default());
-    // The word tells where pictures may lie; one file alone divides nothing.
-    let part = part_of_file(path);
-    list(folder, &[PartFile { path: name, part }])
+    let (folder, file) = PartFile::of(path);
+    list(&folder, &[file])
 }
 
 /// The pictures that files of a folder annotate.
 ///
 /// # Errors
-/// As [`CocoFile::read`]; or one category has different names in two files.
+/// As [`AnnotatedFiles::read`].
 pub(in crate::annotations) fn list(root: &Path, files: &[PartFile]) -> Result<Listing, AnnotationError> {
-    let mut listing = Listing { divided_by: Some("file"), ..Listing::default() };
-    let mut read: Vec<(&PartFile, CocoFile)> = Vec::with_capacity(files.len());
-    let mut categories: BTreeMap<i64, String> = BTreeMap::new();
-    for file in files {
-        let path = root.join(&file.path);
-        let coco = CocoFile::read(&path)?;
-        for (id, name) in &coco.categories {
-            let first = categories.entry(*id).or_insert_with(|| name.clone());
-            if first != name {
-                let reason = format!(
-                    "category {id} is `{name}` here and `{first}` in another file; give both one name"
-                );
-                return Err(AnnotationError::Classes { path, reason });
-            }
-        }
-        read.push((file, coco));
-    }
+    let AnnotatedFiles { categories, pictures, quarantine, notes } = AnnotatedFiles::read(root, files)?;
+    let mut listing = Listing { divided_by: Some("file"), quarantine, notes, ..Listing::default() };
     let classes: BTreeMap<i64, usize> = categories.keys().copied().zip(0..).collect();
-    let mut names: BTreeMap<&str, i64> = BTreeMap::new();
-    for (&id, name) in &categories {
-        if let Some(first) = names.insert(name, id) {
-            let reason = format!(
-                "categories {first} and {id} are both called `{name}`, in different files; rename one"
-            );
-            return Err(AnnotationError::Classes { path: root.to_owned(), reason });
-        }
-    }
-    for (file, coco) in read {
-        let source = display(&file.path);
-        listing.notes.extend(coco.notes.iter().map(|note| format!("`{source}`: {note}")));
-        let places = PictureFolders::around(root, file);
-        let mut objects: HashMap<i64, Vec<&CocoAnnotation>> = HashMap::new();
-        for annotation in &coco.annotations {
-            objects.entry(annotation.image_id).or_default().push(annotation);
-        }
-        let known: BTreeSet<i64> = coco.images.iter().map(|image| image.id).collect();
-        listing.quarantine.merge(strangers(&source, &coco.annotations, &known));
-        for image in &coco.images {
-            let Some(path) = places.find(&image.file_name) else {
-                let looked = places.names(root);
-                let looked = list_names(looked.iter().map(String::as_str));
-                let reason = format!("annotated in `{source}` but not found in {looked}");
-                listing.quarantine.add(image.file_name.clone(), reason);
-                continue;
-            };
-            let boxes = objects.get(&image.id).map_or(&[][..], Vec::as_slice);
-            match boxes.iter().map(|annotation| marked(annotation, &classes)).collect() {
-                Ok(boxes) => listing.pictures.push(annotated(image, path, &source, boxes, file)),
-                Err(reason) => listing.aside.push((path, format!("in `{source}` {reason}"))),
+    for AnnotatedPicture { path, image, annotations, source, split } in pictures {
+        match annotations.iter().map(|annotation| marked(annotation, &classes)).collect() {
+            Ok(boxes) => {
+                listing.pictures.push(Annotated { path, source, stated: image.stated(), boxes, split })
             }
+            Err(reason) => listing.aside.push((path, format!("in `{source}` {reason}"))),
         }
     }
     listing.classes = categories.into_values().collect();
     Ok(listing)
 }
 
-fn annotated(
-    image: &CocoImage,
-    path: PathBuf,
-    source: &str,
-    boxes: Vec<Marked>,
-    file: &PartFile,
-) -> Annotated {
-    let split = file.part.as_ref().map(|(_, part)| *part);
-    Annotated { path, source: source.to_owned(), stated: image.stated(), boxes, split }
-}
-
 fn marked(annotation: &CocoAnnotation, classes: &BTreeMap<i64, usize>) -> Result<Marked, String> {
-    let name = || annotation.id.map_or_else(|| "an annotation".to_owned(), |id| format!("annotation {id}"));
-    let category = annotation.category_id;
+    let (name, category) = (annotation.name(), annotation.category_id);
     let class = *classes
         .get(&category)
-        .ok_or_else(|| format!("{} is of category {category}, which is not there", name()))?;
-    let bounds = annotation.bounds().ok_or_else(|| format!("{} has neither a box nor an outline", name()))?;
+        .ok_or_else(|| format!("{name} is of category {category}, which is not there"))?;
+    let bounds = annotation.bounds().ok_or_else(|| format!("{name} has neither a box nor an outline"))?;
     Ok(Marked { class, place: Place::Pixels(bounds), area: annotation.area, is_crowd: annotation.is_crowd })
 }
 
@@ -191,9 +228,11 @@ fn strangers(source: &str, annotations: &[CocoAnnotation], known: &BTreeSet<i64>
     }
     let mut quarantine = Quarantine::default();
     for (id, count) in counts {
-        let boxes = if count == 1 { "1 box" } else { &format!("{count} boxes") };
-        quarantine
-            .add(format!("{source}: image {id}"), format!("{boxes} of a picture that is not in the file"));
+        let annotations = if count == 1 { "1 annotation" } else { &format!("{count} annotations") };
+        quarantine.add(
+            format!("{source}: image {id}"),
+            format!("{annotations} of a picture that is not in the file"),
+        );
     }
     quarantine
 }

@@ -10,4 +10,5 @@ mod reading;
 mod folder;
 
 pub use file::{CocoAnnotation, CocoFile, CocoImage, Runs, Segmentation};
-pub(super) use folder::{PartFile, files_in, list, list_file};
+pub(crate) use folder::{AnnotatedFiles, AnnotatedPicture, PartFile, files_in};
+pub(super) use folder::{list, list_file};
