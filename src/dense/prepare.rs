@@ -114,6 +114,7 @@ fn open_model<T: Dense>(
         let input = Input {
             framing: Framing::shorter(settings.size.unwrap_or(T::SIDE)),
             interpolation: preprocess.interpolation,
+            is_aliased: false,
             mean: preprocess.mean,
             std: preprocess.std,
         };

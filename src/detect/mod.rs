@@ -100,10 +100,9 @@ impl Dense for Objects {
 
     fn rates(mode: ModeName) -> (usize, usize, f64) {
         match mode {
-            ModeName::Features => (30, 8, 2e-3),
-            ModeName::Partial | ModeName::Full => (30, 8, 1e-3),
-            ModeName::Gradual => (10, 8, 1e-3),
-            ModeName::Lora => (30, 8, 2e-3),
+            ModeName::Features | ModeName::Lora => (20, 8, 6e-3),
+            ModeName::Partial | ModeName::Full => (20, 8, 4e-3),
+            ModeName::Gradual => (6, 8, 4e-3),
         }
     }
 

@@ -50,6 +50,7 @@ pub(super) fn named(name: &str) -> ReportData {
         next: Some(format!("tk evaluate R {name}")),
         validation: Some(scores("153 photographs held out", &[[62, 8], [2, 81]])),
         test: Some(scores("60 photographs that chose nothing", &[[26, 4], [1, 29]])),
+        found: None,
         heard: HeardPart {
             worst: vec![Heard {
                 file: name.to_owned(),

@@ -110,10 +110,9 @@ impl Dense for Pixels {
 
     fn rates(mode: ModeName) -> (usize, usize, f64) {
         match mode {
-            ModeName::Features => (20, 8, 4e-3),
-            ModeName::Partial | ModeName::Full => (20, 8, 2e-3),
-            ModeName::Gradual => (8, 8, 2e-3),
-            ModeName::Lora => (20, 8, 4e-3),
+            ModeName::Features | ModeName::Lora => (15, 8, 6e-3),
+            ModeName::Partial | ModeName::Full => (15, 8, 4e-3),
+            ModeName::Gradual => (4, 8, 4e-3),
         }
     }
 

@@ -141,7 +141,7 @@ fn drawn_objects_are_found_and_shown() {
     place.ok(&["predict", "d", "boxes/images", "-o", "all.csv"]);
     assert!(fs::read_to_string(place.path("all.csv")).unwrap().starts_with("file,label,score,left,top,width,height\n"));
     let ended = place.ok(&["evaluate", "d", "boxes", "--gate", "ap50>=0.5"]);
-    assert!(ended.out.contains("square  AP50") && ended.out.contains("AP50 0."), "{}", ended.out);
+    assert!(ended.out.contains("square  AP50") && ended.out.contains("objects"), "{}", ended.out);
     assert_eq!(place.tk(&["evaluate", "d", "boxes", "--gate", "ap50>=1.1"]).code, 4);
     assert!(place.ok(&["models", "show", "d"]).out.contains("fcos on resnet18"));
 

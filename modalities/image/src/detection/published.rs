@@ -25,6 +25,7 @@ fn of_800() -> Input {
     Input {
         framing: Framing::Shorter { least: 800, most: 1333, multiple: 32 },
         interpolation: Interpolation::Bilinear,
+        is_aliased: true,
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
     }

@@ -44,6 +44,9 @@ pub struct Input {
     pub framing: Framing,
     /// How pixels between pixels are estimated.
     pub interpolation: Interpolation,
+    /// Whether pictures are made smaller without weighing all pixels, as torchvision's detectors do; bilinear whatever is said above.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_aliased: bool,
     /// Subtracted from red, green and blue, which lie in 0–1.
     pub mean: [f32; 3],
     /// Divides red, green and blue after the subtraction.
@@ -108,7 +111,7 @@ impl Input {
 
     /// What distinguishes this input from every other, for cache keys.
     pub fn fingerprint(&self) -> String {
-        format!("frame1 {:?} {:?} {:?} {:?}", self.framing, self.interpolation, self.mean, self.std)
+        format!("frame1 {:?} {:?} {} {:?} {:?}", self.framing, self.interpolation, self.is_aliased, self.mean, self.std)
     }
 }
 

@@ -1,7 +1,11 @@
 //! Pixels and classes of an arrangement.
 
+use tk_engine::cpu::Machine;
+use tk_engine::cpu::kernels::Accumulate;
+use tk_engine::cpu::kernels::resize::{Taps, resize};
+
 use super::{Arrangement, Frame, Input};
-use crate::data::{Picture, Region, resize_region};
+use crate::data::{Picture, Region, Size, resize_region};
 
 /// The pixels of an arrangement within a frame, `[height, width, 3]`, u8, without padding. What no tile covers has the mean colour.
 ///
@@ -12,8 +16,12 @@ pub fn paint(arrangement: &Arrangement, pictures: &[&Picture], frame: &Frame, in
     let mean = input.mean.map(|mean| (mean * 255.0).round().clamp(0.0, 255.0) as u8);
     let mut pixels: Vec<u8> = mean.iter().copied().cycle().take(3 * height * width).collect();
     for tile in &arrangement.tiles {
-        let size = crate::data::Size { width: tile.target.width, height: tile.target.height };
-        let part = resize_region(pictures[tile.picture], tile.source, size, input.interpolation);
+        let size = Size { width: tile.target.width, height: tile.target.height };
+        let picture = pictures[tile.picture];
+        let part = match input.is_aliased {
+            true => aliased(picture, tile.source, size),
+            false => resize_region(picture, tile.source, size, input.interpolation),
+        };
         for (from, row) in part.chunks_exact(3 * size.width as usize).zip(rows(&mut pixels, 3 * width, tile.target, 3)) {
             row.copy_from_slice(from);
         }
@@ -51,6 +59,19 @@ pub fn paint_classes(arrangement: &Arrangement, maps: &[(&[u8], usize)], frame: 
     classes
 }
 
+/// A part of a picture at another size, each pixel from the four around it (PyTorch's `interpolate` without antialiasing).
+fn aliased(picture: &Picture, source: Region, size: Size) -> Vec<u8> {
+    let stride = 3 * picture.width() as usize;
+    let columns = 3 * source.left as usize..3 * (source.left + source.width) as usize;
+    let rows = picture.pixels().chunks_exact(stride).skip(source.top as usize).take(source.height as usize);
+    let pixels: Vec<f32> = rows.flat_map(|row| &row[columns.clone()]).map(|&byte| f32::from(byte)).collect();
+    let taps = |from: u32, to: u32| Taps::linear(from as usize, to as usize);
+    let (down, across) = (taps(source.height, size.height), taps(source.width, size.width));
+    let mut resized = vec![0.0; 3 * down.len() * across.len()];
+    resize(&Machine::new(1), [&down, &across], 3, &pixels, &mut resized, Accumulate::Overwrite);
+    resized.into_iter().map(|value| value.round().clamp(0.0, 255.0) as u8).collect()
+}
+
 /// The rows of a region of `[height, stride]` numbers, of which each place has so many.
 fn rows(numbers: &mut [u8], stride: usize, region: Region, each: usize) -> impl Iterator<Item = &mut [u8]> {
     let columns = each * region.left as usize..each * (region.left + region.width) as usize;
@@ -76,7 +97,16 @@ mod tests {
 
     fn input() -> Input {
         let framing = Framing::Exact { height: 2, width: 6 };
-        Input { framing, interpolation: Interpolation::Bilinear, mean: [0.5; 3], std: [1.0; 3] }
+        Input { framing, interpolation: Interpolation::Bilinear, is_aliased: false, mean: [0.5; 3], std: [1.0; 3] }
+    }
+
+    #[test]
+    fn aliased_pixels_are_those_of_four_neighbours() {
+        // F.interpolate of [[0, 20, 40, 60], [80, 100, 120, 140], [160, 180, 200, 220]] to 2 × 2, bilinear, no antialiasing.
+        let pixels: Vec<u8> = (0..12).flat_map(|at| [at * 20; 3]).collect();
+        let picture = Picture::rgb8(4, 3, &pixels).unwrap();
+        let found = aliased(&picture, Region::whole(&picture), Size { width: 2, height: 2 });
+        assert_eq!(found.iter().step_by(3).copied().collect::<Vec<u8>>(), [30, 70, 150, 190]);
     }
 
     #[test]

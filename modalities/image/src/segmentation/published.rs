@@ -42,6 +42,7 @@ fn of_520() -> Input {
     Input {
         framing: Framing::Shorter { least: 520, most: 2080, multiple: 1 },
         interpolation: Interpolation::Bilinear,
+        is_aliased: false,
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
     }
