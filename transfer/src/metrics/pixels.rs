@@ -128,8 +128,7 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 }
 
 fn mean(ratios: impl Iterator<Item = Option<f64>>) -> f64 {
-    let (sum, count) =
-        ratios.flatten().fold((0.0, 0.0), |(sum, count), ratio| (sum + ratio, count + 1.0));
+    let (sum, count) = ratios.flatten().fold((0.0, 0.0), |(sum, count), ratio| (sum + ratio, count + 1.0));
     if count > 0.0 { sum / count } else { 0.0 }
 }
 

@@ -82,8 +82,14 @@ struct Placed<'a> {
     split: Option<Split>,
 }
 
-/// Pictures of one place by their names without endings.
-type ByStem<'a> = BTreeMap<(&'a [String], &'a str), Vec<&'a Placed<'a>>>;
+/// Photographs by their names without endings.
+#[derive(Default)]
+struct Photographs<'a> {
+    /// Those of one place.
+    placed: BTreeMap<(&'a [String], &'a str), Vec<&'a Placed<'a>>>,
+    /// Those of all.
+    anywhere: BTreeMap<&'a str, Vec<&'a Placed<'a>>>,
+}
 
 /// The photographs of a tree that have masks in a folder called so, or beside them under the photograph's name and `_mask`. Nothing where
 /// there is not one mask.
@@ -101,17 +107,18 @@ pub(super) fn list(tree: &Tree) -> Option<Pairs> {
     if masks.is_empty() {
         return None;
     }
-    let mut by_stem: ByStem<'_> = BTreeMap::new();
+    let mut by_stem = Photographs::default();
     for photograph in &photographs {
         if let Some(stem) = stem(photograph.path) {
-            by_stem.entry((&photograph.place, stem)).or_default().push(photograph);
+            by_stem.placed.entry((&photograph.place, stem)).or_default().push(photograph);
+            by_stem.anywhere.entry(stem).or_default().push(photograph);
         }
     }
     let mut pairs =
         Pairs { divided_by: Some("folder"), quarantine: tree.unreadable.clone(), ..Pairs::default() };
     let mut masks_of: BTreeMap<&Path, Vec<&Placed<'_>>> = BTreeMap::new();
     for mask in &masks {
-        match photograph_of(mask, &by_stem).map(Vec::as_slice) {
+        match by_stem.of(mask).map(Vec::as_slice) {
             Some([photograph]) => masks_of.entry(photograph.path).or_default().push(mask),
             Some(several) => {
                 let names = names_of(several.iter().map(|photograph| photograph.path));
@@ -178,12 +185,21 @@ impl Pairs {
     }
 }
 
-/// The photographs that a mask is called after: whose name it has, or has before a suffix; or whose whole name, as `a.jpg.png`.
-fn photograph_of<'a>(mask: &'a Placed<'a>, by_stem: &'a ByStem<'a>) -> Option<&'a Vec<&'a Placed<'a>>> {
-    let of = |stem: &'a str| by_stem.get(&(mask.place.as_slice(), stem));
-    let own = stem(mask.path)?;
-    let whole = Some(Path::new(own)).filter(|own| looks_like_image(own)).and_then(stem);
-    of(own).or_else(|| bare(mask.path, &SUFFIXES).find_map(of)).or_else(|| of(whole?))
+impl<'a> Photographs<'a> {
+    /// Those that a mask is called after: whose name it has, or has before a suffix; or whose whole name, as `a.jpg.png`. Those of its place
+    /// come first; elsewhere there may be but one, which is not of another part.
+    fn of<'b>(&'b self, mask: &'b Placed<'b>) -> Option<&'b Vec<&'a Placed<'a>>> {
+        let own = stem(mask.path)?;
+        let whole = Some(Path::new(own)).filter(|own| looks_like_image(own)).and_then(stem);
+        let stems = || [own].into_iter().chain(bare(mask.path, &SUFFIXES)).chain(whole);
+        let in_place = |stem: &'b str| self.placed.get(&(mask.place.as_slice(), stem));
+        let is_meant = |found: &&'b Vec<&Placed<'_>>| match found.as_slice() {
+            [only] => mask.split.is_none() || mask.split == only.split,
+            _ => false,
+        };
+        let alone = |stem: &'b str| self.anywhere.get(stem).filter(is_meant);
+        stems().find_map(in_place).or_else(|| stems().find_map(alone))
+    }
 }
 
 /// The names that a mask's photograph may have when the mask's own has something behind it.
@@ -313,6 +329,11 @@ mod tests {
                 &["train/a.jpg", "train/a_mask.png", "valid/b.jpg", "valid/b_mask.png"],
                 &["train/a.jpg train/a_mask.png train", "valid/b.jpg valid/b_mask.png val"],
             ),
+            // As the Oxford pets have them.
+            (&["images/a.jpg", "annotations/trimaps/a.png"], &["images/a.jpg annotations/trimaps/a.png"]),
+            (&["train/images/a.jpg", "masks/a.png"], &["train/images/a.jpg masks/a.png train"]),
+            (&["train/images/a.jpg", "val/masks/a.png"], &[]),
+            (&["images/x/a.jpg", "images/y/a.jpg", "masks/a.png"], &[]),
             // The whole name comes before what a suffix leaves.
             (&["images/a.jpg", "images/a_L.jpg", "labels/a_L.png", "labels/a_L_L.png"], &[]),
             (

@@ -1,4 +1,4 @@
-//! Pascal VOC: photographs, masks and the lists that divide them (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/, "segmentation").
+//! Pascal VOC: photographs, masks and the lists that divide them (<http://host.robots.ox.ac.uk/pascal/VOC/voc2012/>, "segmentation").
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
