@@ -7,7 +7,8 @@
 //!
 //! - `inference`: outputs of pictures, in pictures a second;
 //! - `training`: steps with the network's own loss and SGD, in pictures a second;
-//! - `losses`: the losses of the first twenty such steps.
+//! - `losses`: the losses of the first twenty such steps;
+//! - `gradients`: the norm of each parameter's gradient in the first.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ const LEAST: (Duration, usize) = (Duration::from_secs(6), 3);
 const STEPS: u64 = 20;
 
 /// The rate of stochastic gradient descent; small, for the numbers are no trained network's.
-const RATE: f64 = 1e-3;
+const RATE: f64 = 1e-4;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -94,6 +95,13 @@ fn measure<H: Graft>(
         ..TrainSpec::everything(&graph, Optimizer::Sgd { momentum: 0.9, nesterov: false })
     };
     let mut tape = Tape::new(machine, &graph, &parameters, &spec)?;
+    if work == "gradients" {
+        let outputs = tape.forward(&input, &StepKey { seed: 0, step: 0, samples: (0..batch as u64).collect() })?;
+        tape.backward(&task.loss(&outputs, targets, batch as f64)?.gradients)?;
+        let norms = graph.parameters().iter().zip(tape.gradient_norms()?);
+        let named = norms.filter_map(|(spec, norm)| Some((published.published_name(&graph, &spec.name), norm?.into())));
+        return Ok(serde_json::json!({ "norms": named.collect::<serde_json::Map<_, _>>() }));
+    }
     let mut number = 0;
     let mut step = || -> Outcome<f64> {
         let key = StepKey { seed: 0, step: number, samples: (0..batch as u64).collect() };

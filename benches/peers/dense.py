@@ -104,6 +104,9 @@ def peer(name, work, batch, side, threads):
         optimizer.step()
         return value.item()
 
+    if work == "gradients":
+        loss(pixels).backward()
+        return {"norms": {name: p.grad.norm().item() for name, p in model.named_parameters() if p.grad is not None}}
     if work == "losses":
         return {"losses": [step() for _ in range(STEPS)]}
     return {"per_second": batch / pace(step)}

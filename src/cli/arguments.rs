@@ -87,6 +87,9 @@ pub struct ImageDetect {
     /// The shorter side of photographs in pixels; 320 if nothing is said
     #[arg(long, value_name = "PX")]
     pub size: Option<i64>,
+    /// Begin with random values in place of the model's, to see what they are worth
+    #[arg(long)]
+    pub from_scratch: bool,
     #[command(flatten)]
     pub train: Train,
 }
@@ -113,6 +116,9 @@ pub struct ImageSegment {
     /// The shorter side of photographs in pixels; 320 if nothing is said
     #[arg(long, value_name = "PX")]
     pub size: Option<i64>,
+    /// Begin with random values in place of the model's, to see what they are worth
+    #[arg(long)]
+    pub from_scratch: bool,
     #[command(flatten)]
     pub train: Train,
 }

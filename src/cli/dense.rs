@@ -20,16 +20,25 @@ use super::{Failure, console, environment, leaderboard};
 
 /// Runs `tk image-detect`.
 pub fn detect(arguments: ImageDetect) -> Result<(), Failure> {
-    let ImageDetect { data, batch_norm, augment, size, train } = arguments;
+    let ImageDetect { data, batch_norm, augment, size, from_scratch, train } = arguments;
     let own = said(&[("batch-norm", &batch_norm), ("augment", &augment)], &[("size", size)]);
-    start::<Objects>(train, &data, own)
+    start::<Objects>(train, &data, scratched(own, from_scratch))
 }
 
 /// Runs `tk image-segment`.
 pub fn segment(arguments: ImageSegment) -> Result<(), Failure> {
-    let ImageSegment { data, masks, names, ignore, batch_norm, augment, size, train } = arguments;
+    let ImageSegment { data, masks, names, ignore, batch_norm, augment, size, from_scratch, train } = arguments;
     let texts = [("masks", &masks), ("names", &names), ("batch-norm", &batch_norm), ("augment", &augment)];
-    start::<Pixels>(train, &data, said(&texts, &[("size", size), ("ignore", ignore)]))
+    let own = said(&texts, &[("size", size), ("ignore", ignore)]);
+    start::<Pixels>(train, &data, scratched(own, from_scratch))
+}
+
+/// What was said, with whether the model's values are left.
+fn scratched(mut own: toml::Table, from_scratch: bool) -> toml::Table {
+    if from_scratch {
+        own.insert("from-scratch".into(), Value::Boolean(true));
+    }
+    own
 }
 
 fn start<T: Dense>(mut arguments: Train, data: &Path, mut own: toml::Table) -> Result<(), Failure> {

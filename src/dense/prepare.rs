@@ -134,6 +134,9 @@ fn open_model<T: Dense>(
         Framing::Exact { height, .. } => height,
         Framing::Shorter { least, .. } => least,
     });
+    if settings.from_scratch == Some(true) {
+        model = model.from_scratch(seed);
+    }
     match mode {
         ModeName::Lora => {
             let (rank, alpha) = settings.low_rank()?;

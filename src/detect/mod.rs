@@ -54,7 +54,6 @@ impl Dense for Objects {
         "words",
         "spelling",
         "vocabulary",
-        "from-scratch",
         "mixup",
         "balance",
         "head",

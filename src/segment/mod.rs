@@ -51,7 +51,6 @@ impl Dense for Pixels {
         "words",
         "spelling",
         "vocabulary",
-        "from-scratch",
         "mixup",
         "balance",
         "head",

@@ -126,6 +126,7 @@ impl Plan {
             return Ok(());
         }
         self.workspace.shapes = self.graph.infer(&shapes)?;
+        self.workspace.keep_free(self.workspace.total_len());
         let quantizations = &self.workspace.quantizations;
         let is_observed = self.is_calibrating;
         let lowering = Lowering { precision: self.precision, quantizations, is_observed };

@@ -78,6 +78,8 @@ impl Tape {
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|tensor| tensor.shape().to_vec()).collect();
         if shapes != self.bound || self.program.steps.is_empty() {
             self.workspace.shapes = self.graph.infer(&shapes)?;
+            // Values and their gradients.
+            self.workspace.keep_free(2 * self.workspace.total_len());
             let lowering = Lowering { precision: self.spec.precision, ..Lowering::default() };
             self.program = compile(&self.graph, &self.workspace.shapes, Some(&self.spec), lowering);
             self.bound = shapes;

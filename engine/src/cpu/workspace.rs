@@ -142,6 +142,21 @@ impl Workspace {
         self.free.push(buffer);
     }
 
+    /// How many numbers all values have together.
+    pub fn total_len(&self) -> usize {
+        self.shapes.iter().map(|shape| shape.iter().product::<usize>()).sum()
+    }
+
+    /// Forgets free buffers, the smallest first, until all together hold at most so many numbers: inputs of ever other sizes would leave ever more.
+    pub fn keep_free(&mut self, most: usize) {
+        self.free.sort_by_key(|buffer| std::cmp::Reverse(buffer.len()));
+        let mut held = 0;
+        self.free.retain(|buffer| {
+            held += buffer.len();
+            held <= most
+        });
+    }
+
     /// Sets a value's numbers.
     pub fn put(&mut self, value: Value, buffer: Buffer) {
         self.versions[value.index()] += 1;
@@ -320,5 +335,27 @@ impl Workspace {
     /// When no step runs.
     pub fn key(&self) -> Result<&StepKey> {
         self.key.as_ref().ok_or(EngineError::Order("training behaviour outside of a training step"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_buffers_are_kept_up_to_a_measure_the_largest_first() {
+        let mut workspace = Workspace::new(Machine::new(1), vec![false]);
+        for length in [100, 400, 50, 300] {
+            workspace.recycle(Buffer::zeros(length));
+        }
+        let kept = |workspace: &Workspace| workspace.free.iter().map(|buffer| buffer.len()).sum::<usize>();
+        let whole = kept(&workspace);
+        workspace.keep_free(whole);
+        assert_eq!(kept(&workspace), whole);
+        let largest = workspace.free[0].len();
+        workspace.keep_free(largest);
+        assert_eq!(workspace.free.len(), 1, "the largest alone fits");
+        workspace.keep_free(0);
+        assert!(workspace.free.is_empty());
     }
 }

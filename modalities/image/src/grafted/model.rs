@@ -50,6 +50,15 @@ impl<H: Graft> Grafted<H> {
         on_disk(&self.head, &self.graph, parameter)
     }
 
+    /// The same network with random values in place of all that were loaded, to see what those are worth.
+    #[must_use]
+    pub fn from_scratch(mut self, seed: u64) -> Self {
+        self.parameters = Parameters::initial(&self.graph, seed);
+        self.report = None;
+        self.digest = format!("random {seed}");
+        self
+    }
+
     /// With low-rank pairs beside every layer of the backbone that can have one; the seed decides their values.
     ///
     /// # Errors

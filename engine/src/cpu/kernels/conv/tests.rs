@@ -15,7 +15,7 @@ const TOLERANCE: f64 = 1e-5;
 /// batch, height, width, in, out, kernel, stride, padding (top, bottom, left, right), dilation.
 type Case = (usize, usize, usize, usize, usize, [usize; 2], [usize; 2], [usize; 4], [usize; 2]);
 
-const CASES: [Case; 19] = [
+const CASES: [Case; 22] = [
     (2, 5, 7, 17, 33, [1, 1], [1, 1], [0; 4], [1, 1]),
     (3, 6, 7, 40, 17, [1, 1], [2, 2], [0; 4], [1, 1]),
     (1, 4, 4, 16, 24, [1, 1], [1, 1], [1; 4], [1, 1]),
@@ -35,6 +35,10 @@ const CASES: [Case; 19] = [
     (1, 3, 3, 20, 64, [3, 3], [3, 2], [1; 4], [1, 1]),
     (40, 5, 5, 16, 16, [3, 3], [1, 1], [1; 4], [1, 1]),
     (8, 1, 1, 100, 37, [1, 1], [1, 1], [0; 4], [1, 1]),
+    // Taps further apart than half the map, and than all of it.
+    (1, 20, 21, 17, 33, [3, 3], [1, 1], [12; 4], [12, 12]),
+    (2, 40, 40, 5, 7, [3, 3], [1, 1], [24; 4], [24, 24]),
+    (2, 12, 11, 16, 24, [3, 3], [1, 1], [36; 4], [36, 36]),
 ];
 
 fn shapes() -> impl Iterator<Item = ConvShape> {
