@@ -108,6 +108,10 @@ fn initial(init: Init, shape: &[usize], mut stream: Stream) -> Vec<f32> {
             let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
             draw(&|stream| stream.range(-bound, bound))
         }
+        Init::XavierUniform => {
+            let bound = (6.0 / (fan_in + fan_out).max(1) as f64).sqrt();
+            draw(&|stream| stream.range(-bound, bound))
+        }
     }
 }
 
@@ -136,6 +140,7 @@ mod tests {
             (Init::Constant(1e-6), vec![100], 1e-6),
             (Init::Normal(0.02), vec![100, 200], 0.02),
             (Init::UniformFanIn, vec![100, 300], (1.0 / 300f64 / 3.0).sqrt()),
+            (Init::XavierUniform, vec![64, 32, 3, 3], (2.0f64 / (96.0 * 9.0)).sqrt()),
         ];
         for (init, shape, deviation) in cases {
             let values = initial(init, &shape, Stream::new(0, &["x".into()]));

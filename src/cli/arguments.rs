@@ -208,8 +208,8 @@ pub struct Train {
     /// How much is adapted; features if nothing is said
     #[arg(long, value_parser = ["features", "partial", "full", "gradual", "lora"])]
     pub mode: Option<String>,
-    /// The head: logreg, svm, mlp or linear (logreg in features mode, else linear); of image-detect fcos; of image-segment unet, deeplabv3, fcn
-    /// or lraspp
+    /// The head: logreg, svm, mlp or linear (logreg in features mode, else linear); of image-detect fcos, ssdlite or ssd; of image-segment unet,
+    /// deeplabv3, fcn or lraspp
     #[arg(long)]
     pub head: Option<String>,
     /// How a trained head starts; kept: with the rows of a run's head, given as -m RUN, that are of the same classes

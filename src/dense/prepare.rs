@@ -112,7 +112,7 @@ fn open_model<T: Dense>(
         })?;
         let preprocess = &backbone.preprocess;
         let input = Input {
-            framing: Framing::shorter(settings.size.unwrap_or(T::SIDE)),
+            framing: T::framing(&head, settings.size.unwrap_or(T::SIDE)),
             interpolation: preprocess.interpolation,
             is_aliased: false,
             mean: preprocess.mean,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tk_engine::cpu::Machine;
 use tk_image::data::Picture;
-use tk_image::framing::Marked;
+use tk_image::framing::{Framing, Marked};
 use tk_image::grafted::{Graft, Published, Runner};
 use tk_transfer::data::{Labelled, Quarantine};
 use tk_transfer::metrics::Interval;
@@ -49,6 +49,11 @@ pub trait Dense: Sized + 'static {
 
     /// A head by its name, for a backbone whose coarsest map has so many channels.
     fn head(name: &str, channels: usize) -> Option<Self::Head>;
+
+    /// How a new head wants pictures brought to a side in pixels: with their shape, unless it says otherwise.
+    fn framing(_head: &Self::Head, side: u32) -> Framing {
+        Framing::shorter(side)
+    }
 
     /// Networks that are published with their heads.
     fn published() -> &'static [Published<Self::Head>];

@@ -12,6 +12,7 @@ use tk_engine::cpu::Machine;
 
 use tk_image::detection::fcos::Fcos;
 use tk_image::detection::{DETECTORS, Detection, DetectionHead, DetectionTask};
+use tk_image::framing::Framing;
 use tk_image::grafted::{Published, Runner};
 use tk_transfer::data::Quarantine;
 use tk_transfer::task::Task;
@@ -64,7 +65,7 @@ impl Dense for Objects {
         "names",
         "ignore",
     ];
-    const HEADS: &'static [&'static str] = &["fcos"];
+    const HEADS: &'static [&'static str] = &["fcos", "ssdlite", "ssd"];
     const SIDE: u32 = 320;
     const CARD: [&'static str; 2] = ["object-detection", "Detector"];
 
@@ -88,9 +89,15 @@ impl Dense for Objects {
     fn head(name: &str, channels: usize) -> Option<Detection> {
         let head = match name {
             "fcos" => DetectionHead::Fcos(Fcos::for_channels(channels)),
+            "ssdlite" => DetectionHead::SsdLite,
+            "ssd" => DetectionHead::Ssd,
             _ => return None,
         };
-        Some(Detection { head, selecting: head.selecting() })
+        Some(head.chosen())
+    }
+
+    fn framing(head: &Detection, side: u32) -> Framing {
+        head.head.framing(side)
     }
 
     fn published() -> &'static [Published<Detection>] {

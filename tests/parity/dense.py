@@ -25,8 +25,11 @@ CLASSES = 4
 BATCH = 2
 IGNORED = 255
 
-# Factor of norms' weights of networks whose numbers would vanish.
-NORM_GAIN = {"lraspp_mobilenet_v3_large": 1.2, "deeplabv3_mobilenet_v3_large": 1.2, "ssdlite320_mobilenet_v3_large": 1.2}
+# Factor of norms' weights of networks whose numbers would vanish. Of SSD300 it is the factor of normalised channels, which begin with 20.
+NORM_GAIN = {"ssd300_vgg16": 20.0, "lraspp_mobilenet_v3_large": 1.2, "deeplabv3_mobilenet_v3_large": 1.2, "ssdlite320_mobilenet_v3_large": 1.2}
+
+# Boxes of SSD are told from these scores on: enough of them, and not too many.
+SCORES = {"ssd300_vgg16": 0.5, "ssdlite320_mobilenet_v3_large": 0.5}
 
 # Objects of the two pictures: class, left, top, right, bottom, in pixels of 96.
 OBJECTS = [
@@ -41,7 +44,8 @@ def filled(name: str, model: torch.nn.Module) -> torch.nn.Module:
         if key.endswith("num_batches_tracked"):
             continue
         if key == "backbone.scale_weight":
-            value.copy_(torch.from_numpy(fill.tensor(key + ".weight", tuple(value.shape))))
+            filling = (0.75 + 0.25 * fill.signed(key, len(value))).astype(np.float32)
+            value.copy_(torch.from_numpy(filling * np.float32(NORM_GAIN[name])))
             continue
         filling = fill.tensor(key, tuple(value.shape))
         is_norm = key.endswith(".weight") and value.ndim == 1
@@ -101,6 +105,43 @@ def fcos(name: str) -> dict:
     }
 
 
+def ssd(name: str) -> dict:
+    """The first score of each box is the background's: labels begin with 1."""
+    model = filled(name, getattr(detection, name)(weights=None, weights_backbone=None, num_classes=CLASSES + 1)).double()
+    size, batch = (300, 1) if name == "ssd300_vgg16" else (320, BATCH)
+    pixels = torch.from_numpy(fill.image(batch, size)).double()
+    features = list(model.backbone(pixels).values())
+    described = {}
+    for ours, head in (("scores", model.head.classification_head), ("offsets", model.head.regression_head)):
+        for level, (part, values) in enumerate(zip(head.module_list, features)):
+            described[f"{ours}.{level}"] = describe_stage(part(values).permute(0, 2, 3, 1))
+    outputs = model.head(features)
+    anchors = model.anchor_generator(ImageList(pixels, [(size, size)] * batch), features)
+    targets = [
+        {"boxes": torch.tensor([o[1:] for o in objects]).double(), "labels": torch.tensor([o[0] + 1 for o in objects])}
+        for objects in OBJECTS[:batch]
+    ]
+    matched = [model.proposal_matcher(torchvision.ops.box_iou(target["boxes"], anchor)) for target, anchor in zip(targets, anchors)]
+    losses = model.compute_loss(targets, outputs, anchors, matched)
+    sum(losses.values()).backward()
+    model.score_thresh = SCORES[name]
+    with torch.no_grad():
+        found = model.postprocess_detections(outputs, anchors, [(size, size), (size - 16, size)][:batch])
+    return {
+        "batch": batch,
+        "objects": OBJECTS[:batch],
+        "outputs": described,
+        "losses": {"classification": rounded(losses["classification"].item()), "boxes": rounded(losses["bbox_regression"].item())},
+        "gradients": gradients(model),
+        "least_score": SCORES[name],
+        "found": [
+            [[int(label) - 1, rounded(score), *map(rounded, box)] for label, score, box in zip(one["labels"].tolist(), one["scores"].tolist(), one["boxes"].tolist())]
+            for one in found
+        ],
+        "size": size,
+    }
+
+
 def segmenter(name: str) -> dict:
     arguments = {"weights": None, "weights_backbone": None, "num_classes": CLASSES}
     if name != "lraspp_mobilenet_v3_large":
@@ -126,6 +167,8 @@ def segmenter(name: str) -> dict:
 
 NETWORKS = {
     "fcos_resnet50_fpn": fcos,
+    "ssd300_vgg16": ssd,
+    "ssdlite320_mobilenet_v3_large": ssd,
     "deeplabv3_resnet50": segmenter,
     "fcn_resnet50": segmenter,
     "lraspp_mobilenet_v3_large": segmenter,

@@ -11,6 +11,7 @@ mod error;
 mod fold;
 mod low_rank;
 mod op;
+mod pools;
 mod shape;
 
 pub use builder::{Conv2d, GraphBuilder};
@@ -110,6 +111,8 @@ pub enum Init {
     Normal(f64),
     /// Uniform within ±1/√fan-in, as PyTorch starts linear layers.
     UniformFanIn,
+    /// Uniform within ±√(6 / (fan-in + fan-out)) (Glorot, Bengio 2010).
+    XavierUniform,
 }
 
 /// A named part of the graph: the nodes since the stage before, and the one value that stands for its result.

@@ -14,13 +14,17 @@ use tk_engine::graph::Kind;
 use tk_engine::reference::{Precision, Reference};
 use tk_engine::testing::{fill, pictures, signed};
 use tk_engine::{Graph, Inference, Optimizer, Parameters, StepKey, Tensor, TrainSpec, Training};
-use tk_image::detection::{Corners, DETECTORS, Selecting, Truth, Truths};
+use tk_image::detection::{Corners, DETECTORS, Losses, Selecting, Truth, Truths};
 use tk_image::grafted::{Graft, Published};
 use tk_image::segmentation::{IGNORED, SEGMENTERS, SegmentationTask};
 use tk_transfer::task::Task;
 
 /// Of outputs, relative to their deviation; of gradients, relative to their norm.
 const F64: f64 = 1e-6;
+
+/// The same where variances are shifted, and rounded to f32 after that. The largest difference, 1.6·10⁻⁶, is there to all digits when PyTorch
+/// computes with such variances.
+const F64_SHIFTED: f64 = 5e-6;
 
 /// The same in f32.
 const F32: f64 = 1e-4;
@@ -63,6 +67,8 @@ struct Filled {
     /// Names on disk by names in memory.
     names: BTreeMap<String, String>,
     pictures: Tensor,
+    /// Within which the reference agrees.
+    tolerance: f64,
 }
 
 impl Filled {
@@ -73,19 +79,23 @@ impl Filled {
         assert_eq!(expected.network, published.name);
         let graph = published.build(expected.classes).unwrap();
         let (mut parameters, mut names) = (Parameters::default(), BTreeMap::new());
+        let mut tolerance = F64;
         for spec in graph.parameters() {
             let name = published.published_name(&graph, &spec.name);
             let mut filled = fill(&name, &spec.shape, spec.kind).unwrap();
             let gain = if spec.kind == Kind::NormWeight { expected.norm_gain } else { 1.0 };
             // Variances are loaded greater by what torchvision's batch-norms add to them more.
             let more = if spec.kind == Kind::RunningVariance { published.shift(&graph, &spec.name) } else { 0.0 };
+            if more != 0.0 {
+                tolerance = F64_SHIFTED;
+            }
             let values = filled.to_f32().iter().map(|value| gain * value + more).collect();
             filled = Tensor::new(&spec.shape, values).unwrap();
             parameters.set(&spec.name, filled);
             names.insert(spec.name.clone(), name);
         }
         let pictures = pictures(expected.batch, expected.size).unwrap();
-        Self { expected, graph, parameters, names, pictures }
+        Self { expected, graph, parameters, names, pictures, tolerance }
     }
 
     fn spec(&self) -> TrainSpec {
@@ -141,23 +151,23 @@ impl Filled {
     }
 
     /// Outputs, the loss and its gradients: in f64 by the reference, in f32 by plan and tape.
-    fn check(&self, loss: &dyn Fn(&[Tensor]) -> (Vec<(String, f64)>, Vec<Tensor>)) {
+    fn check(&self, loss: &dyn Fn(&[Tensor]) -> Losses) {
         let key = StepKey { seed: 0, step: 0, samples: (0..self.expected.batch as u64).collect() };
         let mut plan = Plan::new(&Machine::new(2), &self.graph, &self.parameters).unwrap();
         self.check_outputs(&plan.run(std::slice::from_ref(&self.pictures)).unwrap(), F32);
         assert_eq!(plan.fallbacks(), [""; 0], "{}", self.expected.network);
         let mut reference = Reference::new(&self.graph, &self.parameters, &self.spec(), Precision::F64).unwrap();
         let outputs = reference.forward(std::slice::from_ref(&self.pictures), &key).unwrap();
-        self.check_outputs(&outputs, F64);
+        self.check_outputs(&outputs, self.tolerance);
         let single: Vec<Tensor> =
             outputs.iter().map(|output| Tensor::new(output.shape(), output.to_f32()).unwrap()).collect();
         let (losses, gradients) = loss(&single);
         for (name, value) in &losses {
-            let expected = self.expected.losses[name];
+            let expected = self.expected.losses[*name];
             assert!((value - expected).abs() < 2e-6 * expected.abs().max(1.0), "{name}: {value}, expected {expected}");
         }
-        // Slopes of the loss are f32, and so are shifted variances.
-        self.check_gradients(&mut reference, &gradients, 1e-5);
+        // Slopes of the loss are f32.
+        self.check_gradients(&mut reference, &gradients, 10.0 * self.tolerance);
         let mut tape = Tape::new(&Machine::new(2), &self.graph, &self.parameters, &self.spec()).unwrap();
         let outputs = tape.forward(std::slice::from_ref(&self.pictures), &key).unwrap();
         self.check_outputs(&outputs, F32);
@@ -183,10 +193,7 @@ fn detectors_agree_with_torchvision() {
             padded: [size, size],
         };
         let detection = (published.head)();
-        filled.check(&|outputs| {
-            let (losses, gradients) = detection.head.losses(&Machine::new(2), outputs, &truths).unwrap();
-            (losses.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(), gradients)
-        });
+        filled.check(&|outputs| detection.head.losses(&Machine::new(2), outputs, &truths).unwrap());
         // Boxes: the second picture ends 16 pixels earlier.
         let mut reference = Reference::new(&filled.graph, &filled.parameters, &filled.spec(), Precision::F64).unwrap();
         let outputs = reference.run(std::slice::from_ref(&filled.pictures)).unwrap();
@@ -194,7 +201,7 @@ fn detectors_agree_with_torchvision() {
             outputs.iter().map(|output| Tensor::new(output.shape(), output.to_f32()).unwrap()).collect();
         let selecting = Selecting { least_score: expected.least_score, ..detection.selecting };
         let sizes = [[size, size], [size - 16, size]];
-        let found = detection.head.decode(&outputs, &sizes, [size, size], &selecting).unwrap();
+        let found = detection.head.decode(&outputs, &sizes[..expected.batch], [size, size], &selecting).unwrap();
         for (found, expected) in found.iter().zip(&expected.found) {
             assert_eq!(found.len(), expected.len());
             for (candidate, [class, score, corners @ ..]) in found.iter().zip(expected) {
@@ -223,7 +230,7 @@ fn segmenters_agree_with_torchvision() {
         let task = SegmentationTask { classes, class_weights: Vec::new(), machine: Machine::new(2) };
         filled.check(&|outputs| {
             let loss = task.loss(outputs, &target, batch as f64).unwrap();
-            (vec![("sum".to_owned(), loss.value)], loss.gradients)
+            (vec![("sum", loss.value)], loss.gradients)
         });
     }
 }

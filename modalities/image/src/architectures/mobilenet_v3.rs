@@ -96,11 +96,15 @@ const STEM: usize = 16;
 const NARROWEST_STEM: f64 = 0.75;
 
 fn build(shape: &Shape, settings: &Settings) -> Result<Graph, ArchitectureError> {
-    settings.model_args.only(shape.name, &[])?;
+    settings.model_args.only(shape.name, &["reduced_tail"])?;
     let wide = |published: usize| round_to_eight(published as f64 * shape.width);
     let first = if shape.width < NARROWEST_STEM { STEM } else { wide(STEM) };
-    let scaled = |row: &Row| Row { channels: wide(row.channels), ..*row };
-    let stages: Vec<Vec<Row>> = shape.stages.iter().map(|rows| rows.iter().map(scaled).collect()).collect();
+    let share = if settings.model_args.reduced_tail == Some(true) { 2 } else { 1 };
+    let scaled = |(stage, rows): (usize, &&[Row])| {
+        let share = if stage + 1 == shape.stages.len() { share } else { 1 };
+        rows.iter().map(|row| Row { channels: wide(row.channels / share), ..*row }).collect()
+    };
+    let stages: Vec<Vec<Row>> = shape.stages.iter().enumerate().map(scaled).collect();
 
     let mut b = GraphBuilder::new();
     let x = stem(&mut b, first, Activation::HardSwish);
@@ -108,14 +112,14 @@ fn build(shape: &Shape, settings: &Settings) -> Result<Graph, ArchitectureError>
     let name = format!("blocks.{}", stages.len());
     b.begin_stage(&name);
     let names = [format!("{name}.0.conv"), format!("{name}.0.bn1")];
-    let last = Conv2d::same(wide(shape.last), 1);
+    let last = Conv2d::same(wide(shape.last / share), 1);
     let x = unit(&mut b, [&names[0], &names[1]], x, last, Activation::HardSwish);
     b.end_stage(x);
 
     b.begin_stage(POOL_STAGE);
     let mean = Op::Reduce { reduction: Reduction::Mean, axes: vec![1, 2] };
     let x = b.add("global_pool", mean, &[x]);
-    let x = b.conv2d("conv_head", x, Conv2d::same(shape.features, 1).with_bias());
+    let x = b.conv2d("conv_head", x, Conv2d::same(shape.features / share, 1).with_bias());
     let x = b.activation("act2", x, Activation::HardSwish);
     let x = b.add("flatten", Op::Reshape(vec![Dimension::Same(0), Dimension::Same(3)]), &[x]);
     b.end_stage(x);
@@ -127,7 +131,7 @@ fn build(shape: &Shape, settings: &Settings) -> Result<Graph, ArchitectureError>
 const EPSILONS: Rule = Rule::Shift { from: r"^features\..*\.running_var$", by: EXCESS };
 
 /// By how much torchvision's batch-norms add more.
-pub(super) const EXCESS: f32 = 1e-3 - 1e-5;
+pub(crate) const EXCESS: f32 = 1e-3 - 1e-5;
 
 /// torchvision's `conv_head` is a linear layer in the classifier.
 const CONV_HEAD: [Rule; 3] = [
@@ -191,18 +195,21 @@ pub(super) const LARGE_NAMES: [Rule; 23] = [
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::super::find;
+    use super::super::{ModelArgs, find};
     use super::*;
 
     #[test]
-    fn only_the_narrowest_network_keeps_the_stem() {
-        // name, channels of the stem, of the last stage, of the features
-        for (name, channels) in [
-            ("mobilenetv3_small_050", [16, 288, 1024]),
-            ("mobilenetv3_small_075", [16, 432, 1024]),
-            ("mobilenetv3_large_100", [16, 960, 1280]),
+    fn only_the_narrowest_network_keeps_the_stem_and_tails_are_halved() {
+        // name, whether its tail is reduced, channels of the stem, of the last stage, of the features
+        for (name, reduced_tail, channels) in [
+            ("mobilenetv3_small_050", None, [16, 288, 1024]),
+            ("mobilenetv3_small_075", None, [16, 432, 1024]),
+            ("mobilenetv3_large_100", Some(false), [16, 960, 1280]),
+            ("mobilenetv3_large_100", Some(true), [16, 480, 640]),
         ] {
-            let graph = find(name).unwrap().build(&Settings::classes(3)).unwrap();
+            let model_args = ModelArgs { reduced_tail, ..ModelArgs::default() };
+            let settings = Settings { model_args, ..Settings::classes(3) };
+            let graph = find(name).unwrap().build(&settings).unwrap();
             let rows = |name: &str| graph.parameters()[graph.parameter(name).unwrap()].shape[0];
             let last = graph.stages().len() - 3;
             let found =

@@ -3,8 +3,10 @@
 use tk_engine::Graph;
 use tk_transfer::checkpoint::Rule;
 
-use super::mobilenet_v3::{EXCESS, LARGE_NAMES};
+use super::mobilenet_v3::LARGE_NAMES;
 use super::mobile::PARTS;
+
+pub(crate) use super::mobilenet_v3::EXCESS;
 
 /// What such names begin with.
 pub(crate) const PREFIX: &str = "backbone.";
@@ -15,9 +17,14 @@ pub(crate) fn rules() -> Vec<Rule> {
         Rule::Shift { from: r"^backbone\..*\.running_var$", by: EXCESS },
         Rule::Prefix { from: PREFIX, to: "features." },
     ];
-    let is_body = |rule: &&Rule| matches!(rule, Rule::Prefix { from, .. } if from.starts_with("features."));
-    rules.extend(LARGE_NAMES.iter().filter(is_body).chain(&PARTS));
+    rules.extend(body_rules());
     rules
+}
+
+/// How torchvision's `features.N` become timm's.
+pub(crate) fn body_rules() -> impl Iterator<Item = Rule> {
+    let is_body = |rule: &&Rule| matches!(rule, Rule::Prefix { from, .. } if from.starts_with("features."));
+    LARGE_NAMES.iter().filter(is_body).chain(&PARTS).copied()
 }
 
 /// The name of a parameter that timm names so, and what its numbers are less on disk.

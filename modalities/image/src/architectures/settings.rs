@@ -85,6 +85,9 @@ pub struct ModelArgs {
     /// ConvNeXt: the channels of each stage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dims: Option<Vec<usize>>,
+    /// MobileNetV3: whether the last stages have half as many channels, as torchvision's detectors have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduced_tail: Option<bool>,
 }
 
 impl ModelArgs {
@@ -104,6 +107,7 @@ impl ModelArgs {
             ("mlp_ratio", self.mlp_ratio.is_some()),
             ("depths", self.depths.is_some()),
             ("dims", self.dims.is_some()),
+            ("reduced_tail", self.reduced_tail.is_some()),
         ];
         match given.iter().find(|(name, is_given)| *is_given && !known.contains(name)) {
             None => Ok(()),

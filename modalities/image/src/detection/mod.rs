@@ -6,6 +6,7 @@ mod suppression;
 mod truth;
 
 pub mod fcos;
+pub mod ssd;
 
 mod network;
 mod published;
@@ -16,7 +17,7 @@ mod marks;
 
 pub use boxes::Corners;
 pub use detector::Detector;
-pub use network::{Detection, DetectionHead, Selecting};
+pub use network::{Detection, DetectionHead, Losses, Selecting};
 pub use published::DETECTORS;
 pub use suppression::{Candidate, suppress};
 pub use task::DetectionTask;

@@ -85,7 +85,7 @@ impl<H: Graft> Grafted<H> {
         let whole = Whole {
             name: published.name.to_owned(),
             architecture,
-            settings: Settings::classes(1),
+            settings: published.settings(),
             head: (published.head)(),
             input: (published.input)(),
             base: format!("{}={}", published.name, absolute(file)),

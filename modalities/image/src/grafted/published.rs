@@ -1,7 +1,7 @@
 //! Networks that others publish whole: backbone and head under one name.
 
 use super::{Graft, GraftError};
-use crate::architectures::{self, Settings};
+use crate::architectures::{self, ModelArgs, Settings};
 use crate::framing::Input;
 use tk_engine::Graph;
 
@@ -11,6 +11,8 @@ pub struct Published<H: 'static> {
     pub name: &'static str,
     /// Its backbone, by timm's name.
     pub backbone: &'static str,
+    /// How its backbone differs from timm's network of that name.
+    pub model_args: fn() -> ModelArgs,
     /// Its head.
     pub head: fn() -> H,
     /// How pictures become its input.
@@ -20,13 +22,18 @@ pub struct Published<H: 'static> {
 }
 
 impl<H: Graft> Published<H> {
+    /// What its backbone is built with.
+    pub fn settings(&self) -> Settings {
+        Settings { model_args: (self.model_args)(), ..Settings::classes(1) }
+    }
+
     /// Its graph for so many classes.
     ///
     /// # Errors
     /// When it cannot be built.
     pub fn build(&self, classes: usize) -> Result<Graph, GraftError> {
         let architecture = architectures::find(self.backbone)?;
-        let backbone = architecture.build(&Settings::classes(1))?;
+        let backbone = architecture.build(&self.settings())?;
         Ok((self.head)().graft(&backbone, architecture, classes)?)
     }
 

@@ -1,6 +1,7 @@
 //! Segmenters that torchvision publishes, by its names.
 
 use super::{Segmentation, SegmentationHead};
+use crate::architectures::ModelArgs;
 use crate::data::Interpolation;
 use crate::framing::{Framing, Input};
 use crate::grafted::Published;
@@ -19,7 +20,14 @@ pub static SEGMENTERS: &[Published<Segmentation>] = &[
 ];
 
 const fn published(name: &'static str, backbone: &'static str, head: fn() -> Segmentation) -> Published<Segmentation> {
-    Published { name, backbone, head, input: of_520, labels: crate::catalog::voc_classes }
+    Published {
+        name,
+        backbone,
+        model_args: ModelArgs::default,
+        head,
+        input: of_520,
+        labels: crate::catalog::voc_classes,
+    }
 }
 
 fn with_auxiliary(head: SegmentationHead) -> Segmentation {
