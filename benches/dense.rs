@@ -68,7 +68,10 @@ fn objects(batch: usize, side: usize) -> Truths {
         is_crowd: false,
     };
     let of = |picture: usize| {
-        vec![object(picture % CLASSES, [0.1, 0.15, 0.5, 0.7]), object((picture + 1) % CLASSES, [0.55, 0.3, 0.95, 0.9])]
+        vec![
+            object(picture % CLASSES, [0.1, 0.15, 0.5, 0.7]),
+            object((picture + 1) % CLASSES, [0.55, 0.3, 0.95, 0.9]),
+        ]
     };
     Truths { objects: (0..batch).map(of).collect(), sizes: vec![[side, side]; batch], padded: [side, side] }
 }
@@ -96,10 +99,12 @@ fn measure<H: Graft>(
     };
     let mut tape = Tape::new(machine, &graph, &parameters, &spec)?;
     if work == "gradients" {
-        let outputs = tape.forward(&input, &StepKey { seed: 0, step: 0, samples: (0..batch as u64).collect() })?;
+        let outputs =
+            tape.forward(&input, &StepKey { seed: 0, step: 0, samples: (0..batch as u64).collect() })?;
         tape.backward(&task.loss(&outputs, targets, batch as f64)?.gradients)?;
         let norms = graph.parameters().iter().zip(tape.gradient_norms()?);
-        let named = norms.filter_map(|(spec, norm)| Some((published.published_name(&graph, &spec.name), norm?.into())));
+        let named = norms
+            .filter_map(|(spec, norm)| Some((published.published_name(&graph, &spec.name), norm?.into())));
         return Ok(serde_json::json!({ "norms": named.collect::<serde_json::Map<_, _>>() }));
     }
     let mut number = 0;

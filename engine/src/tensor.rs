@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn smaller_rows_are_padded_at_the_end_of_every_axis() {
-        let of = |shape: &[usize], value: f32| Tensor::new(shape, vec![value; shape.iter().product()]).unwrap();
+        let of =
+            |shape: &[usize], value: f32| Tensor::new(shape, vec![value; shape.iter().product()]).unwrap();
         let stacked = Tensor::stacked(&[&of(&[1, 1, 2], 1.0), &of(&[1, 3, 2], 2.0)]).unwrap();
         assert_eq!(stacked.shape(), [2, 3, 2]);
         assert_eq!(stacked.to_f32(), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]);

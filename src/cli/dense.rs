@@ -27,7 +27,8 @@ pub fn detect(arguments: ImageDetect) -> Result<(), Failure> {
 
 /// Runs `tk image-segment`.
 pub fn segment(arguments: ImageSegment) -> Result<(), Failure> {
-    let ImageSegment { data, masks, names, ignore, batch_norm, augment, size, from_scratch, train } = arguments;
+    let ImageSegment { data, masks, names, ignore, batch_norm, augment, size, from_scratch, train } =
+        arguments;
     let texts = [("masks", &masks), ("names", &names), ("batch-norm", &batch_norm), ("augment", &augment)];
     let own = said(&texts, &[("size", size), ("ignore", ignore)]);
     start::<Pixels>(train, &data, scratched(own, from_scratch))
@@ -75,7 +76,9 @@ fn learn<T: Dense>(job: Job<'_, T>, folder: &Path, work: &Work) -> Result<(), Fa
     let data = dense::open_data(&job)?;
     let root = quoted(&data.root().display().to_string());
     let next = |run: &Run<T>| match run.summary().mode.as_str() {
-        "full" | "lora" => format!("tk predict {} photo.jpg --draw seen", quoted(&folder.display().to_string())),
+        "full" | "lora" => {
+            format!("tk predict {} photo.jpg --draw seen", quoted(&folder.display().to_string()))
+        }
         _ => format!("tk {} {root} --mode full", T::TASK),
     };
     let run = train::finish(job, folder, work, |job| dense::fit(job, &data), next)?;

@@ -45,8 +45,11 @@ pub fn run(arguments: Embed) -> Result<(), Failure> {
         Kind::Texts => sentences(&arguments, &model.folder, &machine)?,
         Kind::Recordings => sounds(&arguments, &model.folder, &machine)?,
         Kind::Objects | Kind::Pixels => {
-            return Err(Failure::usage(format!("`{}` has maps of features, and none of a whole photograph", arguments.model))
-                .help("embed with the backbone that it was made of"));
+            return Err(Failure::usage(format!(
+                "`{}` has maps of features, and none of a whole photograph",
+                arguments.model
+            ))
+            .help("embed with the backbone that it was made of"));
         }
         Kind::Speech => {
             return Err(Failure::usage(format!(

@@ -45,7 +45,9 @@ pub fn published(name: &str) -> Option<Kind> {
 
 /// A network by its run's folder, or by its published name and a file.
 fn open<T: Dense>(name: &str, machine: &Machine) -> Result<Runner<T::Head>, Failure> {
-    let named = |published: &&Published<T::Head>| name.split_once('=').is_some_and(|(known, _)| known == published.name);
+    let named = |published: &&Published<T::Head>| {
+        name.split_once('=').is_some_and(|(known, _)| known == published.name)
+    };
     let opened = match (T::published().iter().find(named), name.split_once('=')) {
         (Some(published), Some((_, file))) => {
             Grafted::published(published, Path::new(file), &HeadChoice::Published)
@@ -104,7 +106,8 @@ pub fn objects(arguments: &Predict, machine: &Machine) -> Result<(), Failure> {
 pub fn pixels(arguments: &Predict, machine: &Machine) -> Result<(), Failure> {
     let segmenter: Segmenter = open::<Pixels>(&arguments.model, machine)?;
     let labels = segmenter.labels().to_vec();
-    let header: Vec<String> = std::iter::once("file".to_owned()).chain(labels.iter().map(|label| field(label))).collect();
+    let header: Vec<String> =
+        std::iter::once("file".to_owned()).chain(labels.iter().map(|label| field(label))).collect();
     let mut lines = Lines::open(arguments.out.as_deref(), &header.join(","))?;
     each(arguments, |file, picture, draw| {
         let classes = segmenter.segment(picture).map_err(failed)?;
@@ -179,7 +182,8 @@ fn each(
 /// A name in a folder that no earlier photograph has.
 fn place(folder: &Path, file: &Path, taken: &mut BTreeSet<PathBuf>) -> PathBuf {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let names = std::iter::once(format!("{stem}.jpg")).chain((2..).map(|number| format!("{stem}-{number}.jpg")));
+    let names =
+        std::iter::once(format!("{stem}.jpg")).chain((2..).map(|number| format!("{stem}-{number}.jpg")));
     let mut places = names.map(|name| folder.join(name)).filter(|place| !taken.contains(place));
     let place = places.next().unwrap_or_else(|| folder.join("photograph.jpg"));
     taken.insert(place.clone());
@@ -187,7 +191,8 @@ fn place(folder: &Path, file: &Path, taken: &mut BTreeSet<PathBuf>) -> PathBuf {
 }
 
 fn write(place: &Path, picture: &Picture) -> Result<(), Failure> {
-    let jpeg = thumbnail(picture, u32::MAX).map_err(|error| Failure::error(format!("{}: {error}", place.display())))?;
+    let jpeg = thumbnail(picture, u32::MAX)
+        .map_err(|error| Failure::error(format!("{}: {error}", place.display())))?;
     write_bytes_atomic(place, &jpeg).map_err(|error| Failure::error(error.to_string()))
 }
 
@@ -228,14 +233,14 @@ pub fn score<T: Dense>(arguments: &Evaluate, gates: &[Gate], machine: &Machine) 
         }))?;
     } else {
         console::note(&format!("data     {} photographs ({part})", scored.samples()));
-        let (titles, rows) = scored.found(runner.labels(), &|_| None).table;
-        for (class, scores) in rows {
-            let scores: Vec<String> = titles
-                .iter()
-                .zip(scores)
-                .map(|(title, score)| score.map_or_else(|| format!("{title} none there"), |score| format!("{title} {score:.3}")))
-                .collect();
-            console::line(&format!("{class}  {}", scores.join("  ")))?;
+        let found = scored.found(runner.labels(), &|_| None);
+        for class in found.classes {
+            let shown = |(title, score): (&String, Option<f64>)| match score {
+                Some(score) => format!("{title} {score:.3}"),
+                None => format!("{title} none there"),
+            };
+            let scores: Vec<String> = found.scores.iter().zip(class.values).map(shown).collect();
+            console::line(&format!("{}  {}", class.name, scores.join("  ")))?;
         }
         console::line(&scored.line())?;
     }

@@ -44,7 +44,10 @@ pub fn run(mut arguments: Predict) -> Result<(), Failure> {
         return seen(&arguments, kind, &machine);
     }
     if arguments.draw.is_some() {
-        return Err(Failure::usage(format!("`{}` finds nothing to draw; --draw is for detectors and segmenters", arguments.model)));
+        return Err(Failure::usage(format!(
+            "`{}` finds nothing to draw; --draw is for detectors and segmenters",
+            arguments.model
+        )));
     }
     if is_windowed && kind != Kind::Recordings {
         return Err(Failure::usage(format!(

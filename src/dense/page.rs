@@ -66,7 +66,8 @@ fn remarks<T: Dense>(
     let mut remarks: Vec<String> =
         gathered.leaks.lines().into_iter().map(|line| format!("{line}: the score flatters.")).collect();
     if tested.or(validated).is_some_and(|scored| scored.samples() < FEW) {
-        remarks.push(format!("Fewer than {FEW} photographs were scored: the interval says how little that is."));
+        remarks
+            .push(format!("Fewer than {FEW} photographs were scored: the interval says how little that is."));
     }
     if let Some(best) = &fitted.best {
         let end = if tested.is_some() {
@@ -101,7 +102,9 @@ fn data_part<T: Dense>(prepared: &Made<T>, gathered: &Gathered<'_, T>) -> DataPa
     DataPart {
         summary: data_line(gathered.data, &divided, &prepared.division.validation),
         notes: T::notes(gathered.data),
-        quarantine: quarantine.map(|(id, reason)| Quarantined { id: id.into(), reason: reason.into() }).collect(),
+        quarantine: quarantine
+            .map(|(id, reason)| Quarantined { id: id.into(), reason: reason.into() })
+            .collect(),
         ..DataPart::default()
     }
 }

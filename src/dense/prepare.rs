@@ -58,7 +58,8 @@ pub(super) fn prepare<T: Dense>(job: &Job<'_, T>, data: &T::Data) -> Result<Made
     // There is one form of head here, whatever the mode; the settings of others stay unsaid.
     settings.head = Some(Head::Linear);
     let preset = Preset::resolve(&mut settings, &model.0.graph, model.defaults(mode), &task)?;
-    (settings.head, settings.head_init, settings.balance, settings.label_smoothing) = (None, None, None, None);
+    (settings.head, settings.head_init, settings.balance, settings.label_smoothing) =
+        (None, None, None, None);
     let (freeze, batch_norm) = preset.freeze();
     let plan = freeze.resolve(&model.0.graph, &model.0.name, batch_norm)?;
     data.columns().into_iter().for_each(|columns| settings.record_columns(columns));
@@ -90,10 +91,10 @@ fn open_model<T: Dense>(
     let whole = |text: &str| T::published().iter().find(|published| published.name == text);
     let file = name.split_once('=').and_then(|(text, file)| Some((whole(text)?, file)));
     let mut model = if let Some((published, file)) = file {
-        said_head::<T>(settings, published.name)?;
+        said_head(settings, published.name)?;
         Grafted::published(published, Path::new(file), &choice)?
     } else if Path::new(&name).is_dir() && is_grafted::<T::Head>(Path::new(&name)) {
-        said_head::<T>(settings, &name)?;
+        said_head(settings, &name)?;
         Grafted::open(Path::new(&name), &choice)?
     } else {
         if whole(&name).is_some() {
@@ -107,9 +108,8 @@ fn open_model<T: Dense>(
         let backbone = Model::open(&origin, ModelHead::New { classes: 1, seed })?;
         let channels = tk_image::backbone::maps(&backbone.graph)?.last().map_or(0, |map| map.channels);
         let said = settings.graft.get_or_insert_with(|| T::HEADS[0].to_owned());
-        let head = T::head(said, channels).ok_or_else(|| {
-            Error::usage(format!("--head {said}: expected {}", T::HEADS.join(", ")))
-        })?;
+        let head = T::head(said, channels)
+            .ok_or_else(|| Error::usage(format!("--head {said}: expected {}", T::HEADS.join(", "))))?;
         let preprocess = &backbone.preprocess;
         let input = Input {
             framing: T::framing(&head, settings.size.unwrap_or(T::SIDE)),
@@ -147,7 +147,7 @@ fn open_model<T: Dense>(
 }
 
 /// Refuses a head beside a model that has its own.
-fn said_head<T: Dense>(settings: &Settings, name: &str) -> Result<(), Error> {
+fn said_head(settings: &Settings, name: &str) -> Result<(), Error> {
     // A resumed run says which head its model has.
     match &settings.graft {
         Some(head) if settings.provenance.is_none() => Err(Error::usage_with(

@@ -47,7 +47,8 @@ impl<T: Dense> Run<T> {
         tested: Option<T::Scored>,
     ) -> Result<Self, Error> {
         let mut summary = summarise(prepared, &gathered, &fitted, [scored.as_ref(), tested.as_ref()]);
-        let mut report = page::report(prepared, &gathered, &fitted, &summary, [scored.as_ref(), tested.as_ref()])?;
+        let mut report =
+            page::report(prepared, &gathered, &fitted, &summary, [scored.as_ref(), tested.as_ref()])?;
         summary.seconds.insert("total".into(), gathered.began.elapsed().as_secs_f64());
         report.seconds = summary.seconds.clone();
         let trail = Trail {
@@ -127,14 +128,21 @@ impl<T: Dense> Run<T> {
     /// `README.md`: the model card that other tools show.
     fn card(&self) -> String {
         let (summary, [tag, title]) = (&self.summary, T::CARD);
-        let mut text = format!("---\npipeline_tag: {tag}\ntags:\n- transferkit\n---\n# {title} of {}\n\n", summary.classes.join(", "));
+        let mut text = format!(
+            "---\npipeline_tag: {tag}\ntags:\n- transferkit\n---\n# {title} of {}\n\n",
+            summary.classes.join(", ")
+        );
         text.push_str(&format!(
             "`{}` with the head `{}`, adapted to {} photographs in {} mode.\n\n",
             summary.model, summary.head, summary.samples["train"], summary.mode
         ));
         for (name, scored) in [("Validation", &self.scored), ("Test", &self.tested)] {
             if let Some(scored) = scored {
-                text.push_str(&format!("## {name}\n\nOn {} photographs: {}.\n\n", scored.samples(), scored.line()));
+                text.push_str(&format!(
+                    "## {name}\n\nOn {} photographs: {}.\n\n",
+                    scored.samples(),
+                    scored.line()
+                ));
             }
         }
         text.push_str(
@@ -156,7 +164,8 @@ fn summarise<T: Dense>(
     let count = |part: Option<&Part<'_, T::Data>>| part.map_or(0, |part| part.positions.len());
     let named =
         |pairs: &[(&str, usize)]| pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
-    let metrics = |scored: Option<&T::Scored>| scored.map(|scored| scored.metrics().clone()).unwrap_or_default();
+    let metrics =
+        |scored: Option<&T::Scored>| scored.map(|scored| scored.metrics().clone()).unwrap_or_default();
     Summary {
         task: T::TASK.into(),
         model: model.name.clone(),

@@ -69,9 +69,7 @@ pub fn mistakes(objects: &[Object], found: &[Found], least_score: f64) -> Mistak
         let best = |of_class: bool, free: bool, is_found: &[bool]| {
             overlaps
                 .clone()
-                .filter(|(at, object, _)| {
-                    (object.class == one.class) == of_class && !(free && is_found[*at])
-                })
+                .filter(|(at, object, _)| (object.class == one.class) == of_class && !(free && is_found[*at]))
                 .max_by(|a, b| a.2.total_cmp(&b.2))
         };
         if overlaps.clone().any(|(_, object, overlap)| object.is_crowd && overlap >= FOUND) {
@@ -112,9 +110,15 @@ mod tests {
 
     #[test]
     fn every_box_is_of_one_kind() {
-        let object = |class, left: f64, is_crowd| Object { class, bounds: [left, 0.0, 10.0, 10.0], area: 100.0, is_crowd };
+        let object = |class, left: f64, is_crowd| Object {
+            class,
+            bounds: [left, 0.0, 10.0, 10.0],
+            area: 100.0,
+            is_crowd,
+        };
         let found = |class, left: f64, score| Found { class, bounds: [left, 0.0, 10.0, 10.0], score };
-        let objects = [object(0, 0.0, false), object(1, 50.0, false), object(0, 100.0, false), object(0, 200.0, true)];
+        let objects =
+            [object(0, 0.0, false), object(1, 50.0, false), object(0, 100.0, false), object(0, 200.0, true)];
         let boxes = [
             found(0, 1.0, 0.9),
             found(0, 2.0, 0.8),
@@ -124,7 +128,8 @@ mod tests {
             found(0, 200.0, 0.5),
             found(0, 100.0, 0.1),
         ];
-        let expected = Mistakes { right: 1, missed: 2, wrong_class: 1, badly_placed: 1, doubled: 1, background: 1 };
+        let expected =
+            Mistakes { right: 1, missed: 2, wrong_class: 1, badly_placed: 1, doubled: 1, background: 1 };
         assert_eq!(mistakes(&objects, &boxes, 0.3), expected);
         assert_eq!(mistakes(&objects, &boxes, 0.05).right, 2);
         assert_eq!([expected, expected].into_iter().sum::<Mistakes>().total(), 2 * expected.total());

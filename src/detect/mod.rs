@@ -25,8 +25,8 @@ pub use mistakes::{Mistakes, mistakes};
 pub use score::{Compared, Scored, evaluate};
 
 pub use crate::classify::{Error, Event, Metric, Mode, ModeName, Outlook};
-pub use tk_image::data::Picture;
 pub use tk_image::annotations::Scenes;
+pub use tk_image::data::Picture;
 pub use tk_image::detection::{Candidate, Corners, Detector};
 
 /// What is learned: where objects are, and of which class.

@@ -14,7 +14,7 @@ use tk_transfer::metrics::{
 
 use super::{Error, Mistakes, mistakes};
 use crate::dense::{self, Drawn};
-use crate::report::{FoundPart, Shown};
+use crate::report::{ClassScores, FoundPart, Shown};
 
 /// Boxes that are surer than this are shown, and counted as mistakes where they are.
 const SURE: f64 = 0.5;
@@ -131,12 +131,15 @@ impl dense::Scored for Scored {
         let scores = &self.scores;
         let row = |(class, name): (usize, &String)| {
             let score = |overlap| scores.class_average_precision(class, overlap, Size::Any);
-            (name.clone(), vec![score(Some(0)), score(None)])
+            ClassScores { name: name.clone(), values: vec![score(Some(0)), score(None)] }
         };
         let curve = |(class, name): (usize, &String)| {
             let points = scores.precision_curve(class, 0)?;
             let recall = |at: usize| at as f64 / (RECALLS - 1) as f64;
-            Some((name.clone(), points.iter().enumerate().map(|(at, &precision)| (recall(at), precision)).collect()))
+            Some((
+                name.clone(),
+                points.iter().enumerate().map(|(at, &precision)| (recall(at), precision)).collect(),
+            ))
         };
         let shown = |one: &Compared| {
             let jpeg = drawn(one.position).and_then(|Drawn { picture, .. }| {
@@ -144,16 +147,19 @@ impl dense::Scored for Scored {
             });
             let Mistakes { right, missed, .. } = one.mistakes;
             let wrong = one.mistakes.total() - missed;
-            Shown { file: one.file.clone(), jpeg, caption: format!("{right} found, {missed} missed, {wrong} boxes wrong") }
+            Shown {
+                file: one.file.clone(),
+                jpeg,
+                caption: format!("{right} found, {missed} missed, {wrong} boxes wrong"),
+            }
         };
         let ordered = self.by_mistakes();
-        let worst: Vec<&&Compared> = ordered.iter().filter(|one| one.mistakes.total() > 0).take(SHOWN).collect();
+        let worst: Vec<&&Compared> =
+            ordered.iter().filter(|one| one.mistakes.total() > 0).take(SHOWN).collect();
         let best = ordered.iter().rev().filter(|one| one.mistakes.right > 0 && one.mistakes.total() == 0);
         FoundPart {
-            table: (
-                vec!["AP50".into(), "AP".into()],
-                classes.iter().enumerate().map(row).collect(),
-            ),
+            scores: vec!["AP50".into(), "AP".into()],
+            classes: classes.iter().enumerate().map(row).collect(),
             curves: classes.iter().enumerate().filter_map(curve).collect(),
             mistakes: self.mistakes().kinds(),
             worst: worst.into_iter().map(|one| shown(one)).collect(),

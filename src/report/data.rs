@@ -109,8 +109,10 @@ pub struct Pictured {
 /// What was found in photographs beside what is there.
 #[derive(Clone, Debug, Default)]
 pub struct FoundPart {
-    /// The scores of each class: the names of the scores, and for each class its name and its scores, 0 to 1.
-    pub table: (Vec<String>, Vec<(String, Vec<Option<f64>>)>),
+    /// The names of the scores in `classes`.
+    pub scores: Vec<String>,
+    /// The scores of each class.
+    pub classes: Vec<ClassScores>,
     /// Precision by recall of each class, where that is what is scored; points of recall and precision.
     pub curves: Vec<(String, Vec<(f64, f64)>)>,
     /// Mistakes by their kind, each with what it means.
@@ -119,6 +121,15 @@ pub struct FoundPart {
     pub worst: Vec<Shown>,
     /// Photographs with the fewest.
     pub best: Vec<Shown>,
+}
+
+/// The scores of a class.
+#[derive(Clone, Debug, Default)]
+pub struct ClassScores {
+    /// The class's name.
+    pub name: String,
+    /// Its scores, 0 to 1; none where there is nothing of it.
+    pub values: Vec<Option<f64>>,
 }
 
 /// A photograph with what was found drawn over it.

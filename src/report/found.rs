@@ -17,26 +17,31 @@ const STYLES: [&str; CURVES] = ["first", "second", "third", "fourth"];
 
 /// The sections there are something to tell in.
 pub(super) fn sections(part: &FoundPart) -> Vec<Section> {
-    [classes(part), curves(part), mistakes(part), gallery("worst", "Where it fails most", &part.worst), gallery("best", "Where it does best", &part.best)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        classes(part),
+        curves(part),
+        mistakes(part),
+        gallery("worst", "Where it fails most", &part.worst),
+        gallery("best", "Where it does best", &part.best),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn classes(part: &FoundPart) -> Option<Section> {
-    let (titles, rows) = &part.table;
-    if rows.is_empty() {
+    if part.classes.is_empty() {
         return None;
     }
     let body = html! {
         div.scroll tabindex="0" {
             table.counts {
-                thead { tr { th scope="col" { "Class" } @for title in titles { th.number scope="col" { (title) } } } }
+                thead { tr { th scope="col" { "Class" } @for title in &part.scores { th.number scope="col" { (title) } } } }
                 tbody {
-                    @for (name, scores) in rows {
+                    @for class in &part.classes {
                         tr {
-                            td { (name) }
-                            @for score in scores {
+                            td { (class.name) }
+                            @for score in &class.values {
                                 td.number { @match score { Some(score) => (percent(*score)), None => span.quiet { "none there" } } }
                             }
                         }
@@ -112,20 +117,28 @@ fn card(shown: &Shown) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ClassScores;
     use super::*;
 
     #[test]
     fn sections_stand_where_there_is_something_to_tell() {
         assert!(sections(&FoundPart::default()).is_empty());
         let part = FoundPart {
-            table: (vec!["AP50".into()], vec![("<raccoon>".into(), vec![Some(0.5)]), ("fox".into(), vec![None])]),
+            scores: vec!["AP50".into()],
+            classes: vec![
+                ClassScores { name: "<raccoon>".into(), values: vec![Some(0.5)] },
+                ClassScores { name: "fox".into(), values: vec![None] },
+            ],
             curves: vec![("raccoon".into(), vec![(0.0, 1.0), (1.0, 0.2)])],
             mistakes: vec![("missed".into(), 12)],
             worst: vec![Shown { file: "a.jpg".into(), caption: "3 missed".into(), jpeg: None }],
             best: Vec::new(),
         };
         let found = sections(&part);
-        assert_eq!(found.iter().map(|section| section.id).collect::<Vec<_>>(), ["classes", "recall", "kinds", "worst"]);
+        assert_eq!(
+            found.iter().map(|section| section.id).collect::<Vec<_>>(),
+            ["classes", "recall", "kinds", "worst"]
+        );
         let text: String = found.into_iter().map(|section| section.body.into_string()).collect();
         for expected in ["&lt;raccoon&gt;", "50", "none there", "12", "3 missed", "<svg"] {
             assert!(text.contains(expected), "{expected}: {text}");

@@ -33,7 +33,8 @@ mod specimen;
 
 pub use calibration::{Calibration, ReliabilityBin};
 pub use data::{
-    CacheCount, Candidate, ClassCount, DataPart, FoundPart, Gallery, Heard, HeardPart, ModelPart, Note, ParameterCount,
-    Pictured, ProbePart, ReportData, Scores, SettingGroup, Shown, StagePart, StageRole,
+    CacheCount, Candidate, ClassCount, ClassScores, DataPart, FoundPart, Gallery, Heard, HeardPart,
+    ModelPart, Note, ParameterCount, Pictured, ProbePart, ReportData, Scores, SettingGroup, Shown, StagePart,
+    StageRole,
 };
 pub use page::render;

@@ -12,7 +12,7 @@ use tk_transfer::metrics::{Bootstrap, Interval, PixelScores, bootstrap_score};
 
 use super::Error;
 use crate::dense::{self, Drawn};
-use crate::report::{FoundPart, Shown};
+use crate::report::{ClassScores, FoundPart, Shown};
 
 /// Photographs that a report shows of each kind.
 const SHOWN: usize = 8;
@@ -53,11 +53,8 @@ impl Scored {
             whole
         };
         let whole = sum(&mut compared.iter());
-        let metrics = [
-            ("miou", whole.miou()),
-            ("pixel_accuracy", whole.pixel_accuracy()),
-            ("dice", whole.dice()),
-        ];
+        let metrics =
+            [("miou", whole.miou()), ("pixel_accuracy", whole.pixel_accuracy()), ("dice", whole.dice())];
         let metrics = metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let bootstrap = Bootstrap { seed, ..Bootstrap::default() };
         let miou = bootstrap_score(compared.len(), bootstrap, |drawn| {
@@ -113,8 +110,9 @@ impl dense::Scored for Scored {
     }
 
     fn found(&self, classes: &[String], drawn: &dyn Fn(usize) -> Option<Drawn>) -> FoundPart {
-        let row = |(class, name): (usize, &String)| {
-            (name.clone(), vec![self.whole.iou_of(class), self.whole.dice_of(class)])
+        let row = |(class, name): (usize, &String)| ClassScores {
+            name: name.clone(),
+            values: vec![self.whole.iou_of(class), self.whole.dice_of(class)],
         };
         let shown = |&at: &usize| {
             let one = &self.compared[at];
@@ -126,7 +124,8 @@ impl dense::Scored for Scored {
         };
         let order = by_score(&self.compared);
         FoundPart {
-            table: (vec!["IoU".into(), "Dice".into()], classes.iter().enumerate().map(row).collect()),
+            scores: vec!["IoU".into(), "Dice".into()],
+            classes: classes.iter().enumerate().map(row).collect(),
             curves: Vec::new(),
             mistakes: Vec::new(),
             worst: order.iter().take(SHOWN).map(shown).collect(),

@@ -61,7 +61,13 @@ fn draw_boxes(folder: &Path) {
         let line = |(class, [left, top, width, height]): Object| {
             let [w, h] = SIDES.map(f64::from);
             let centre = [f64::from(left) + f64::from(width) / 2.0, f64::from(top) + f64::from(height) / 2.0];
-            format!("{class} {} {} {} {}\n", centre[0] / w, centre[1] / h, f64::from(width) / w, f64::from(height) / h)
+            format!(
+                "{class} {} {} {} {}\n",
+                centre[0] / w,
+                centre[1] / h,
+                f64::from(width) / w,
+                f64::from(height) / h
+            )
         };
         let lines: String = objects(number).into_iter().map(line).collect();
         fs::write(folder.join(format!("labels/{number:02}.txt")), lines).unwrap();
@@ -96,7 +102,8 @@ fn place() -> Place {
 /// What is learned in seconds.
 fn learn<'a>(task: &'a str, mode: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let data = if task == "image-detect" { "boxes" } else { "masks" };
-    let usual = [task, data, "--mode", mode, "--out", out, "--size", "96", "--batch", "6", "--augment", "none"];
+    let usual =
+        [task, data, "--mode", mode, "--out", out, "--size", "96", "--batch", "6", "--augment", "none"];
     [&usual[..], more].concat()
 }
 
@@ -129,8 +136,12 @@ fn drawn_objects_are_found_and_shown() {
         for (class, [left, top, width, height]) in objects(number) {
             let label = ["square", "bar"][class];
             let is_there = line["objects"].as_array().unwrap().iter().any(|object| {
-                let found: Vec<f64> = object["box"].as_array().unwrap().iter().map(|at| at.as_f64().unwrap()).collect();
-                let near = [left, top, width, height].iter().zip(&found).all(|(&at, found)| (f64::from(at) - found).abs() < 10.0);
+                let found: Vec<f64> =
+                    object["box"].as_array().unwrap().iter().map(|at| at.as_f64().unwrap()).collect();
+                let near = [left, top, width, height]
+                    .iter()
+                    .zip(&found)
+                    .all(|(&at, found)| (f64::from(at) - found).abs() < 10.0);
                 object["label"] == label && near
             });
             assert!(is_there, "{number}: {label} at {left}, {top}: {line}");
@@ -139,14 +150,19 @@ fn drawn_objects_are_found_and_shown() {
         assert_eq!([drawn.width(), drawn.height()], SIDES);
     }
     place.ok(&["predict", "d", "boxes/images", "-o", "all.csv"]);
-    assert!(fs::read_to_string(place.path("all.csv")).unwrap().starts_with("file,label,score,left,top,width,height\n"));
+    assert!(
+        fs::read_to_string(place.path("all.csv"))
+            .unwrap()
+            .starts_with("file,label,score,left,top,width,height\n")
+    );
     let ended = place.ok(&["evaluate", "d", "boxes", "--gate", "ap50>=0.5"]);
     assert!(ended.out.contains("square  AP50") && ended.out.contains("objects"), "{}", ended.out);
     assert_eq!(place.tk(&["evaluate", "d", "boxes", "--gate", "ap50>=1.1"]).code, 4);
     assert!(place.ok(&["models", "show", "d"]).out.contains("fcos on resnet18"));
 
     // It goes on from the run: the head is kept.
-    let ended = place.ok(&learn("image-detect", "features", "again", &["-m", "d", "--epochs", "1", "--lr", "1e-5"]));
+    let ended =
+        place.ok(&learn("image-detect", "features", "again", &["-m", "d", "--epochs", "1", "--lr", "1e-5"]));
     assert!((score(&place, "again", "ap50") - ap50).abs() < 0.15, "{}", ended.out);
 }
 
@@ -161,7 +177,8 @@ fn pixels_are_told_and_shown() {
     }
     let ended = place.ok(&["predict", "unet", "masks/images/00.jpg", "--draw", "drawn"]);
     let line: Value = serde_json::from_str(ended.out.lines().next().unwrap()).unwrap();
-    let share: f64 = objects(0).iter().map(|(_, [.., width, height])| f64::from(width * height)).sum::<f64>() / f64::from(SIDES[0] * SIDES[1]);
+    let share: f64 = objects(0).iter().map(|(_, [.., width, height])| f64::from(width * height)).sum::<f64>()
+        / f64::from(SIDES[0] * SIDES[1]);
     let background = line["fractions"]["background"].as_f64().unwrap();
     assert!((1.0 - background - share).abs() < 0.05, "{line}");
     assert!(line["mask"]["background"]["counts"].is_string());
@@ -176,7 +193,9 @@ fn pixels_are_told_and_shown() {
 #[test]
 fn every_mode_trains_what_it_says() {
     let place = place();
-    for (task, metric, heads) in [("image-detect", "ap", &["fcos"][..]), ("image-segment", "miou", &["unet", "deeplabv3", "fcn"])] {
+    for (task, metric, heads) in
+        [("image-detect", "ap", &["fcos"][..]), ("image-segment", "miou", &["unet", "deeplabv3", "fcn"])]
+    {
         for mode in ["features", "partial", "gradual", "lora"] {
             let run = format!("{task}-{mode}");
             let more = if mode == "gradual" { vec!["--unfreeze", "last:1"] } else { vec!["--epochs", "1"] };
@@ -187,10 +206,16 @@ fn every_mode_trains_what_it_says() {
             let stages = audit["stages"].as_array().unwrap();
             match mode {
                 "features" => assert_eq!(stages, &["head"], "{run}"),
-                "lora" => assert!(stages.len() > 2 && place.path(&format!("{run}/adapter")).is_dir(), "{run}"),
-                _ => assert!(stages.contains(&"layer4".into()) && !stages.contains(&"stem".into()), "{run}: {stages:?}"),
+                "lora" => {
+                    assert!(stages.len() > 2 && place.path(&format!("{run}/adapter")).is_dir(), "{run}")
+                }
+                _ => assert!(
+                    stages.contains(&"layer4".into()) && !stages.contains(&"stem".into()),
+                    "{run}: {stages:?}"
+                ),
             }
-            let cached = json(&place.path(&format!("{run}/summary.json")))["cache"]["misses"].as_u64().unwrap();
+            let cached =
+                json(&place.path(&format!("{run}/summary.json")))["cache"]["misses"].as_u64().unwrap();
             assert_eq!(cached > 0, mode != "lora", "{run}");
         }
         for head in &heads[1..] {
@@ -206,7 +231,8 @@ fn a_killed_run_goes_on_to_the_same_bytes() {
         let whole = format!("{out}-whole");
         let more = ["--epochs", "2", "--limit", "18", "--checkpoint-every", "0"];
         let strong = |out: &str| -> Vec<String> {
-            let mut words: Vec<String> = learn(task, "full", out, &more).into_iter().map(str::to_owned).collect();
+            let mut words: Vec<String> =
+                learn(task, "full", out, &more).into_iter().map(str::to_owned).collect();
             let level = words.iter().position(|word| word == "none").unwrap();
             words[level] = "strong".into();
             words

@@ -246,12 +246,7 @@ mod tests {
     use super::*;
 
     fn task() -> Classification {
-        Classification {
-            classes: 3,
-            label_smoothing: 0.0,
-            class_weights: vec![],
-            machine: Machine::new(1),
-        }
+        Classification { classes: 3, label_smoothing: 0.0, class_weights: vec![], machine: Machine::new(1) }
     }
 
     #[test]

@@ -126,12 +126,7 @@ mod tests {
     use super::*;
 
     fn task() -> MultiLabel {
-        MultiLabel {
-            classes: 3,
-            label_smoothing: 0.0,
-            positive_weights: vec![],
-            machine: Machine::new(1),
-        }
+        MultiLabel { classes: 3, label_smoothing: 0.0, positive_weights: vec![], machine: Machine::new(1) }
     }
 
     fn tensor(values: &[f32]) -> Tensor {

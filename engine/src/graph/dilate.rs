@@ -24,7 +24,8 @@ impl Graph {
         for position in 0..graph.nodes.len() {
             let node = &mut graph.nodes[position];
             let inputs = node.inputs.iter().map(|input| grids[input.index()]);
-            let [stride, dilation] = inputs.fold([1, 1], |most, grid| [0, 1].map(|at| most[at].max(grid[at])));
+            let [stride, dilation] =
+                inputs.fold([1, 1], |most, grid| [0, 1].map(|at| most[at].max(grid[at])));
             let own = match &node.op {
                 Op::Convolution(walk) => walk.stride[0],
                 Op::MaxPool(window) => window.stride[0],

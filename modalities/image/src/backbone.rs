@@ -22,7 +22,9 @@ pub struct FeatureMap {
 #[derive(Debug, thiserror::Error)]
 pub enum BackboneError {
     /// Its stages leave no maps of these strides.
-    #[error("{name} leaves maps with strides {found:?}, and one with {wanted} is needed; take a convolutional network such as resnet50")]
+    #[error(
+        "{name} leaves maps with strides {found:?}, and one with {wanted} is needed; take a convolutional network such as resnet50"
+    )]
     NoMap {
         /// The network.
         name: String,

@@ -76,7 +76,8 @@ pub fn with_classes(picture: &Picture, classes: &[u8]) -> Picture {
             0 | u8::MAX => own,
             class => {
                 let tint = colour(usize::from(class));
-                [0, 1, 2].map(|at| ((u32::from(own[at]) * (256 - TINT) + u32::from(tint[at]) * TINT) / 256) as u8)
+                [0, 1, 2]
+                    .map(|at| ((u32::from(own[at]) * (256 - TINT) + u32::from(tint[at]) * TINT) / 256) as u8)
             }
         }
     });
@@ -101,7 +102,8 @@ impl Canvas {
     fn write(&mut self, text: &str, [left, top]: [i64; 2], scale: i64, colour: [u8; 3]) {
         let top = if top >= LETTER * scale { top - LETTER * scale } else { top };
         for (letter, at) in text.chars().zip(0..) {
-            let glyph = BASIC_FONTS.get(letter).or_else(|| LATIN_FONTS.get(letter)).or_else(|| BASIC_FONTS.get('?'));
+            let glyph =
+                BASIC_FONTS.get(letter).or_else(|| LATIN_FONTS.get(letter)).or_else(|| BASIC_FONTS.get('?'));
             let x = left + at * LETTER * scale;
             for (row, bits) in glyph.unwrap_or_default().into_iter().enumerate() {
                 for column in 0..LETTER {
@@ -132,7 +134,12 @@ mod tests {
 
     #[test]
     fn boxes_are_lines_around_what_they_hold() {
-        let mark = Mark { corners: Corners([10.0, 12.0, 30.0, 40.0]), class: 1, text: String::new(), is_dashed: false };
+        let mark = Mark {
+            corners: Corners([10.0, 12.0, 30.0, 40.0]),
+            class: 1,
+            text: String::new(),
+            is_dashed: false,
+        };
         let drawn = with_boxes(&grey(60, 50), std::slice::from_ref(&mark));
         let at = |picture: &Picture, x: usize, y: usize| picture.pixels()[3 * (y * 60 + x)..][..3].to_vec();
         for (x, y) in [(10, 12), (29, 39), (20, 12), (10, 30)] {
@@ -142,7 +149,8 @@ mod tests {
             assert_eq!(at(&drawn, x, y), [90; 3], "{x} {y}");
         }
         let dashed = with_boxes(&grey(60, 50), &[Mark { is_dashed: true, ..mark.clone() }]);
-        let painted = |picture: &Picture| picture.pixels().chunks(3).filter(|pixel| *pixel == colour(1)).count();
+        let painted =
+            |picture: &Picture| picture.pixels().chunks(3).filter(|pixel| *pixel == colour(1)).count();
         assert!(painted(&dashed) < painted(&drawn) && painted(&dashed) > 20);
         let outside = Mark { corners: Corners([-50.0, -9.0, 900.0, 45.0]), text: "é☃".into(), ..mark };
         with_boxes(&grey(60, 50), &[outside]);

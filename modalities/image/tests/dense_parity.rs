@@ -85,7 +85,8 @@ impl Filled {
             let mut filled = fill(&name, &spec.shape, spec.kind).unwrap();
             let gain = if spec.kind == Kind::NormWeight { expected.norm_gain } else { 1.0 };
             // Variances are loaded greater by what torchvision's batch-norms add to them more.
-            let more = if spec.kind == Kind::RunningVariance { published.shift(&graph, &spec.name) } else { 0.0 };
+            let more =
+                if spec.kind == Kind::RunningVariance { published.shift(&graph, &spec.name) } else { 0.0 };
             if more != 0.0 {
                 tolerance = F64_SHIFTED;
             }
@@ -116,10 +117,14 @@ impl Filled {
             let count = numbers.len() as f64;
             assert_eq!(numbers.len(), expected.shape.iter().product::<usize>(), "{name} {output}");
             let mean = numbers.iter().sum::<f64>() / count;
-            let deviation = (numbers.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / count).sqrt();
+            let deviation =
+                (numbers.iter().map(|number| (number - mean).powi(2)).sum::<f64>() / count).sqrt();
             let scale = expected.std.max(0.1);
             let close = |found: f64, expected: f64, what: &str| {
-                assert!((found - expected).abs() < tolerance * scale, "{name} {output} {what}: {found}, expected {expected}");
+                assert!(
+                    (found - expected).abs() < tolerance * scale,
+                    "{name} {output} {what}: {found}, expected {expected}"
+                );
             };
             close(mean, expected.mean, "mean");
             close(deviation, expected.std, "deviation");
@@ -144,7 +149,11 @@ impl Filled {
             ];
             for (found, expected) in found.iter().zip([norm, probed]) {
                 let bound = tolerance * norm.max(1e-9);
-                assert!((found - expected).abs() < bound, "{} {published}: {found}, expected {expected}", self.expected.network);
+                assert!(
+                    (found - expected).abs() < bound,
+                    "{} {published}: {found}, expected {expected}",
+                    self.expected.network
+                );
             }
         }
         assert_eq!(seen, self.expected.gradients.len(), "every recorded gradient is of a parameter here");
@@ -156,7 +165,8 @@ impl Filled {
         let mut plan = Plan::new(&Machine::new(2), &self.graph, &self.parameters).unwrap();
         self.check_outputs(&plan.run(std::slice::from_ref(&self.pictures)).unwrap(), F32);
         assert_eq!(plan.fallbacks(), [""; 0], "{}", self.expected.network);
-        let mut reference = Reference::new(&self.graph, &self.parameters, &self.spec(), Precision::F64).unwrap();
+        let mut reference =
+            Reference::new(&self.graph, &self.parameters, &self.spec(), Precision::F64).unwrap();
         let outputs = reference.forward(std::slice::from_ref(&self.pictures), &key).unwrap();
         self.check_outputs(&outputs, self.tolerance);
         let single: Vec<Tensor> =
@@ -164,7 +174,10 @@ impl Filled {
         let (losses, gradients) = loss(&single);
         for (name, value) in &losses {
             let expected = self.expected.losses[*name];
-            assert!((value - expected).abs() < 2e-6 * expected.abs().max(1.0), "{name}: {value}, expected {expected}");
+            assert!(
+                (value - expected).abs() < 2e-6 * expected.abs().max(1.0),
+                "{name}: {value}, expected {expected}"
+            );
         }
         // Slopes of the loss are f32.
         self.check_gradients(&mut reference, &gradients, 10.0 * self.tolerance);
@@ -195,13 +208,15 @@ fn detectors_agree_with_torchvision() {
         let detection = (published.head)();
         filled.check(&|outputs| detection.head.losses(&Machine::new(2), outputs, &truths).unwrap());
         // Boxes: the second picture ends 16 pixels earlier.
-        let mut reference = Reference::new(&filled.graph, &filled.parameters, &filled.spec(), Precision::F64).unwrap();
+        let mut reference =
+            Reference::new(&filled.graph, &filled.parameters, &filled.spec(), Precision::F64).unwrap();
         let outputs = reference.run(std::slice::from_ref(&filled.pictures)).unwrap();
         let outputs: Vec<Tensor> =
             outputs.iter().map(|output| Tensor::new(output.shape(), output.to_f32()).unwrap()).collect();
         let selecting = Selecting { least_score: expected.least_score, ..detection.selecting };
         let sizes = [[size, size], [size - 16, size]];
-        let found = detection.head.decode(&outputs, &sizes[..expected.batch], [size, size], &selecting).unwrap();
+        let found =
+            detection.head.decode(&outputs, &sizes[..expected.batch], [size, size], &selecting).unwrap();
         for (found, expected) in found.iter().zip(&expected.found) {
             assert_eq!(found.len(), expected.len());
             for (candidate, [class, score, corners @ ..]) in found.iter().zip(expected) {
@@ -217,7 +232,8 @@ fn detectors_agree_with_torchvision() {
 
 #[test]
 fn segmenters_agree_with_torchvision() {
-    let kept = ["deeplabv3_resnet50", "fcn_resnet50", "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"];
+    let kept =
+        ["deeplabv3_resnet50", "fcn_resnet50", "lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"];
     for published in SEGMENTERS.iter().filter(|published| kept.contains(&published.name)) {
         let filled = Filled::new(published);
         let Expected { batch, size, classes, .. } = filled.expected;

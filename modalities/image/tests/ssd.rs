@@ -119,6 +119,7 @@ fn a_head_on_a_classifier_keeps_its_weights() {
         let input = tk_image::framing::Input {
             framing: head.framing(96),
             interpolation: model.preprocess.interpolation,
+            is_aliased: false,
             mean: model.preprocess.mean,
             std: model.preprocess.std,
         };

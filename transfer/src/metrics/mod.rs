@@ -18,7 +18,9 @@ pub mod suspects;
 pub use average_precision::{DetectionScores, Found, Object, Picture, RECALLS, Size};
 pub use confusion::{ClassScore, Confusion};
 pub use edit_distance::{Edits, character_edits, word_edits};
-pub use interval::{Bootstrap, Interval, bootstrap_macro_f1, bootstrap_rate, bootstrap_score, wilson_interval};
+pub use interval::{
+    Bootstrap, Interval, bootstrap_macro_f1, bootstrap_rate, bootstrap_score, wilson_interval,
+};
 pub use meter::ClassificationMeter;
 pub use mistakes::{Mistake, WrongDecision, worst_decisions, worst_mistakes};
 pub use multi_label::{MultiLabelPredictions, MultiLabelScores};

@@ -8,8 +8,8 @@ use super::kernels::narrow::{Quantization, Storage};
 use super::steps::{
     Activate, AddBroadcast, AddValues, ApplyUnary, Attend, Concatenate, DivideBroadcast, Drop, Factors,
     Fallback, LookUp, MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows,
-    NormaliseSamples, PermuteAxes, Pool, PoolKind, ReduceAxes, RenameAxes, RepeatAxis, Resize, ScaleAndShift, Scope,
-    ShareRows, SliceAxis, Statistics, Step,
+    NormaliseSamples, PermuteAxes, Pool, PoolKind, ReduceAxes, RenameAxes, RepeatAxis, Resize, ScaleAndShift,
+    Scope, ShareRows, SliceAxis, Statistics, Step,
 };
 use crate::graph::{Activation, Graph, Node, Op, Reduction, SliceRange, Value};
 use crate::{Precision, TrainSpec};

@@ -66,7 +66,8 @@ impl Focal {
 
     /// Value and derivative of one logit. What is not there costs what is there would at the opposite logit, by the other weight.
     fn of(&self, logit: f64, is_there: bool) -> (f64, f64) {
-        let (x, weight, sign) = if is_there { (logit, self.alpha, 1.0) } else { (-logit, 1.0 - self.alpha, -1.0) };
+        let (x, weight, sign) =
+            if is_there { (logit, self.alpha, 1.0) } else { (-logit, 1.0 - self.alpha, -1.0) };
         let power = (-x.abs()).exp();
         let sure = 1.0 / (1.0 + power);
         // σ(x), 1 − σ(x) and log σ(x), none of them by a difference that cancels.
@@ -102,7 +103,8 @@ mod tests {
     #[test]
     fn gradients_are_the_slopes() {
         let logits: Vec<f32> = numbers(5, 60).iter().map(|number| 4.0 * number).collect();
-        let targets: Vec<u32> = (0..20).map(|place| if place % 4 == 3 { NOTHING } else { place % 3 }).collect();
+        let targets: Vec<u32> =
+            (0..20).map(|place| if place % 4 == 3 { NOTHING } else { place % 3 }).collect();
         let loss = Focal::published(7.0);
         let machine = Machine::new(2);
         let mut gradient = vec![0.0; 60];
@@ -114,7 +116,11 @@ mod tests {
                 loss.evaluate(&machine, &moved, 3, &targets, &mut vec![0.0; 60])
             };
             let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
-            assert!((slope - f64::from(gradient[index])).abs() < 1e-5, "{index}: {slope} {}", gradient[index]);
+            assert!(
+                (slope - f64::from(gradient[index])).abs() < 1e-5,
+                "{index}: {slope} {}",
+                gradient[index]
+            );
         }
     }
 
@@ -122,14 +128,23 @@ mod tests {
     fn far_logits_are_finite() {
         let mut gradient = [0.0; 4];
         let loss = Focal::published(1.0);
-        let value = loss.evaluate(&Machine::new(1), &[200.0, -200.0, 200.0, -200.0], 2, &[0, 1], &mut gradient);
+        let value =
+            loss.evaluate(&Machine::new(1), &[200.0, -200.0, 200.0, -200.0], 2, &[0, 1], &mut gradient);
         assert!((value - (0.75 * 200.0 + 0.25 * 200.0)).abs() < 1e-3, "{value}");
         assert_close(&gradient, &[0.0, 0.0, 0.75, -0.25], 1e-5, "gradient");
     }
 
     const CASES: [(f64, f64, [f64; 6]); 3] = [
-        (2.0, 3.42281262106, [0.576176042, -0.269178433, 0.394613866, 0.845062410, -0.074571699, 0.156042284]),
-        (0.0, 5.13891788026, [0.548293934, -0.220199269, 0.466844498, 0.714430595, -0.125000000, 0.328367624]),
+        (
+            2.0,
+            3.42281262106,
+            [0.576176042, -0.269178433, 0.394613866, 0.845062410, -0.074571699, 0.156042284],
+        ),
+        (
+            0.0,
+            5.13891788026,
+            [0.548293934, -0.220199269, 0.466844498, 0.714430595, -0.125000000, 0.328367624],
+        ),
         (1.5, 3.7261154389, [0.591086419, -0.260617588, 0.432443196, 0.815436187, -0.090143774, 0.200651971]),
     ];
 }

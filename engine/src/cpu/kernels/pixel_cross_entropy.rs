@@ -20,7 +20,11 @@ pub struct PixelCrossEntropy<'a> {
 impl PixelCrossEntropy<'_> {
     /// What pixels weigh together: the divisor of a mean, as PyTorch takes it.
     pub fn weight(&self, targets: &[f32]) -> f64 {
-        targets.iter().filter(|&&target| target >= 0.0).map(|&target| f64::from(self.of_class(target as usize))).sum()
+        targets
+            .iter()
+            .filter(|&&target| target >= 0.0)
+            .map(|&target| f64::from(self.of_class(target as usize)))
+            .sum()
     }
 
     fn of_class(&self, class: usize) -> f32 {
@@ -40,7 +44,11 @@ impl PixelCrossEntropy<'_> {
         gradient: &mut [f32],
     ) -> f64 {
         assert!(classes > 0, "cross-entropy of pixels: no classes");
-        assert_eq!(logits.len(), targets.len() * classes, "cross-entropy of pixels: logits are not [pixels, classes]");
+        assert_eq!(
+            logits.len(),
+            targets.len() * classes,
+            "cross-entropy of pixels: logits are not [pixels, classes]"
+        );
         assert_eq!(logits.len(), gradient.len(), "cross-entropy of pixels: sizes of logits and gradient");
         assert!(
             targets.iter().all(|&class| class < classes as f32),
@@ -68,7 +76,8 @@ impl PixelCrossEntropy<'_> {
                 continue;
             }
             let class = target as usize;
-            let greatest = logits.iter().fold(f32::NEG_INFINITY, |most, &logit| if logit > most { logit } else { most });
+            let greatest =
+                logits.iter().fold(f32::NEG_INFINITY, |most, &logit| if logit > most { logit } else { most });
             let mut sum = 0.0;
             for (power, &logit) in gradient.iter_mut().zip(logits) {
                 *power = exp::<false>(logit - greatest);
@@ -95,8 +104,9 @@ mod tests {
     fn it_is_the_cross_entropy_of_the_rows_that_count() {
         for (pixels, classes) in [(1, 1), (7, 2), (900, 21), (70_000, 2)] {
             let logits: Vec<f32> = numbers(7, pixels * classes).iter().map(|number| 5.0 * number).collect();
-            let targets: Vec<f32> =
-                (0..pixels).map(|pixel| if pixel % 5 == 4 { IGNORED } else { (pixel * 7 % classes) as f32 }).collect();
+            let targets: Vec<f32> = (0..pixels)
+                .map(|pixel| if pixel % 5 == 4 { IGNORED } else { (pixel * 7 % classes) as f32 })
+                .collect();
             let weights: Vec<f32> = (0..classes).map(|class| 0.5 + class as f32).collect();
             for machine in machines() {
                 let loss = PixelCrossEntropy { class_weights: &weights, divisor: 3.0 };
@@ -113,8 +123,13 @@ mod tests {
                     let one = CrossEntropy { label_smoothing: 0.0, divisor };
                     let mut gradient = vec![0.0; classes];
                     let class = [target as u32];
-                    expected +=
-                        one.evaluate(&machine, &logits[row.clone()], classes, Targets::Classes(&class), &mut gradient);
+                    expected += one.evaluate(
+                        &machine,
+                        &logits[row.clone()],
+                        classes,
+                        Targets::Classes(&class),
+                        &mut gradient,
+                    );
                     for (a, b) in found[row].iter().zip(&gradient) {
                         assert!((a - b).abs() < 2e-6 * weights[target as usize], "{pixel}: {a} {b}");
                     }
@@ -148,7 +163,11 @@ mod tests {
                 loss.evaluate(&machine, &moved, 3, &targets, &mut [0.0; 12])
             };
             let slope = (at(2e-2) - at(-2e-2)) / 4e-2;
-            assert!((slope - f64::from(gradient[index])).abs() < 1e-4, "{index}: {slope} {}", gradient[index]);
+            assert!(
+                (slope - f64::from(gradient[index])).abs() < 1e-4,
+                "{index}: {slope} {}",
+                gradient[index]
+            );
         }
     }
 }

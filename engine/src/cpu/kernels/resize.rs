@@ -123,7 +123,9 @@ mod tests {
     fn taps_are_those_of_pytorch() {
         // F.interpolate of [0, 1, 2] to 5 and of [0, 1, 2, 3, 4] to 2, align_corners=False.
         let values = |taps: &Taps| -> Vec<f32> {
-            (0..taps.len()).map(|at| taps.at(at).iter().map(|&(at, weight)| at as f32 * weight).sum()).collect()
+            (0..taps.len())
+                .map(|at| taps.at(at).iter().map(|&(at, weight)| at as f32 * weight).sum())
+                .collect()
         };
         assert_close(&values(&Taps::linear(3, 5)), &[0.0, 0.4, 1.0, 1.6, 2.0], 1e-6, "3 to 5");
         assert_close(&values(&Taps::linear(5, 2)), &[0.75, 3.25], 1e-6, "5 to 2");

@@ -19,7 +19,13 @@ pub(crate) struct Resize {
 
 impl Resize {
     /// `from` and `to` are height and width.
-    pub fn new(x: Value, output: Value, interpolation: Interpolation, from: [usize; 2], to: [usize; 2]) -> Self {
+    pub fn new(
+        x: Value,
+        output: Value,
+        interpolation: Interpolation,
+        from: [usize; 2],
+        to: [usize; 2],
+    ) -> Self {
         let kind = match interpolation {
             Interpolation::Nearest => Taps::nearest,
             Interpolation::Bilinear => Taps::linear,

@@ -3,8 +3,8 @@
 use tk_engine::Graph;
 use tk_transfer::checkpoint::Rule;
 
-use super::mobilenet_v3::LARGE_NAMES;
 use super::mobile::PARTS;
+use super::mobilenet_v3::LARGE_NAMES;
 
 pub(crate) use super::mobilenet_v3::EXCESS;
 
@@ -68,7 +68,9 @@ mod tests {
     /// What the rules make of a name.
     fn renamed(name: &str) -> String {
         rules().iter().fold(name.to_owned(), |name, rule| match rule {
-            Rule::Prefix { from, to } => name.strip_prefix(from).map_or(name.clone(), |rest| format!("{to}{rest}")),
+            Rule::Prefix { from, to } => {
+                name.strip_prefix(from).map_or(name.clone(), |rest| format!("{to}{rest}"))
+            }
             Rule::Pattern { from, to } => Regex::new(from).unwrap().replace_all(&name, *to).into_owned(),
             _ => name,
         })
@@ -77,9 +79,10 @@ mod tests {
     #[test]
     fn names_go_there_and_back() {
         let graph = find("mobilenetv3_large_100").unwrap().build(&Settings::classes(1)).unwrap();
-        let body = graph.parameters().iter().filter(|spec| {
-            !spec.name.starts_with("conv_head") && !spec.name.starts_with("classifier")
-        });
+        let body = graph
+            .parameters()
+            .iter()
+            .filter(|spec| !spec.name.starts_with("conv_head") && !spec.name.starts_with("classifier"));
         for spec in body {
             let (published, shift) = name(&graph, &spec.name);
             assert_eq!(renamed(&published), spec.name, "{published}");

@@ -16,10 +16,8 @@ impl Runner<Detection> {
         let (outputs, frame) = self.look(picture)?;
         let Detection { head, selecting } = self.model().head;
         let found = head.decode(&outputs, &[frame.size], frame.padded, &selecting)?.remove(0);
-        let scale = [
-            picture.width() as f32 / frame.size[1] as f32,
-            picture.height() as f32 / frame.size[0] as f32,
-        ];
+        let scale =
+            [picture.width() as f32 / frame.size[1] as f32, picture.height() as f32 / frame.size[0] as f32];
         let enlarged = |candidate: Candidate| {
             let [left, top, right, bottom] = candidate.corners.0;
             let corners = Corners([left * scale[0], top * scale[1], right * scale[0], bottom * scale[1]]);

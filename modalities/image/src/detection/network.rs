@@ -101,7 +101,12 @@ impl Graft for Detection {
         rules
     }
 
-    fn graft(&self, backbone: &Graph, architecture: &Architecture, classes: usize) -> std::result::Result<Graph, BackboneError> {
+    fn graft(
+        &self,
+        backbone: &Graph,
+        architecture: &Architecture,
+        classes: usize,
+    ) -> std::result::Result<Graph, BackboneError> {
         match self.head {
             DetectionHead::Fcos(fcos) => {
                 let maps = maps_at(backbone, architecture, &FPN_STRIDES)?;
@@ -147,7 +152,8 @@ impl DetectionHead {
             Self::Fcos(_) => {
                 let (losses, gradients) = FcosLosses::of(machine, outputs, truths)?;
                 let FcosLosses { classification, boxes, centreness } = losses;
-                let parts = [("classification", classification), ("boxes", boxes), ("centreness", centreness)];
+                let parts =
+                    [("classification", classification), ("boxes", boxes), ("centreness", centreness)];
                 Ok((parts.to_vec(), gradients))
             }
             Self::Ssd => ssd_losses(&ssd::PLAIN, outputs, truths),

@@ -33,7 +33,8 @@ pub(crate) fn overlap_loss(found: Corners, truth: Corners) -> (f64, [f64; 4]) {
         let of_common = if overlaps { slope(inner, side) * share(!is_first) } else { 0.0 };
         let of_around = slope(outer, side) * share(is_first);
         let of_together = slope(f, side) - of_common;
-        *out = -of_common / (together + EPSILON) + common * of_together / (together + EPSILON).powi(2)
+        *out = -of_common / (together + EPSILON)
+            + common * of_together / (together + EPSILON).powi(2)
             + ((of_around - of_together) * (around + EPSILON) - (around - together) * of_around)
                 / (around + EPSILON).powi(2);
     }

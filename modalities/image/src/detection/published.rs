@@ -61,6 +61,7 @@ fn of_300() -> Input {
     Input {
         framing: Framing::Exact { height: 300, width: 300 },
         interpolation: Interpolation::Bilinear,
+        is_aliased: true,
         mean: [0.48235, 0.45882, 0.40784],
         std: [1.0 / 255.0; 3],
     }
@@ -71,6 +72,7 @@ fn of_320() -> Input {
     Input {
         framing: Framing::Exact { height: 320, width: 320 },
         interpolation: Interpolation::Bilinear,
+        is_aliased: true,
         mean: [0.5; 3],
         std: [0.5; 3],
     }

@@ -49,8 +49,11 @@ impl Truths {
             }
         }
         let padded = self.padded.map(|side| side as f32);
-        let sizes: Vec<f32> =
-            self.sizes.iter().flat_map(|size| [size[0] as f32, size[1] as f32, padded[0], padded[1]]).collect();
+        let sizes: Vec<f32> = self
+            .sizes
+            .iter()
+            .flat_map(|size| [size[0] as f32, size[1] as f32, padded[0], padded[1]])
+            .collect();
         Ok(vec![Tensor::new(&[batch, most, NUMBERS], objects)?, Tensor::new(&[batch, 4], sizes)?])
     }
 
@@ -65,7 +68,9 @@ impl Truths {
             found: format!("{:?}", targets.iter().map(Tensor::shape).collect::<Vec<_>>()),
         };
         let [objects, sizes] = targets else { return Err(misfit()) };
-        let (&[batch, most, NUMBERS], &[rows, 4]) = (objects.shape(), sizes.shape()) else { return Err(misfit()) };
+        let (&[batch, most, NUMBERS], &[rows, 4]) = (objects.shape(), sizes.shape()) else {
+            return Err(misfit());
+        };
         if rows != batch || batch == 0 {
             return Err(misfit());
         }

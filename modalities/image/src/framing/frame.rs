@@ -71,7 +71,8 @@ impl Framing {
                 Frame { size, padded: size }
             }
             Self::Shorter { least, most, multiple } => {
-                let (short, long) = (f64::from(width.min(height).max(1)), f64::from(width.max(height).max(1)));
+                let (short, long) =
+                    (f64::from(width.min(height).max(1)), f64::from(width.max(height).max(1)));
                 let scale = (f64::from(least) / short).min(f64::from(most) / long);
                 // Cut to whole pixels, as torchvision does.
                 let size = [height, width].map(|side| ((f64::from(side) * scale).floor() as usize).max(1));
@@ -111,7 +112,10 @@ impl Input {
 
     /// What distinguishes this input from every other, for cache keys.
     pub fn fingerprint(&self) -> String {
-        format!("frame1 {:?} {:?} {} {:?} {:?}", self.framing, self.interpolation, self.is_aliased, self.mean, self.std)
+        format!(
+            "frame1 {:?} {:?} {} {:?} {:?}",
+            self.framing, self.interpolation, self.is_aliased, self.mean, self.std
+        )
     }
 }
 
@@ -132,7 +136,10 @@ mod tests {
             assert_eq!(framing.frame(width, height), Frame { size, padded });
         }
         assert_eq!(Framing::shorter(320), Framing::Shorter { least: 320, most: 533, multiple: 32 });
-        assert_eq!(Framing::Exact { height: 300, width: 200 }.frame(9, 9), Frame { size: [300, 200], padded: [300, 200] });
+        assert_eq!(
+            Framing::Exact { height: 300, width: 200 }.frame(9, 9),
+            Frame { size: [300, 200], padded: [300, 200] }
+        );
     }
 
     #[test]

@@ -35,16 +35,17 @@ impl Arrangement {
     /// A whole picture of this width and height, brought to a frame of another.
     pub fn whole([width, height]: [u32; 2], [frame_width, frame_height]: [u32; 2]) -> Self {
         let region = |width, height| Region { left: 0, top: 0, width, height };
-        let tile = Tile { picture: 0, source: region(width, height), target: region(frame_width, frame_height) };
+        let tile =
+            Tile { picture: 0, source: region(width, height), target: region(frame_width, frame_height) };
         Self { tiles: vec![tile], is_mirrored: false, width: frame_width }
     }
 
     /// Where a box of a picture is seen through a tile; `None` where too little of it is. All of a picture loses no box.
     pub fn corners(&self, tile: &Tile, corners: Corners) -> Option<Corners> {
-        let [source, target] = [tile.source, tile.target].map(|region| {
-            [region.left as f32, region.top as f32, region.width as f32, region.height as f32]
-        });
-        let mapped = |axis: usize, at: f32| (at - source[axis]) * (target[2 + axis] / source[2 + axis]) + target[axis];
+        let [source, target] = [tile.source, tile.target]
+            .map(|region| [region.left as f32, region.top as f32, region.width as f32, region.height as f32]);
+        let mapped =
+            |axis: usize, at: f32| (at - source[axis]) * (target[2 + axis] / source[2 + axis]) + target[axis];
         let [left, top, right, bottom] = corners.0;
         let full = Corners([mapped(0, left), mapped(1, top), mapped(0, right), mapped(1, bottom)]);
         let within = |axis: usize, at: f32| at.clamp(target[axis], target[axis] + target[2 + axis]);
@@ -77,7 +78,9 @@ mod tests {
     fn boxes_follow_their_part() {
         let tile = Tile { picture: 0, source: region(10, 20, 50, 40), target: region(100, 0, 100, 80) };
         let mut arrangement = Arrangement { tiles: vec![tile], is_mirrored: false, width: 200 };
-        let through = |arrangement: &Arrangement, corners| arrangement.corners(&tile, Corners(corners)).map(|found| found.0);
+        let through = |arrangement: &Arrangement, corners| {
+            arrangement.corners(&tile, Corners(corners)).map(|found| found.0)
+        };
         assert_eq!(through(&arrangement, [20.0, 30.0, 40.0, 50.0]), Some([120.0, 20.0, 160.0, 60.0]));
         // Half of it is seen, then a fifth.
         assert_eq!(through(&arrangement, [0.0, 30.0, 20.0, 50.0]), Some([100.0, 20.0, 120.0, 60.0]));

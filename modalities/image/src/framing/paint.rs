@@ -22,7 +22,9 @@ pub fn paint(arrangement: &Arrangement, pictures: &[&Picture], frame: &Frame, in
             true => aliased(picture, tile.source, size),
             false => resize_region(picture, tile.source, size, input.interpolation),
         };
-        for (from, row) in part.chunks_exact(3 * size.width as usize).zip(rows(&mut pixels, 3 * width, tile.target, 3)) {
+        for (from, row) in
+            part.chunks_exact(3 * size.width as usize).zip(rows(&mut pixels, 3 * width, tile.target, 3))
+        {
             row.copy_from_slice(from);
         }
     }
@@ -37,7 +39,12 @@ pub fn paint(arrangement: &Arrangement, pictures: &[&Picture], frame: &Frame, in
 ///
 /// # Panics
 /// When a tile reaches beyond its map or the frame.
-pub fn paint_classes(arrangement: &Arrangement, maps: &[(&[u8], usize)], frame: &Frame, otherwise: u8) -> Vec<u8> {
+pub fn paint_classes(
+    arrangement: &Arrangement,
+    maps: &[(&[u8], usize)],
+    frame: &Frame,
+    otherwise: u8,
+) -> Vec<u8> {
     let [height, width] = frame.size;
     let mut classes = vec![otherwise; height * width];
     for tile in &arrangement.tiles {
@@ -97,7 +104,13 @@ mod tests {
 
     fn input() -> Input {
         let framing = Framing::Exact { height: 2, width: 6 };
-        Input { framing, interpolation: Interpolation::Bilinear, is_aliased: false, mean: [0.5; 3], std: [1.0; 3] }
+        Input {
+            framing,
+            interpolation: Interpolation::Bilinear,
+            is_aliased: false,
+            mean: [0.5; 3],
+            std: [1.0; 3],
+        }
     }
 
     #[test]
@@ -125,7 +138,8 @@ mod tests {
             let painted = paint(&arrangement, &[&picture], &frame, &input());
             let classes = paint_classes(&arrangement, &[(&values, 4)], &frame, 128);
             assert_eq!(painted.iter().step_by(3).copied().collect::<Vec<u8>>(), classes, "{is_mirrored}");
-            let first = if is_mirrored { [128, 140, 120, 100, 128, 128] } else { [128, 128, 100, 120, 140, 128] };
+            let first =
+                if is_mirrored { [128, 140, 120, 100, 128, 128] } else { [128, 128, 100, 120, 140, 128] };
             assert_eq!(classes[..6], first);
         }
     }

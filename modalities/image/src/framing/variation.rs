@@ -37,7 +37,9 @@ impl From<Level> for Variation {
         match level {
             Level::None => Self { zoom: None, flip: 0.0, mosaic: 0.0, jitter: None },
             Level::Light => Self { zoom: None, flip: 0.5, mosaic: 0.0, jitter: None },
-            Level::Standard => Self { zoom: Some([0.75, 1.6]), flip: 0.5, mosaic: 0.0, jitter: jitter(0.2, 0.0) },
+            Level::Standard => {
+                Self { zoom: Some([0.75, 1.6]), flip: 0.5, mosaic: 0.0, jitter: jitter(0.2, 0.0) }
+            }
             Level::Strong | Level::Trivial => {
                 Self { zoom: Some([0.5, 2.0]), flip: 0.5, mosaic: 0.5, jitter: jitter(0.4, 0.05) }
             }
@@ -86,16 +88,22 @@ fn mosaic(pictures: &[[u32; 2]], [width, height]: [u32; 2], stream: &mut Stream)
         at.clamp(1, side.saturating_sub(1).max(1))
     };
     let [x, y] = [meet(width), meet(height)];
-    let region = |left, top, right: u32, bottom: u32| Region { left, top, width: right - left, height: bottom - top };
-    let mut places =
-        vec![region(0, 0, x, y), region(x, 0, width, y), region(0, y, x, height), region(x, y, width, height)];
+    let region =
+        |left, top, right: u32, bottom: u32| Region { left, top, width: right - left, height: bottom - top };
+    let mut places = vec![
+        region(0, 0, x, y),
+        region(x, 0, width, y),
+        region(0, y, x, height),
+        region(x, y, width, height),
+    ];
     stream.shuffle(&mut places);
     let mut tiles = Vec::with_capacity(FOUR);
     for (picture, (&[across, down], target)) in pictures.iter().zip(places).enumerate() {
         if target.width == 0 || target.height == 0 {
             continue;
         }
-        let fit = (f64::from(across) / f64::from(target.width)).min(f64::from(down) / f64::from(target.height));
+        let fit =
+            (f64::from(across) / f64::from(target.width)).min(f64::from(down) / f64::from(target.height));
         let scale = fit * stream.range(SHOWN[0], SHOWN[1]);
         let side = |target: u32, most: u32| ((f64::from(target) * scale).round() as u32).clamp(1, most);
         let (source_width, source_height) = (side(target.width, across), side(target.height, down));
@@ -133,7 +141,8 @@ mod tests {
                 let [width, height] = pictures[tile.picture];
                 assert!(within(tile.source, width, height) && within(tile.target, 200, 120), "{tile:?}");
             }
-            let covered: u32 = arrangement.tiles.iter().map(|tile| tile.target.width * tile.target.height).sum();
+            let covered: u32 =
+                arrangement.tiles.iter().map(|tile| tile.target.width * tile.target.height).sum();
             assert!(others == 0 || covered == 200 * 120, "a mosaic fills the frame");
         }
         assert!(seen.iter().all(|&count| count > 100), "{seen:?}");

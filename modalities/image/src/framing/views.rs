@@ -111,7 +111,13 @@ impl<'a, D: Marked> Views<'a, D> {
     }
 
     /// The normalised pixels of a view, in rows of the padded width; or which picture cannot be decoded, and why.
-    fn pixels(&self, arranged: &Arranged, view: View, into: &mut [f32], row: usize) -> Result<(), (usize, String)> {
+    fn pixels(
+        &self,
+        arranged: &Arranged,
+        view: View,
+        into: &mut [f32],
+        row: usize,
+    ) -> Result<(), (usize, String)> {
         let open = |&position: &usize| {
             let picture = self.store.get(position, || self.data.picture(position));
             picture.map_err(|error| (position, error.to_string()))

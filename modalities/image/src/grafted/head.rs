@@ -16,7 +16,12 @@ pub trait Graft: Clone + Serialize + DeserializeOwned + Send + Sync {
     ///
     /// # Errors
     /// When the backbone does not leave the maps that it needs.
-    fn graft(&self, backbone: &Graph, architecture: &Architecture, classes: usize) -> Result<Graph, BackboneError>;
+    fn graft(
+        &self,
+        backbone: &Graph,
+        architecture: &Architecture,
+        classes: usize,
+    ) -> Result<Graph, BackboneError>;
 
     /// The head's name.
     fn name(&self) -> &'static str;

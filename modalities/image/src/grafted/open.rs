@@ -94,7 +94,9 @@ impl<H: Graft> Grafted<H> {
         // Weights for other classes than the published ones say how many they are, not what they are called.
         let labels = (published.labels)();
         let labels = match whole.head.classes_of(&checkpoint) {
-            Some(count) if count != labels.len() => (0..count).map(|class| format!("class_{class}")).collect(),
+            Some(count) if count != labels.len() => {
+                (0..count).map(|class| format!("class_{class}")).collect()
+            }
             _ => labels,
         };
         whole.load(&checkpoint, labels, choice)

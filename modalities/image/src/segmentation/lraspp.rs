@@ -4,7 +4,6 @@ use tk_engine::Value;
 use tk_engine::blocks::conv_norm;
 use tk_engine::graph::{Activation, Conv2d, GraphBuilder, Interpolation, Op, Reduction};
 
-
 /// Channels of the coarse map's branch, as published.
 const WIDTH: usize = 128;
 

@@ -27,9 +27,14 @@ impl Marked for Segments {
         let [height, width] = padded;
         let mut classes = vec![IGNORED; views.len() * height * width];
         for (view, into) in views.iter().zip(classes.chunks_exact_mut((height * width).max(1))) {
-            let maps: Vec<ClassMap> =
-                view.pictures.iter().map(|&position| self.mask(position)).collect::<Result<_, _>>().map_err(SourceError::new)?;
-            let maps: Vec<(&[u8], usize)> = maps.iter().map(|map| (map.classes(), map.width() as usize)).collect();
+            let maps: Vec<ClassMap> = view
+                .pictures
+                .iter()
+                .map(|&position| self.mask(position))
+                .collect::<Result<_, _>>()
+                .map_err(SourceError::new)?;
+            let maps: Vec<(&[u8], usize)> =
+                maps.iter().map(|map| (map.classes(), map.width() as usize)).collect();
             let painted = paint_classes(&view.arrangement, &maps, &view.frame, segments::IGNORED);
             let rows = into.chunks_exact_mut(width).zip(painted.chunks_exact(view.frame.size[1]));
             for (row, painted) in rows {

@@ -12,15 +12,15 @@ mod task;
 mod marks;
 mod segmenter;
 
-pub use segmenter::Segmenter;
 pub use network::{Segmentation, SegmentationHead};
 pub use published::SEGMENTERS;
+pub use segmenter::Segmenter;
 pub use task::{IGNORED, SegmentationTask};
 pub use unet::Unet;
 
+use tk_engine::Value;
 use tk_engine::blocks::conv_norm;
 use tk_engine::graph::{Activation, Conv2d, GraphBuilder};
-use tk_engine::Value;
 
 /// A convolution, a batch-norm and ReLU, named by three numbers in a row, as `nn.Sequential` numbers them.
 fn unit(b: &mut GraphBuilder, name: &str, first: usize, x: Value, conv: Conv2d) -> Value {

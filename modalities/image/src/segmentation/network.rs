@@ -106,7 +106,12 @@ impl Graft for Segmentation {
 
     /// The segmenter's graph: the backbone's stages up to the last map that is read, and `head`. Outputs are `out`, the logits of every pixel,
     /// `[batch, height, width, classes]`, and `aux` of the second head, if there is one.
-    fn graft(&self, backbone: &Graph, architecture: &Architecture, classes: usize) -> Result<Graph, BackboneError> {
+    fn graft(
+        &self,
+        backbone: &Graph,
+        architecture: &Architecture,
+        classes: usize,
+    ) -> Result<Graph, BackboneError> {
         let strides = maps(backbone)?;
         let before = |map: &&FeatureMap| map.stride < 32;
         // What is dilated has the strides of finer maps, so maps are found before.
@@ -118,7 +123,8 @@ impl Graft for Segmentation {
         let mut b = GraphBuilder::from_stages(&dilated, coarse.stage);
         let at = |b: &GraphBuilder, node: &str| b.node(node).map_err(EngineError::from);
         let high = at(&b, &coarse.node)?;
-        let pixels = backbone.nodes().iter().position(|node| matches!(node.op, Op::Input(0))).map_or(0, |at| at);
+        let pixels =
+            backbone.nodes().iter().position(|node| matches!(node.op, Op::Input(0))).map_or(0, |at| at);
         let pixels = at(&b, &backbone.nodes()[pixels].name)?;
         b.begin_stage("head");
         let logits = match self.head {

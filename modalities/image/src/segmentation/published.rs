@@ -19,7 +19,11 @@ pub static SEGMENTERS: &[Published<Segmentation>] = &[
     }),
 ];
 
-const fn published(name: &'static str, backbone: &'static str, head: fn() -> Segmentation) -> Published<Segmentation> {
+const fn published(
+    name: &'static str,
+    backbone: &'static str,
+    head: fn() -> Segmentation,
+) -> Published<Segmentation> {
     Published {
         name,
         backbone,

@@ -22,7 +22,8 @@ impl Runner<Segmentation> {
         // Without the padding, which ends rows and columns.
         let rows = outputs[0].as_f32()?.chunks_exact(frame.padded[1] * classes).take(height);
         let own: Vec<f32> = rows.flat_map(|row| &row[..width * classes]).copied().collect();
-        let [down, across] = [(height, picture.height()), (width, picture.width())].map(|(from, to)| Taps::linear(from, to as usize));
+        let [down, across] = [(height, picture.height()), (width, picture.width())]
+            .map(|(from, to)| Taps::linear(from, to as usize));
         let mut logits = vec![0.0; classes * down.len() * across.len()];
         resize(self.machine(), [&down, &across], classes, &own, &mut logits, Accumulate::Overwrite);
         Ok(most_probable(&logits, classes))

@@ -42,7 +42,9 @@ impl SegmentationTask {
                 }
             }
             _ => {
-                let shapes = |tensors: &[Tensor]| format!("{:?}", tensors.iter().map(Tensor::shape).collect::<Vec<_>>());
+                let shapes = |tensors: &[Tensor]| {
+                    format!("{:?}", tensors.iter().map(Tensor::shape).collect::<Vec<_>>())
+                };
                 Err(misfit(self.classes, format!("{} and {}", shapes(outputs), shapes(targets))))
             }
         }
@@ -67,7 +69,12 @@ impl Task for SegmentationTask {
     }
 
     fn meter(&self) -> Box<dyn Meter> {
-        Box::new(PixelMeter { task: self.clone(), scores: PixelScores::new(self.classes), loss: 0.0, counted: 0.0 })
+        Box::new(PixelMeter {
+            task: self.clone(),
+            scores: PixelScores::new(self.classes),
+            loss: 0.0,
+            counted: 0.0,
+        })
     }
 }
 
@@ -87,7 +94,8 @@ impl Meter for PixelMeter {
         let mut gradient = vec![0.0; logits.len()];
         self.loss += loss.evaluate(&self.task.machine, logits, self.task.classes, classes, &mut gradient);
         self.counted += loss.weight(classes);
-        let truth: Vec<u8> = classes.iter().map(|&class| if class < 0.0 { u8::MAX } else { class as u8 }).collect();
+        let truth: Vec<u8> =
+            classes.iter().map(|&class| if class < 0.0 { u8::MAX } else { class as u8 }).collect();
         self.scores.add(&truth, &most_probable(logits, self.task.classes));
         Ok(())
     }

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use tk_engine::Value;
 use tk_engine::graph::{Activation, Conv2d, GraphBuilder, Interpolation, Op};
 
-
 /// What group-norm adds to the variance.
 const EPSILON: f64 = 1e-5;
 

@@ -20,7 +20,8 @@ pub fn decode(
     let mut found = vec![Vec::new(); sizes.len()];
     for (level, outputs) in levels.iter().zip(outputs.chunks_exact(3)) {
         let classes = outputs[0].shape()[3];
-        let [scores, distances, centreness] = [outputs[0].as_f32()?, outputs[1].as_f32()?, outputs[2].as_f32()?];
+        let [scores, distances, centreness] =
+            [outputs[0].as_f32()?, outputs[1].as_f32()?, outputs[2].as_f32()?];
         for ((picture, found), &size) in found.iter_mut().enumerate().zip(sizes) {
             let first = picture * level.places();
             // Score and position among places and classes of what is sure enough.

@@ -100,7 +100,13 @@ mod tests {
     fn an_object_is_learned_on_the_level_of_its_size() {
         let levels = Level::all(&[[32, 32], [16, 16], [8, 8], [4, 4], [2, 2]], [256, 256]);
         let level_of = |side: f32| {
-            let found = assign(&levels, &[object([128.0 - side / 2.0, 128.0 - side / 2.0, 128.0 + side / 2.0, 128.0 + side / 2.0], false)]);
+            let found = assign(
+                &levels,
+                &[object(
+                    [128.0 - side / 2.0, 128.0 - side / 2.0, 128.0 + side / 2.0, 128.0 + side / 2.0],
+                    false,
+                )],
+            );
             let mut start = 0;
             let mut with = Vec::new();
             for (number, level) in levels.iter().enumerate() {

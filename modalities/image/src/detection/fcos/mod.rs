@@ -9,4 +9,4 @@ mod network;
 pub use decode::decode;
 pub use loss::FcosLosses;
 pub use matching::{Level, assign};
-pub use network::{Fcos, FPN_STRIDES};
+pub use network::{FPN_STRIDES, Fcos};

@@ -1,8 +1,10 @@
 //! The pyramid and the head, grafted on three maps of a backbone.
 
-use tk_engine::graph::{Activation, Conv2d, Convolution, GraphBuilder, GraphError, Init, Interpolation, Kind, Op};
-use tk_engine::{Graph, Value};
 use serde::{Deserialize, Serialize};
+use tk_engine::graph::{
+    Activation, Conv2d, Convolution, GraphBuilder, GraphError, Init, Interpolation, Kind, Op,
+};
+use tk_engine::{Graph, Value};
 
 use crate::backbone::FeatureMap;
 
@@ -66,7 +68,14 @@ impl Fcos {
             let [told, placed] = towers.map(|branch| self.tower(&mut b, branch, number, level));
             let end = |b: &mut GraphBuilder, name: &str, x, channels, bias| {
                 let own = format!("head.{name}");
-                shared(b, &own, &format!("{own}.{number}"), x, channels, (Init::Normal(DEVIATION), Init::Constant(bias)))
+                shared(
+                    b,
+                    &own,
+                    &format!("{own}.{number}"),
+                    x,
+                    channels,
+                    (Init::Normal(DEVIATION), Init::Constant(bias)),
+                )
             };
             let prior = -((1.0 - PRIOR) / PRIOR).ln();
             let scores = end(&mut b, "classification_head.cls_logits", told, classes, prior);
@@ -76,8 +85,10 @@ impl Fcos {
             outputs.push([scores, reach, centreness]);
         }
         b.end_stage(outputs[LEVELS - 1][0]);
-        let names = |number: usize| ["scores", "distances", "centreness"].map(|name| format!("{name}.{number}"));
-        let named: Vec<(String, Value)> = outputs.iter().enumerate().flat_map(|(at, of)| names(at).into_iter().zip(*of)).collect();
+        let names =
+            |number: usize| ["scores", "distances", "centreness"].map(|name| format!("{name}.{number}"));
+        let named: Vec<(String, Value)> =
+            outputs.iter().enumerate().flat_map(|(at, of)| names(at).into_iter().zip(*of)).collect();
         b.finish(&named.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>())
     }
 
@@ -111,7 +122,14 @@ impl Fcos {
     fn tower(&self, b: &mut GraphBuilder, branch: &str, level: usize, mut x: Value) -> Value {
         for layer in 0..self.depth {
             let own = |part: usize| format!("head.{branch}.conv.{}", 3 * layer + part);
-            x = shared(b, &own(0), &format!("{}.{level}", own(0)), x, self.width, (Init::Normal(DEVIATION), Init::Zeros));
+            x = shared(
+                b,
+                &own(0),
+                &format!("{}.{level}", own(0)),
+                x,
+                self.width,
+                (Init::Normal(DEVIATION), Init::Zeros),
+            );
             let shape = [self.width];
             let weight = b.parameter(&format!("{}.weight", own(1)), &shape, Kind::NormWeight, Init::Ones);
             let bias = b.parameter(&format!("{}.bias", own(1)), &shape, Kind::NormBias, Init::Zeros);
@@ -134,7 +152,14 @@ fn plain(b: &mut GraphBuilder, name: &str, x: Value, conv: Conv2d) -> Value {
 }
 
 /// A 3 × 3 convolution whose parameters, named `own`, several nodes read.
-fn shared(b: &mut GraphBuilder, own: &str, node: &str, x: Value, channels: usize, (weight, bias): (Init, Init)) -> Value {
+fn shared(
+    b: &mut GraphBuilder,
+    own: &str,
+    node: &str,
+    x: Value,
+    channels: usize,
+    (weight, bias): (Init, Init),
+) -> Value {
     let shape = [channels, b.channels(x), 3, 3];
     let weight = b.parameter(&format!("{own}.weight"), &shape, Kind::Weight, weight);
     let bias = b.parameter(&format!("{own}.bias"), &[channels], Kind::Bias, bias);
