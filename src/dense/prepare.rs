@@ -130,6 +130,10 @@ fn open_model<T: Dense>(
     if let Some(problem) = model.input.framing.problem() {
         return Err(Error::usage(format!("--size: {problem}")));
     }
+    let shapes: Vec<Vec<usize>> = model.blank(1).iter().map(|pixels| pixels.shape().to_vec()).collect();
+    if let Err(error) = model.graph.infer(&shapes) {
+        return Err(Error::usage(format!("--size: pictures are too small for this head ({error}); take larger ones")));
+    }
     settings.size = Some(match model.input.framing {
         Framing::Exact { height, .. } => height,
         Framing::Shorter { least, .. } => least,

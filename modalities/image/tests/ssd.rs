@@ -6,11 +6,16 @@ use std::collections::BTreeMap;
 
 use tk_engine::cpu::Machine;
 use tk_engine::graph::Kind;
+use tk_engine::testing::{check_graph_on, fill_all_scaled, fill_input};
 use tk_engine::{Parameters, Tensor};
+use tk_image::architectures::Settings;
 use tk_image::data::Picture;
 use tk_image::detection::{DETECTORS, Detection, DetectionHead, Detector, Selecting};
-use tk_image::grafted::{Grafted, HeadChoice, Published};
+use tk_image::grafted::{Graft, Grafted, HeadChoice, Published};
 use tk_transfer::checkpoint::{Checkpoint, Precision};
+
+/// Of norms' weights, so that numbers neither vanish nor grow.
+const NORM_GAIN: f32 = 1.2;
 
 fn published(name: &str) -> &'static Published<Detection> {
     DETECTORS.iter().find(|published| published.name == name).unwrap()
@@ -131,6 +136,28 @@ fn a_head_on_a_classifier_keeps_its_weights() {
         }
         find_in_wide_picture(detector);
     }
+}
+
+#[test]
+fn every_part_of_a_head_learns() {
+    let name = "mobilenetv3_small_050";
+    for head in [DetectionHead::Ssd, DetectionHead::SsdLite] {
+        let architecture = tk_image::architectures::find(name).unwrap();
+        let classifier = architecture.build(&Settings::classes(1)).unwrap();
+        let graph = head.chosen().graft(&classifier, architecture, 2).unwrap();
+        let parameters = fill_all_scaled(&graph, NORM_GAIN).unwrap();
+        let pixels = fill_input("pixels", &[2, 96, 96, 3]).unwrap();
+        if let Err(error) = check_graph_on(&graph, &parameters, &[pixels]) {
+            panic!("{head:?} on {name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn pictures_that_are_too_small_for_vgg_are_told() {
+    let graph = published("ssd300_vgg16").build(2).unwrap();
+    let error = graph.infer(&[vec![1, 224, 224, 3]]).unwrap_err().to_string();
+    assert!(error.contains("backbone.extra.4.2"), "{error}");
 }
 
 /// Boxes of a picture of another shape than the input lie in its own pixels.

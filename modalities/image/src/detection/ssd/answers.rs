@@ -8,7 +8,7 @@ use super::default_boxes::{DefaultBox, DefaultBoxes, LEVELS};
 /// Ends the stage `head`. Outputs are, for each map from fine to coarse, `scores.N`, `[batch, height, width, boxes · (classes + 1)]`, and
 /// `offsets.N`, `[…, boxes · 4]`.
 pub(super) fn finish(mut b: GraphBuilder, answers: &[[Value; 2]]) -> std::result::Result<Graph, GraphError> {
-    if let Some([scores, _]) = answers.last() {
+    if let Some([scores, _]) = answers.first() {
         b.end_stage(*scores);
     }
     let names = |number: usize| ["scores", "offsets"].map(|name| format!("{name}.{number}"));

@@ -141,6 +141,8 @@ mod tests {
     use super::super::testing::{check_backbone, grids, trainable};
     use super::*;
     use crate::architectures::{Settings, find};
+    use tk_engine::cpu::{Machine, Tape};
+    use tk_engine::{Optimizer, Parameters, StepKey, Tensor, TrainSpec, Training};
 
     #[test]
     fn maps_are_as_large_as_published() {
@@ -155,6 +157,35 @@ mod tests {
             let graph = graft_plain(&backbone, architecture, 3).unwrap();
             assert_eq!(grids(&graph, side), expected, "{name}");
             check_backbone(&graph, &backbone);
+        }
+    }
+
+    #[test]
+    fn places_have_one_length_and_dead_ones_do_no_harm() {
+        let mut b = GraphBuilder::new();
+        b.begin_stage("all");
+        let pixels = b.input("pixels", 4, Some(2));
+        let x = b.conv2d("conv", pixels, Conv2d::same(2, 1));
+        let x = b.activation("relu", x, Activation::Relu);
+        let y = normalised(&mut b, x);
+        b.end_stage(y);
+        let graph = b.finish(&[("y", y)]).unwrap();
+        let mut parameters = Parameters::initial(&graph, 0);
+        parameters.set("conv.weight", Tensor::new(&[2, 2, 1, 1], vec![1.0, 0.0, 0.0, 1.0]).unwrap());
+        let spec = TrainSpec::everything(&graph, Optimizer::ADAMW);
+        let mut tape = Tape::new(&Machine::new(1), &graph, &parameters, &spec).unwrap();
+        // Of the second place nothing is left.
+        let pixels = Tensor::new(&[1, 1, 2, 2], vec![3.0, 4.0, -1.0, -2.0]).unwrap();
+        let key = StepKey { seed: 0, step: 0, samples: vec![0] };
+        let found = tape.forward(&[pixels], &key).unwrap().remove(0);
+        for (found, expected) in found.as_f32().unwrap().iter().zip([12.0, 16.0, 0.0, 0.0]) {
+            assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        }
+        tape.backward(&[Tensor::new(&[1, 1, 2, 2], vec![1.0, 0.0, 1.0, 1.0]).unwrap()]).unwrap();
+        // d(20 · x / |x|) / dx of the first number at (3, 4): 20 · (1 − 9 / 25) / 5 and −20 · 12 / 125, each times the pixels.
+        let gradient = tape.gradient("conv.weight").unwrap().to_f32();
+        for (found, expected) in gradient.iter().zip([2.56 * 3.0, 2.56 * 4.0, -1.92 * 3.0, -1.92 * 4.0]) {
+            assert!((found - expected).abs() < 1e-4, "{gradient:?}");
         }
     }
 
