@@ -132,7 +132,9 @@ fn open_model<T: Dense>(
     }
     let shapes: Vec<Vec<usize>> = model.blank(1).iter().map(|pixels| pixels.shape().to_vec()).collect();
     if let Err(error) = model.graph.infer(&shapes) {
-        return Err(Error::usage(format!("--size: pictures are too small for this head ({error}); take larger ones")));
+        return Err(Error::usage(format!(
+            "--size: pictures are too small for this head ({error}); take larger ones"
+        )));
     }
     settings.size = Some(match model.input.framing {
         Framing::Exact { height, .. } => height,
