@@ -51,7 +51,6 @@ const FIRST_STEPS: &str = "\
 tk image-classify --demo                          # try it: data that it draws itself
 tk image-classify PHOTOS --out R                  # a folder per class in, a classifier out
 tk predict R photo.jpg                            # what it says of a photograph
-tk image-detect BOXES --out D                     # photographs with boxes in, a detector out
 tk text-classify REVIEWS.csv -m ENCODER           # a table of texts in, a classifier out
 tk speech-finetune SPEECH.csv --out S             # a table of recordings and texts in, a recogniser out";
 

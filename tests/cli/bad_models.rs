@@ -11,7 +11,7 @@ fn what_is_unknown_is_a_usage_error_that_says_what_is_known() {
         (&["-m", "resnet51"], "unknown architecture `resnet51`; the nearest names are resnet50"),
         (&["-m", "resnet50"], "-m resnet50=FILE.safetensors"),
         (&["-m", "./nowhere"], "no such folder"),
-        (&["--head", "forest"], "logreg, svm, mlp, linear"),
+        (&["--head", "forest"], "`logreg`, `svm`, `mlp`, `linear`"),
         (&["--mode", "ful"], "features, partial, full"),
         (&["--unfreeze", "layer5"], "unknown stage `layer5` in small; stages are stem, layer1"),
         (&["--unfreeze", "last:9"], "last:9 asks for more than"),
