@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent / "tests" / "parity")
 
 CLASSES = 4
 STEPS = 20
-RATE = 1e-3
+RATE = 1e-4
 
 # Network, kind of work, pictures in a batch, side in pixels.
 MEASUREMENTS = {
