@@ -31,12 +31,9 @@ const SURE: f32 = 0.3;
 /// What a name means that is published with its head: `fcos_resnet50_fpn=FILE`.
 pub fn published(name: &str) -> Option<Kind> {
     let (name, _) = name.split_once('=')?;
-    let is = |mut names: std::vec::IntoIter<&str>| names.any(|known| known == name);
-    let detectors: Vec<&str> = DETECTORS.iter().map(|published| published.name).collect();
-    let segmenters: Vec<&str> = SEGMENTERS.iter().map(|published| published.name).collect();
-    if is(detectors.into_iter()) {
+    if DETECTORS.iter().any(|published| published.name == name) {
         Some(Kind::Objects)
-    } else if is(segmenters.into_iter()) {
+    } else if SEGMENTERS.iter().any(|published| published.name == name) {
         Some(Kind::Pixels)
     } else {
         None

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use tk_engine::cpu::Pool;
-use tk_image::data::PictureStore;
+use tk_image::data::{Level, PictureStore};
 use tk_image::framing::{Marked, Variation, Viewing, Views};
 use tk_image::grafted::Runner;
 use tk_transfer::adapt::{AdaptError, Progress};
@@ -21,7 +21,6 @@ use crate::classify::fit::{announce, identity};
 use crate::classify::preset::Method;
 use crate::classify::telling::Telling;
 use crate::classify::{Error, Event, Job, Network, record};
-use tk_image::data::Level;
 
 /// Decoded pictures are kept up to so many bytes.
 const STORE_BYTES: usize = 1 << 30;

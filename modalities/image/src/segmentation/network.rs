@@ -1,7 +1,7 @@
 //! Which head a segmenter has, and its graph over a backbone.
 
 use serde::{Deserialize, Serialize};
-use tk_engine::graph::{FirstDilation, GraphBuilder, Interpolation, Op};
+use tk_engine::graph::{FirstDilation, GraphBuilder, Interpolation, Node, Op};
 use tk_engine::{EngineError, Graph, Value};
 use tk_transfer::checkpoint::{Checkpoint, Rule};
 
@@ -123,9 +123,9 @@ impl Graft for Segmentation {
         let mut b = GraphBuilder::from_stages(&dilated, coarse.stage);
         let at = |b: &GraphBuilder, node: &str| b.node(node).map_err(EngineError::from);
         let high = at(&b, &coarse.node)?;
-        let pixels =
-            backbone.nodes().iter().position(|node| matches!(node.op, Op::Input(0))).map_or(0, |at| at);
-        let pixels = at(&b, &backbone.nodes()[pixels].name)?;
+        let is_input = |node: &&Node| node.op == Op::Input(0);
+        let input = backbone.nodes().iter().find(is_input);
+        let pixels = at(&b, input.map_or("", |node| &node.name))?;
         b.begin_stage("head");
         let logits = match self.head {
             SegmentationHead::DeepLabV3 => deeplab(&mut b, high, classes),
