@@ -208,11 +208,13 @@ impl Pass<'_> {
         offsets: &mut Vec<usize>,
     ) {
         let (image, y, x) = self.tiles.place(tile);
-        let (height, columns, channels) =
+        let (height, width_of_map, channels) =
             (self.shape.out_height(), self.shape.out_width(), self.shape.out_channels);
-        let rows = SIDE.min(height - y);
+        let [down, across] = self.shape.dilation;
+        let rows = SIDE.min((height - y).div_ceil(down));
+        let columns = SIDE.min((width_of_map - x).div_ceil(across));
         let places: [usize; SIDE] = std::array::from_fn(|row| {
-            ((image * height + (y + row).min(height - 1)) * columns + x) * channels
+            ((image * height + (y + row * down).min(height - 1)) * width_of_map + x) * channels
         });
         let used = width.min(channels - first);
         let null = std::ptr::null();
@@ -223,8 +225,8 @@ impl Pass<'_> {
                 products,
                 stride,
                 places: &places[..rows],
-                columns: SIDE.min(columns - x),
-                pixel: channels,
+                columns,
+                pixel: across * channels,
                 channels: used,
                 bias: self.bias.map_or(null, |bias| bias[first..].as_ptr()),
                 residual: self.residual.map_or(null, |residual| residual.add(first)),
@@ -232,10 +234,11 @@ impl Pass<'_> {
                 output,
             });
             if let Some(curve) = self.curve {
-                let pixels = SIDE.min(columns - x);
                 offsets.clear();
                 offsets.extend(
-                    places[..rows].iter().flat_map(|place| (0..pixels).map(move |at| place + at * channels)),
+                    places[..rows]
+                        .iter()
+                        .flat_map(|place| (0..columns).map(move |at| place + at * across * channels)),
                 );
                 activation::bend(isa, curve, output, offsets, used);
             }

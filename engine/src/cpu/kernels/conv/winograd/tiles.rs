@@ -4,10 +4,12 @@ use super::points::{AXIS, SIDE};
 use crate::cpu::kernels::conv::ConvShape;
 
 /// The tiles of the results of a batch, image by image and row by row; the last ones reach beyond the image.
+///
+/// A tile's pixels lie as far apart as the kernel's: a dilated convolution is as many plain ones, on maps of every so many pixels.
 pub(super) struct Tiles<'a> {
     shape: &'a ConvShape,
-    rows: usize,
-    columns: usize,
+    /// The first result pixels of tiles, down and across.
+    firsts: [Vec<usize>; 2],
     /// A pixel of the padding.
     zeros: Vec<f32>,
 }
@@ -17,18 +19,19 @@ pub(super) type Pixels<const EXTENT: usize> = [[*const f32; EXTENT]; EXTENT];
 
 impl<'a> Tiles<'a> {
     pub fn new(shape: &'a ConvShape) -> Self {
-        let [rows, columns] = [shape.out_height(), shape.out_width()].map(|size| size.div_ceil(SIDE));
-        Self { shape, rows, columns, zeros: vec![0.0; shape.in_channels.max(shape.out_channels)] }
+        let zeros = vec![0.0; shape.in_channels.max(shape.out_channels)];
+        Self { shape, firsts: firsts(shape), zeros }
     }
 
     pub fn count(&self) -> usize {
-        self.shape.batch * self.rows * self.columns
+        self.shape.batch * self.firsts[0].len() * self.firsts[1].len()
     }
 
     /// Image, and the first row and column of a tile's result pixels.
     pub fn place(&self, tile: usize) -> (usize, usize, usize) {
-        let (rows, columns) = (self.rows, self.columns);
-        (tile / (rows * columns), tile / columns % rows * SIDE, tile % columns * SIDE)
+        let [rows, columns] = &self.firsts;
+        let (row, column) = (tile / columns.len(), tile % columns.len());
+        (row / rows.len(), rows[row % rows.len()], columns[column])
     }
 
     /// The pixels of `input` that a tile reads, zeros in the padding.
@@ -53,10 +56,11 @@ impl<'a> Tiles<'a> {
         [image, height, width, channels]: [usize; 4],
         [first_row, first_column]: [usize; 2],
     ) -> Pixels<EXTENT> {
+        let [down, across] = self.shape.dilation;
         std::array::from_fn(|y| {
-            let row = first_row.wrapping_add(y);
+            let row = first_row.wrapping_add(y * down);
             std::array::from_fn(|x| {
-                let column = first_column.wrapping_add(x);
+                let column = first_column.wrapping_add(x * across);
                 match row < height && column < width {
                     true => data[((image * height + row) * width + column) * channels..][..channels].as_ptr(),
                     false => self.zeros.as_ptr(),
@@ -64,4 +68,13 @@ impl<'a> Tiles<'a> {
             })
         })
     }
+}
+
+/// The first result pixels of a convolution's tiles, down and across.
+pub(super) fn firsts(shape: &ConvShape) -> [Vec<usize>; 2] {
+    let sizes = [shape.out_height(), shape.out_width()];
+    std::array::from_fn(|axis| {
+        let (size, apart) = (sizes[axis], shape.dilation[axis]);
+        (0..apart.min(size)).flat_map(|first| (first..size).step_by(apart * SIDE)).collect()
+    })
 }
