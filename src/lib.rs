@@ -25,6 +25,7 @@ pub mod image;
 pub mod report;
 pub mod segment;
 pub mod speech;
+pub mod structured;
 pub mod text;
 
 pub use tk_engine::Precision;

@@ -80,7 +80,7 @@ impl Modality for Recordings {
     fn source<'a>(
         part: &Part<'a, Dataset>,
         store: &'a SpectrogramStore,
-        look: &Look<'a, Self>,
+        look: &Look<'a, Self::Model>,
     ) -> Result<Box<dyn Loading + 'a>, Error> {
         let views =
             Views { distortion: distortion(look.augment), masks: masks(look.augment), seed: look.seed };

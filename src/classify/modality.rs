@@ -83,7 +83,7 @@ pub trait Modality: Sized {
     fn source<'a>(
         part: &Part<'a, Self::Dataset>,
         store: &'a Self::Store,
-        look: &Look<'a, Self>,
+        look: &Look<'a, Self::Model>,
     ) -> Result<Box<dyn Loading + 'a>, Error>;
 
     /// A classifier of a model with what was learned.
@@ -210,9 +210,9 @@ pub trait Loading: Source {
 }
 
 /// How samples become inputs.
-pub struct Look<'a, M: Modality> {
+pub struct Look<'a, N> {
     /// The model that they are made for.
-    pub model: &'a M::Model,
+    pub model: &'a N,
     /// How strongly training samples are varied.
     pub augment: Level,
     /// The seed of variation.

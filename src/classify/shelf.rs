@@ -57,7 +57,7 @@ impl<'a, M: Modality> Shelf<'a, M> {
         Ok(())
     }
 
-    pub fn source(&'a self, look: &Look<'a, M>) -> Result<Box<dyn Loading + 'a>, Error> {
+    pub fn source(&'a self, look: &Look<'a, M::Model>) -> Result<Box<dyn Loading + 'a>, Error> {
         M::source(&self.part, &self.store, look)
     }
 }

@@ -14,10 +14,11 @@ use tk_transfer::atomic::write_bytes_atomic;
 use tk_transfer::data::Labelled;
 use transferkit::Machine;
 use transferkit::classify::Settings;
-use transferkit::dense::{Dense, Scored};
+use transferkit::dense::{Dense, Shows};
 use transferkit::detect::{Detector, Objects};
 use transferkit::image::Picture;
 use transferkit::segment::{Pixels, Segmenter};
+use transferkit::structured::Scored;
 
 use super::arguments::{Evaluate, Predict};
 use super::evaluate::Gate;

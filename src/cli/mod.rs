@@ -23,6 +23,7 @@ mod image_classify;
 mod leaderboard;
 mod resume;
 mod speech_finetune;
+mod structured;
 mod text_classify;
 mod train;
 

@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use transferkit::audio::Recordings;
 use transferkit::classify::{Job, Modality};
-use transferkit::dense::Dense;
 use transferkit::detect::Objects;
 use transferkit::image::Photographs;
 use transferkit::segment::Pixels;
 use transferkit::speech::Speech;
+use transferkit::structured::Structured;
 use transferkit::text::Texts;
 
 use super::arguments::Resume;
-use super::{Failure, console, dense, environment, run_folder, speech_finetune, train};
+use super::{Failure, console, environment, run_folder, structured, train};
 
 /// Runs the command.
 pub fn run(arguments: Resume) -> Result<(), Failure> {
@@ -21,9 +21,9 @@ pub fn run(arguments: Resume) -> Result<(), Failure> {
         Photographs::TASK => resume::<Photographs>(arguments),
         Texts::TASK => resume::<Texts>(arguments),
         Recordings::TASK => resume::<Recordings>(arguments),
-        Speech::TASK => speech(arguments),
-        Objects::TASK => seen::<Objects>(&arguments),
-        Pixels::TASK => seen::<Pixels>(&arguments),
+        Speech::TASK => answering::<Speech>(&arguments),
+        Objects::TASK => answering::<Objects>(&arguments),
+        Pixels::TASK => answering::<Pixels>(&arguments),
         other => Err(Failure::error(format!(
             "`{}` is a run of task `{other}`, unknown here",
             arguments.run.display()
@@ -31,17 +31,10 @@ pub fn run(arguments: Resume) -> Result<(), Failure> {
     }
 }
 
-fn seen<T: Dense>(arguments: &Resume) -> Result<(), Failure> {
+fn answering<T: Structured>(arguments: &Resume) -> Result<(), Failure> {
     match is_complete(&arguments.run)? {
         true => Ok(()),
-        false => dense::resume::<T>(&arguments.run, &arguments.work),
-    }
-}
-
-fn speech(arguments: Resume) -> Result<(), Failure> {
-    match is_complete(&arguments.run)? {
-        true => Ok(()),
-        false => speech_finetune::resume(&arguments.run, &arguments.work),
+        false => structured::resume::<T>(&arguments.run, &arguments.work),
     }
 }
 

@@ -8,6 +8,7 @@ use tk_transfer::data::Labelled;
 use transferkit::Machine;
 use transferkit::classify::Settings;
 use transferkit::speech::{Clip, Decoding, Recognizer, Speech, Transcript, evaluate};
+use transferkit::structured::Structured;
 
 use super::arguments::{Evaluate, Predict};
 use super::evaluate::Gate;

@@ -1,21 +1,15 @@
-//! Tasks whose heads stand on a backbone's maps: what detection and segmentation share, from settings to the run's folder.
+//! Tasks whose heads stand on a backbone's maps: what detection and segmentation share.
 //!
-//! A task is a [`Dense`]; the facades [`crate::detect`] and [`crate::segment`] name them.
+//! A task is a [`Dense`], and so a [`Structured`](crate::structured::Structured) one; the facades [`crate::detect`] and
+//! [`crate::segment`] name them.
 
 mod error;
 mod task;
 
 mod network;
+mod open;
 
-mod fit;
-mod prepare;
+mod structured;
 
-mod page;
-mod run;
-
-pub use run::Run;
-pub use task::{Dense, Drawn, Scored};
-
-pub use fit::fit;
-pub(crate) use network::GraftedNetwork;
-pub use prepare::{open_data, outlook};
+pub use network::GraftedNetwork;
+pub use task::{Dense, Drawn, Shows};

@@ -15,10 +15,10 @@ use super::Dense;
 use crate::classify::{Defaults, Error, HeadInit, ModeName, Network};
 
 /// A network of a task.
-pub(crate) struct GraftedNetwork<T: Dense>(pub Grafted<T::Head>, PhantomData<fn() -> T>);
+pub struct GraftedNetwork<T: Dense>(pub(crate) Grafted<T::Head>, PhantomData<fn() -> T>);
 
 impl<T: Dense> GraftedNetwork<T> {
-    pub fn new(model: Grafted<T::Head>) -> Self {
+    pub(crate) fn new(model: Grafted<T::Head>) -> Self {
         Self(model, PhantomData)
     }
 }

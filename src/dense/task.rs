@@ -1,6 +1,5 @@
 //! What a task brings; everything else is the same for all of them.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use tk_engine::cpu::Machine;
@@ -8,11 +7,11 @@ use tk_image::data::Picture;
 use tk_image::framing::{Framing, Marked};
 use tk_image::grafted::{Graft, Published, Runner};
 use tk_transfer::data::{Labelled, Quarantine};
-use tk_transfer::metrics::Interval;
 use tk_transfer::task::Task;
 
 use crate::classify::{Aim, Error, ModeName, Settings};
 use crate::report::{FoundPart, Note};
+use crate::structured::Scored;
 
 /// A task whose head stands on a backbone's maps.
 pub trait Dense: Sized + 'static {
@@ -32,7 +31,7 @@ pub trait Dense: Sized + 'static {
     /// Pictures with what is marked in them.
     type Data: Labelled + Marked;
     /// How good it is.
-    type Scored: Scored;
+    type Scored: Shows;
 
     /// What is learned.
     #[doc(hidden)]
@@ -76,28 +75,10 @@ pub trait Dense: Sized + 'static {
     ) -> Result<(Self::Scored, Quarantine), Error>;
 }
 
-/// Scores on samples that did not train what is scored.
-pub trait Scored {
-    /// How many samples were scored.
-    fn samples(&self) -> usize;
-
-    /// The name of the score that matters.
-    fn headline(&self) -> &'static str;
-
-    /// Scores by their fixed names.
-    fn metrics(&self) -> &BTreeMap<String, f64>;
-
-    /// 95 % intervals of some of them, by bootstrap over samples.
-    fn intervals(&self) -> &BTreeMap<String, Interval>;
-
-    /// One line.
-    fn line(&self) -> String;
-
-    /// What a report shows: tables, curves, and for positions the pictures that `drawn` makes.
+/// What a report shows of scores.
+pub trait Shows: Scored {
+    /// Tables, curves, and for positions the pictures that `drawn` makes.
     fn found(&self, classes: &[String], drawn: &dyn Fn(usize) -> Option<Drawn>) -> FoundPart;
-
-    /// A line of each sample as `found.jsonl` keeps them.
-    fn lines(&self) -> Vec<serde_json::Value>;
 }
 
 /// A sample's name and its picture.

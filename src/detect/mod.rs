@@ -18,8 +18,9 @@ use tk_transfer::data::Quarantine;
 use tk_transfer::task::Task;
 
 use crate::classify::{Aim, Settings};
-use crate::dense::{self, Dense};
+use crate::dense::Dense;
 use crate::report::Note;
+use crate::structured;
 
 pub use mistakes::{Mistakes, mistakes};
 pub use score::{Compared, Scored, evaluate};
@@ -36,7 +37,7 @@ pub enum Objects {}
 pub type Detect<'a> = crate::classify::Job<'a, Objects>;
 
 /// A finished run.
-pub type Run = dense::Run<Objects>;
+pub type Run = structured::Run<Objects>;
 
 impl Objects {
     /// The name of the task on the command line and in `run.toml`.
@@ -133,7 +134,7 @@ impl Detect<'_> {
     /// # Errors
     /// When there are none, or they cannot be used.
     pub fn open_data(&self) -> Result<Scenes, Error> {
-        dense::open_data(self)
+        structured::open_data(self)
     }
 
     /// What would be done, and how long it may take. Writes nothing.
@@ -141,7 +142,7 @@ impl Detect<'_> {
     /// # Errors
     /// As [`Detect::fit`], as far as it can be told before.
     pub fn outlook(&self, data: &Scenes) -> Result<Outlook, Error> {
-        dense::outlook(self, data)
+        structured::outlook(self, data)
     }
 
     /// Does it.
@@ -149,6 +150,6 @@ impl Detect<'_> {
     /// # Errors
     /// When settings do not fit together, the model or the data cannot be used, the audit finds a broken promise, or it is cancelled.
     pub fn fit(&self, data: &Scenes) -> Result<Run, Error> {
-        dense::fit(self, data)
+        structured::fit(self, data)
     }
 }

@@ -13,8 +13,9 @@ use tk_transfer::metrics::{
 };
 
 use super::{Error, Mistakes, mistakes};
-use crate::dense::{self, Drawn};
+use crate::dense::{Drawn, Shows};
 use crate::report::{ClassScores, FoundPart, Shown};
+use crate::structured;
 
 /// Boxes that are surer than this are shown, and counted as mistakes where they are.
 const SURE: f64 = 0.5;
@@ -94,7 +95,7 @@ impl Scored {
     }
 }
 
-impl dense::Scored for Scored {
+impl structured::Scored for Scored {
     fn samples(&self) -> usize {
         self.compared.len()
     }
@@ -127,6 +128,29 @@ impl dense::Scored for Scored {
         )
     }
 
+    fn lines(&self) -> Vec<Value> {
+        let bounds = |bounds: [f64; 4]| bounds.map(|at| (at * 100.0).round() / 100.0);
+        let name = |class: usize| self.classes.get(class).cloned().unwrap_or_default();
+        let line = |one: &Compared| {
+            let objects: Vec<Value> = one
+                .picture
+                .found
+                .iter()
+                .map(|found| json!({ "label": name(found.class), "score": (found.score * 1e4).round() / 1e4, "box": bounds(found.bounds) }))
+                .collect();
+            let truth: Vec<Value> = one
+                .picture
+                .objects
+                .iter()
+                .map(|object| json!({ "label": name(object.class), "box": bounds(object.bounds), "crowd": object.is_crowd }))
+                .collect();
+            json!({ "file": one.file, "width": one.size[0], "height": one.size[1], "objects": objects, "truth": truth })
+        };
+        self.compared.iter().map(line).collect()
+    }
+}
+
+impl Shows for Scored {
     fn found(&self, classes: &[String], drawn: &dyn Fn(usize) -> Option<Drawn>) -> FoundPart {
         let scores = &self.scores;
         let row = |(class, name): (usize, &String)| {
@@ -165,27 +189,6 @@ impl dense::Scored for Scored {
             worst: worst.into_iter().map(|one| shown(one)).collect(),
             best: best.take(SHOWN / 2).map(|one| shown(one)).collect(),
         }
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        let bounds = |bounds: [f64; 4]| bounds.map(|at| (at * 100.0).round() / 100.0);
-        let name = |class: usize| self.classes.get(class).cloned().unwrap_or_default();
-        let line = |one: &Compared| {
-            let objects: Vec<Value> = one
-                .picture
-                .found
-                .iter()
-                .map(|found| json!({ "label": name(found.class), "score": (found.score * 1e4).round() / 1e4, "box": bounds(found.bounds) }))
-                .collect();
-            let truth: Vec<Value> = one
-                .picture
-                .objects
-                .iter()
-                .map(|object| json!({ "label": name(object.class), "box": bounds(object.bounds), "crowd": object.is_crowd }))
-                .collect();
-            json!({ "file": one.file, "width": one.size[0], "height": one.size[1], "objects": objects, "truth": truth })
-        };
-        self.compared.iter().map(line).collect()
     }
 }
 

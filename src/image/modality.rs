@@ -116,7 +116,7 @@ impl Modality for Photographs {
     fn source<'a>(
         part: &Part<'a, Dataset>,
         store: &'a PictureStore,
-        look: &Look<'a, Self>,
+        look: &Look<'a, Self::Model>,
     ) -> Result<Box<dyn Loading + 'a>, Error> {
         Ok(Box::new(data::Photographs::new(
             part.dataset,

@@ -15,8 +15,9 @@ use tk_transfer::data::{Labelled, Quarantine};
 use tk_transfer::task::Task;
 
 use crate::classify::{Aim, Settings};
-use crate::dense::{self, Dense};
+use crate::dense::Dense;
 use crate::report::Note;
+use crate::structured;
 
 pub use score::{Compared, Scored, evaluate};
 
@@ -32,7 +33,7 @@ pub enum Pixels {}
 pub type Segment<'a> = crate::classify::Job<'a, Pixels>;
 
 /// A finished run.
-pub type Run = dense::Run<Pixels>;
+pub type Run = structured::Run<Pixels>;
 
 impl Pixels {
     /// The name of the task on the command line and in `run.toml`.
@@ -135,7 +136,7 @@ impl Segment<'_> {
     /// # Errors
     /// When there are none, or they cannot be used.
     pub fn open_data(&self) -> Result<Segments, Error> {
-        let data = dense::open_data(self)?;
+        let data = structured::open_data(self)?;
         match data.classes().len() {
             0 | 1 => Err(Error::Misfit(format!("`{}` has one class of pixels only", data.root().display()))),
             _ => Ok(data),
@@ -147,7 +148,7 @@ impl Segment<'_> {
     /// # Errors
     /// As [`Segment::fit`], as far as it can be told before.
     pub fn outlook(&self, data: &Segments) -> Result<Outlook, Error> {
-        dense::outlook(self, data)
+        structured::outlook(self, data)
     }
 
     /// Does it.
@@ -155,6 +156,6 @@ impl Segment<'_> {
     /// # Errors
     /// When settings do not fit together, the model or the data cannot be used, the audit finds a broken promise, or it is cancelled.
     pub fn fit(&self, data: &Segments) -> Result<Run, Error> {
-        dense::fit(self, data)
+        structured::fit(self, data)
     }
 }

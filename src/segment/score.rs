@@ -11,8 +11,9 @@ use tk_transfer::data::{Labelled, Quarantine};
 use tk_transfer::metrics::{Bootstrap, Interval, PixelScores, bootstrap_score};
 
 use super::Error;
-use crate::dense::{self, Drawn};
+use crate::dense::{Drawn, Shows};
 use crate::report::{ClassScores, FoundPart, Shown};
+use crate::structured;
 
 /// Photographs that a report shows of each kind.
 const SHOWN: usize = 8;
@@ -78,7 +79,7 @@ fn by_score(compared: &[Compared]) -> Vec<usize> {
     order
 }
 
-impl dense::Scored for Scored {
+impl structured::Scored for Scored {
     fn samples(&self) -> usize {
         self.compared.len()
     }
@@ -109,6 +110,21 @@ impl dense::Scored for Scored {
         format!("mIoU {miou:.3}{range}  pixel accuracy {accuracy:.3}  Dice {dice:.3}{weakest}")
     }
 
+    fn lines(&self) -> Vec<Value> {
+        let line = |one: &Compared| {
+            let ious: serde_json::Map<String, Value> = self
+                .classes
+                .iter()
+                .enumerate()
+                .filter_map(|(class, name)| Some((name.clone(), json!(one.pixels.iou_of(class)?))))
+                .collect();
+            json!({ "file": one.file, "miou": one.pixels.miou(), "iou": ious })
+        };
+        self.compared.iter().map(line).collect()
+    }
+}
+
+impl Shows for Scored {
     fn found(&self, classes: &[String], drawn: &dyn Fn(usize) -> Option<Drawn>) -> FoundPart {
         let row = |(class, name): (usize, &String)| ClassScores {
             name: name.clone(),
@@ -131,19 +147,6 @@ impl dense::Scored for Scored {
             worst: order.iter().take(SHOWN).map(shown).collect(),
             best: order.iter().rev().take(SHOWN / 2).map(shown).collect(),
         }
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        let line = |one: &Compared| {
-            let ious: serde_json::Map<String, Value> = self
-                .classes
-                .iter()
-                .enumerate()
-                .filter_map(|(class, name)| Some((name.clone(), json!(one.pixels.iou_of(class)?))))
-                .collect();
-            json!({ "file": one.file, "miou": one.pixels.miou(), "iou": ious })
-        };
-        self.compared.iter().map(line).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A published network for speech, as adapting sees it.
 
-use tk_audio::recognition::SpeechModel;
+use tk_audio::recognition::{SpeechModel, Spelling};
 use tk_engine::{Graph, Parameters, Tensor};
 use tk_image::data::Level;
 use tk_transfer::checkpoint::LoadReport;
@@ -18,48 +18,53 @@ const SMALL: usize = 256;
 
 /// A network with a layer of CTC.
 #[derive(Clone)]
-pub(crate) struct SpeechNetwork(pub SpeechModel);
+pub struct SpeechNetwork {
+    /// The network.
+    pub(super) model: SpeechModel,
+    /// What is made of transcripts before they are learned from.
+    pub(super) spelling: Spelling,
+}
 
 impl Network for SpeechNetwork {
     fn name(&self) -> &str {
-        &self.0.name
+        &self.model.name
     }
 
     fn architecture(&self) -> &str {
-        &self.0.speech.model_type
+        &self.model.speech.model_type
     }
 
     fn input(&self) -> String {
-        format!("{} Hz, {} symbols", self.0.front_end.sampling_rate, self.0.vocabulary.len())
+        format!("{} Hz, {} symbols", self.model.front_end.sampling_rate, self.model.vocabulary.len())
     }
 
     fn graph(&self) -> &Graph {
-        &self.0.graph
+        &self.model.graph
     }
 
     fn parameters(&self) -> &Parameters {
-        &self.0.parameters
+        &self.model.parameters
     }
 
     fn with(mut self, graph: Graph, parameters: Parameters) -> Self {
-        (self.0.graph, self.0.parameters) = (graph, parameters);
+        (self.model.graph, self.model.parameters) = (graph, parameters);
         self
     }
 
     fn finished(self) -> Result<Self, Error> {
-        Ok(Self(self.0.merged()?))
+        Ok(Self { model: self.model.merged()?, ..self })
     }
 
     fn low_rank(&self) -> Option<&LowRank> {
-        self.0.low_rank.as_ref()
+        self.model.low_rank.as_ref()
     }
 
     fn head(&self) -> &str {
-        self.0.head()
+        self.model.head()
     }
 
     fn report(&self) -> Option<&LoadReport> {
-        self.0.report.as_ref()
+        self.model.report.as_ref()
     }
 
     fn with_kept(self, _: Vec<String>) -> Self {
@@ -71,7 +76,7 @@ impl Network for SpeechNetwork {
     }
 
     fn digest(&self) -> &str {
-        &self.0.digest
+        &self.model.digest
     }
 
     /// As wav2vec 2.0 is fine-tuned (arXiv 2006.11477), with fewer passes; a small network takes larger steps.
@@ -82,7 +87,7 @@ impl Network for SpeechNetwork {
             ModeName::Gradual => (4, 2e-4),
             ModeName::Lora => (20, 1e-3),
         };
-        let is_small = self.0.speech.layers.width <= SMALL;
+        let is_small = self.model.speech.layers.width <= SMALL;
         let learning_rate = if is_small && mode != ModeName::Features { 5.0 * published } else { published };
         let augment = if mode == ModeName::Features { Level::None } else { Level::Standard };
         Defaults {
@@ -100,14 +105,7 @@ impl Network for SpeechNetwork {
     }
 
     fn blank(&self, samples: usize) -> Vec<Tensor> {
-        let silence = vec![0.0; USUAL * self.0.front_end.sampling_rate as usize];
-        self.0.inputs(&vec![silence.as_slice(); samples]).unwrap_or_default()
-    }
-}
-
-impl SpeechNetwork {
-    /// The model alone.
-    pub fn into_model(self) -> SpeechModel {
-        self.0
+        let silence = vec![0.0; USUAL * self.model.front_end.sampling_rate as usize];
+        self.model.inputs(&vec![silence.as_slice(); samples]).unwrap_or_default()
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::json;
 use tk_audio::data::Utterances;
 use tk_audio::recognition::{Recognizer, Spelling};
 use tk_transfer::data::{Labelled, Quarantine};
 use tk_transfer::metrics::{Bootstrap, Edits, Interval, bootstrap_rate, character_edits, word_edits};
 
 use super::Error;
+use crate::structured;
 
 /// What was said in one recording, and what was heard.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -112,6 +114,42 @@ impl Scored {
         // A stable sort, so that equals stay in the order of files.
         wrong.sort_by_key(|one| std::cmp::Reverse((one.words.distance(), one.characters.distance())));
         wrong
+    }
+}
+
+impl structured::Scored for Scored {
+    fn samples(&self) -> usize {
+        self.compared.len()
+    }
+
+    fn headline(&self) -> &'static str {
+        "wer"
+    }
+
+    fn metrics(&self) -> &BTreeMap<String, f64> {
+        &self.metrics
+    }
+
+    fn intervals(&self) -> &BTreeMap<String, Interval> {
+        &self.intervals
+    }
+
+    fn line(&self) -> String {
+        self.line()
+    }
+
+    fn remark(&self) -> Option<&'static str> {
+        self.is_silent().then_some(
+            "nothing but blanks comes out: it has not learned to spell yet; train for more epochs, at a higher rate, or from a model that \
+             was fine-tuned for speech",
+        )
+    }
+
+    fn lines(&self) -> Vec<serde_json::Value> {
+        self.compared
+            .iter()
+            .map(|Compared { file, said, heard, .. }| json!({ "file": file, "said": said, "heard": heard }))
+            .collect()
     }
 }
 

@@ -78,7 +78,7 @@ impl Modality for Texts {
     fn source<'a>(
         part: &Part<'a, Dataset>,
         store: &'a OnceLock<Vec<Tokens>>,
-        look: &Look<'a, Self>,
+        look: &Look<'a, Self::Model>,
     ) -> Result<Box<dyn Loading + 'a>, Error> {
         let texts: Vec<_> = part.positions.iter().map(|&position| text(part.dataset, position)).collect();
         let encoded = look.model.tokenizer.encode_all(&texts, look.pool)?;

@@ -1,85 +1,18 @@
-//! Everything that is decided before anything is learned: data, model, plan.
+//! The network that settings name.
 
 use std::path::Path;
 
-use tk_engine::cpu::Machine;
 use tk_image::framing::{Framing, Input};
 use tk_image::grafted::{Graft, Grafted, HeadChoice, is_grafted};
 use tk_image::model::{EMBEDDED, Head as ModelHead, Model};
-use tk_transfer::data::Labelled;
-use tk_transfer::freeze::BatchNorm;
 
-use super::{Dense, GraftedNetwork};
-use crate::classify::division::{Choice, Division};
-use crate::classify::fit::{Prepared, absolute_model, settle};
-use crate::classify::outlook::{Outlook, look};
-use crate::classify::preset::{Preset, Task};
-use crate::classify::{Error, Head, Job, ModeName, Network, Settings};
+use super::Dense;
+use crate::classify::{Error, ModeName, Settings};
 use crate::hub::Hub;
-use crate::image::{pinned, repository, resolve};
-
-/// What is decided.
-pub(super) type Made<T> = Prepared<GraftedNetwork<T>, <T as Dense>::Data>;
-
-/// Opens the data that a job's settings name.
-///
-/// # Errors
-/// When there are none, or they cannot be used.
-pub fn open_data<T: Dense>(job: &Job<'_, T>) -> Result<T::Data, Error> {
-    job.settings.check_task(T::TASK, T::FOREIGN)?;
-    T::open_data(Path::new(job.settings.data.as_deref().unwrap_or_default()), &job.settings)
-}
-
-/// What would be done, and how long it may take. Writes nothing.
-///
-/// # Errors
-/// As [`fit`](super::fit), as far as it can be told before.
-pub fn outlook<T: Dense>(job: &Job<'_, T>, data: &T::Data) -> Result<Outlook, Error> {
-    let prepared = prepare(job, data)?;
-    let parts = prepared.division.parts(data, prepared.settings.limit, prepared.seed())?;
-    look(&prepared, data, &parts)
-}
-
-/// Opens the model and decides everything; the settings that come out say all of it.
-pub(super) fn prepare<T: Dense>(job: &Job<'_, T>, data: &T::Data) -> Result<Made<T>, Error> {
-    let mut settings = job.settings.clone();
-    settings.check_task(T::TASK, T::FOREIGN)?;
-    let says_nothing = settings.freeze.is_none() && settings.unfreeze.is_none();
-    let mode = *settings.mode.get_or_insert(ModeName::Partial);
-    if mode == ModeName::Partial && says_nothing {
-        settings.unfreeze = Some("last:2".into());
-    }
-    let model = open_model::<T>(&mut settings, &job.hub, data.classes(), mode)?;
-    settings.model = settings.model.as_deref().map(|name| absolute_model(name, EMBEDDED));
-    let model = GraftedNetwork::<T>::new(model);
-    let task = Task { name: T::TASK, foreign: T::FOREIGN, aim: T::aim() };
-    // Statistics of pictures few at a time are rough; a head that has none of its own must learn them.
-    settings.batch_norm.get_or_insert(BatchNorm::Head);
-    // There is one form of head here, whatever the mode; the settings of others stay unsaid.
-    settings.head = Some(Head::Linear);
-    let preset = Preset::resolve(&mut settings, &model.0.graph, model.defaults(mode), &task)?;
-    (settings.head, settings.head_init, settings.balance, settings.label_smoothing) =
-        (None, None, None, None);
-    let (freeze, batch_norm) = preset.freeze();
-    let plan = freeze.resolve(&model.0.graph, &model.0.name, batch_norm)?;
-    data.columns().into_iter().for_each(|columns| settings.record_columns(columns));
-    let division = Division::new(&settings, data, mode, false, T::open_data)?;
-    let is_held = matches!(division.validation, Choice::Data | Choice::Share(_) | Choice::Folder(_));
-    if !is_held && preset.recipe().is_some_and(|recipe| recipe.monitor.is_some()) {
-        return Err(Error::usage_with(
-            "`patience` and `monitor` compare epochs on validation samples, and there are none",
-            "say --val 20%, or leave them out",
-        ));
-    }
-    division.record(&mut settings);
-    let repository = settings.model.as_deref().and_then(|name| repository(name).ok().flatten());
-    let max_bad = settle(&mut settings, data, &model.0.digest, repository.as_ref())?;
-    let machine = job.machine.clone().unwrap_or_else(|| Machine::new(0));
-    Ok(Prepared { machine, model, preset, plan, division, settings, max_bad })
-}
+use crate::image::{pinned, resolve};
 
 /// The model that settings name: a network with its head, which is kept as far as it fits the classes, or a classifier, which gets one.
-fn open_model<T: Dense>(
+pub(super) fn open_model<T: Dense>(
     settings: &mut Settings,
     hub: &Hub,
     classes: &[String],

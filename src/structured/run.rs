@@ -4,21 +4,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use tk_image::grafted::Runner;
 use tk_transfer::audit::AuditReport;
-use tk_transfer::data::{Labelled, Quarantine};
+use tk_transfer::data::Quarantine;
 use tk_transfer::fit::Fitted;
 
 use super::prepare::Made;
-use super::{Dense, Scored, page};
+use super::{Card, Scored, Structured, page};
 use crate::classify::division::{Leaks, Part};
 use crate::classify::trail::Trail;
-use crate::classify::{Error, PrecisionLine, Settings, Summary, record};
+use crate::classify::{Error, Network, PrecisionLine, Settings, Summary, record};
 use crate::report::ReportData;
 
 /// A finished run.
-pub struct Run<T: Dense> {
-    runner: Runner<T::Head>,
+pub struct Run<T: Structured> {
+    model: T::Model,
     summary: Summary,
     scored: Option<T::Scored>,
     tested: Option<T::Scored>,
@@ -26,7 +25,7 @@ pub struct Run<T: Dense> {
 }
 
 /// What a finished run is told from.
-pub(super) struct Gathered<'a, T: Dense> {
+pub(super) struct Gathered<'a, T: Structured> {
     pub data: &'a T::Data,
     pub training: &'a Part<'a, T::Data>,
     pub validation: Option<&'a Part<'a, T::Data>>,
@@ -37,12 +36,12 @@ pub(super) struct Gathered<'a, T: Dense> {
     pub began: Instant,
 }
 
-impl<T: Dense> Run<T> {
+impl<T: Structured> Run<T> {
     pub(super) fn new(
         prepared: &Made<T>,
         gathered: Gathered<'_, T>,
         fitted: Fitted,
-        runner: Runner<T::Head>,
+        model: T::Model,
         scored: Option<T::Scored>,
         tested: Option<T::Scored>,
     ) -> Result<Self, Error> {
@@ -58,17 +57,17 @@ impl<T: Dense> Run<T> {
             quarantine: gathered.quarantine,
             report,
         };
-        Ok(Self { runner, summary, scored, tested, trail })
+        Ok(Self { model, summary, scored, tested, trail })
     }
 
-    /// The network.
-    pub fn model(&self) -> &Runner<T::Head> {
-        &self.runner
+    /// What answers.
+    pub fn model(&self) -> &T::Model {
+        &self.model
     }
 
-    /// The network, without the rest.
-    pub fn into_model(self) -> Runner<T::Head> {
-        self.runner
+    /// What answers, without the rest.
+    pub fn into_model(self) -> T::Model {
+        self.model
     }
 
     /// What was done: all settings, decided.
@@ -106,7 +105,7 @@ impl<T: Dense> Run<T> {
         &mut self.trail.report
     }
 
-    /// Writes the run's folder: the network with torchvision's names, settings, scores, audit, what was found, report. Each file is written
+    /// Writes the run's folder: the model as other tools open it, settings, scores, audit, answers, report. Each file is written
     /// aside and renamed; `summary.json` comes last, so a folder that has it is complete.
     ///
     /// # Errors
@@ -115,10 +114,10 @@ impl<T: Dense> Run<T> {
         let (folder, summary) = (folder.as_ref(), &self.summary);
         self.trail.write(folder, summary, &summary.precision, || {
             let details = self.trail.details(folder, [&summary.metrics, &summary.test])?;
-            self.runner.save(folder, details, &self.card())?;
-            for (name, scored) in [("found.jsonl", &self.scored), ("found-test.jsonl", &self.tested)] {
+            T::save(&self.model, folder, details, &self.card())?;
+            for (end, scored) in [("", &self.scored), ("-test", &self.tested)] {
                 if let Some(scored) = scored {
-                    record::write_lines(&folder.join(name), &scored.lines())?;
+                    record::write_lines(&folder.join(format!("{}{end}.jsonl", T::ANSWERS)), &scored.lines())?;
                 }
             }
             Ok(())
@@ -127,58 +126,64 @@ impl<T: Dense> Run<T> {
 
     /// `README.md`: the model card that other tools show.
     fn card(&self) -> String {
-        let (summary, [tag, title]) = (&self.summary, T::CARD);
+        let summary = &self.summary;
+        let Card { front, title, limits, usage } = T::card(summary);
+        let head = match summary.head.as_str() {
+            "" => String::new(),
+            head => format!(" with the head `{head}`,"),
+        };
         let mut text = format!(
-            "---\npipeline_tag: {tag}\ntags:\n- transferkit\n---\n# {title} of {}\n\n",
-            summary.classes.join(", ")
+            "---\n{front}\ntags:\n- transferkit\n---\n# {title}\n\n`{}`{head} adapted to {} {} in {} mode.\n\n",
+            summary.model,
+            summary.samples["train"],
+            T::SAMPLES,
+            summary.mode
         );
-        text.push_str(&format!(
-            "`{}` with the head `{}`, adapted to {} photographs in {} mode.\n\n",
-            summary.model, summary.head, summary.samples["train"], summary.mode
-        ));
         for (name, scored) in [("Validation", &self.scored), ("Test", &self.tested)] {
             if let Some(scored) = scored {
                 text.push_str(&format!(
-                    "## {name}\n\nOn {} photographs: {}.\n\n",
+                    "## {name}\n\nOn {} {}: {}.\n\n",
                     scored.samples(),
+                    T::SAMPLES,
                     scored.line()
                 ));
             }
         }
-        text.push_str(
-            "## Limits\n\nIt knows the classes above and nothing else. The scores hold for photographs like those it was measured on.\n\n## Use\n\n\
-             `tk predict FOLDER photo.jpg`. The tensors of `model.safetensors` are named as torchvision names them. `report.html` tells how it came about.\n",
-        );
+        text.push_str(&format!(
+            "## Limits\n\n{limits} The scores hold for {} like those it was measured on.\n\n## Use\n\n{usage} `report.html` tells how it came about.\n",
+            T::SAMPLES
+        ));
         text
     }
 }
 
-fn summarise<T: Dense>(
+fn summarise<T: Structured>(
     prepared: &Made<T>,
     gathered: &Gathered<'_, T>,
     fitted: &Fitted,
     [scored, tested]: [Option<&T::Scored>; 2],
 ) -> Summary {
-    let model = &prepared.model.0;
-    let (total, trained) = prepared.plan.counts(&model.graph);
-    let count = |part: Option<&Part<'_, T::Data>>| part.map_or(0, |part| part.positions.len());
+    let model = &prepared.model;
+    let (total, trained) = prepared.plan.counts(model.graph());
+    let count = |part: &Part<'_, T::Data>| part.positions.len();
+    let scored_of = |scored: Option<&T::Scored>| scored.map_or(0, Scored::samples);
     let named =
         |pairs: &[(&str, usize)]| pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
     let metrics =
         |scored: Option<&T::Scored>| scored.map(|scored| scored.metrics().clone()).unwrap_or_default();
     Summary {
         task: T::TASK.into(),
-        model: model.name.clone(),
+        model: model.name().to_owned(),
         mode: prepared.preset.mode.name().to_owned(),
         head: prepared.settings.graft.clone().unwrap_or_default(),
-        classes: gathered.data.classes().to_vec(),
+        classes: T::classes(model).to_vec(),
         samples: named(&[
-            ("train", count(Some(gathered.training))),
-            ("val", count(gathered.validation)),
-            ("test", count(gathered.test)),
+            ("train", count(gathered.training)),
+            ("val", scored_of(scored)),
+            ("test", scored_of(tested)),
         ]),
         quarantined: gathered.quarantine.len(),
-        scored_on: scored.map(|scored| format!("{} photographs held out", scored.samples())),
+        scored_on: scored.map(|scored| format!("{} {} held out", scored.samples(), T::SAMPLES)),
         metrics: metrics(scored),
         test: metrics(tested),
         intervals: scored.map(|scored| scored.intervals().clone()).unwrap_or_default(),
