@@ -26,6 +26,7 @@ pub mod report;
 pub mod segment;
 pub mod speech;
 pub mod structured;
+pub mod tag;
 pub mod text;
 
 pub use tk_engine::Precision;

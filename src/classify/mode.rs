@@ -88,6 +88,8 @@ pub enum Metric {
     Map,
     /// The F1 of all decisions together, of multi-label data.
     MicroF1,
+    /// The F1 of entities in tagged words.
+    F1,
     /// The word error rate of transcripts, of which less is better.
     Wer,
     /// The character error rate of transcripts, of which less is better.
@@ -119,6 +121,8 @@ pub enum Aim {
     Boxes,
     /// The class of every pixel.
     Pixels,
+    /// The tag of every word.
+    Tags,
 }
 
 impl Aim {
@@ -130,6 +134,7 @@ impl Aim {
             Self::Texts => Metric::Wer,
             Self::Boxes => Metric::Ap50,
             Self::Pixels => Metric::Miou,
+            Self::Tags => Metric::F1,
         }
     }
 
@@ -141,6 +146,7 @@ impl Aim {
             Self::Texts => "wer, cer",
             Self::Boxes => "ap, ap50, ar100",
             Self::Pixels => "miou, pixel_accuracy, dice",
+            Self::Tags => "f1, macro_f1, accuracy",
         }
     }
 }
@@ -149,7 +155,8 @@ impl Metric {
     /// Whether what is learned is scored by it.
     pub(super) fn is_of(self, aim: Aim) -> bool {
         match self {
-            Self::Accuracy | Self::MacroF1 => aim == Aim::Classes(LabelKind::Single),
+            Self::Accuracy | Self::MacroF1 => matches!(aim, Aim::Classes(LabelKind::Single) | Aim::Tags),
+            Self::F1 => aim == Aim::Tags,
             Self::Map | Self::MicroF1 => aim == Aim::Classes(LabelKind::Multi),
             Self::Wer | Self::Cer => aim == Aim::Texts,
             Self::Ap | Self::Ap50 | Self::Ar100 => aim == Aim::Boxes,
@@ -165,6 +172,7 @@ impl Metric {
             Self::MacroF1 => ("macro_f1", Goal::Highest),
             Self::Map => ("map", Goal::Highest),
             Self::MicroF1 => ("micro_f1", Goal::Highest),
+            Self::F1 => ("f1", Goal::Highest),
             Self::Wer => ("wer", Goal::Lowest),
             Self::Cer => ("cer", Goal::Lowest),
             Self::Ap => ("ap", Goal::Highest),

@@ -23,6 +23,8 @@ pub enum Command {
     ImageSegment(Box<ImageSegment>),
     /// Adapt a model to texts: a table or a folder of labelled texts in, a classifier out
     TextClassify(Box<TextClassify>),
+    /// Adapt an encoder to tagged words: entities, parts of speech; a tagger out
+    TextTag(Box<TextTag>),
     /// Adapt a model to recordings: a folder per class or a table in, a classifier out
     AudioClassify(Box<AudioClassify>),
     /// Adapt a model to speech: recordings with transcripts in, a recogniser out
@@ -133,6 +135,17 @@ pub struct TextClassify {
     /// How tokens become a text's features in features mode; what the model's folder says, else mean
     #[arg(long, value_parser = ["mean", "cls"])]
     pub pooling: Option<String>,
+    #[command(flatten)]
+    pub train: Train,
+}
+
+#[derive(Debug, Args)]
+pub struct TextTag {
+    /// A file, or a folder of train, dev and test files: a word and its tag on each line (.conll, .tsv, .txt), or JSON on each line (.jsonl)
+    pub data: PathBuf,
+    /// At most so many tokens at once; longer sentences are seen in windows
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<i64>,
     #[command(flatten)]
     pub train: Train,
 }
@@ -250,7 +263,7 @@ pub struct Train {
     pub patience: Option<i64>,
     /// The score that says which epoch is the best, and so the result; accuracy (map, where samples have several labels) with
     /// --patience, else the last epoch is the result
-    #[arg(long, value_parser = ["accuracy", "macro_f1", "map", "micro_f1", "wer", "cer", "ap", "ap50", "ar100", "miou", "pixel_accuracy", "dice", "loss"])]
+    #[arg(long, value_parser = ["accuracy", "macro_f1", "map", "micro_f1", "f1", "wer", "cer", "ap", "ap50", "ar100", "miou", "pixel_accuracy", "dice", "loss"])]
     pub monitor: Option<String>,
     /// The result is a moving average of the weights, of this decay; 0.99 if none is said
     #[arg(long, value_name = "DECAY", num_args = 0..=1, default_missing_value = "0.99")]

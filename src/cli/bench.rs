@@ -60,7 +60,7 @@ pub fn run(arguments: Bench) -> Result<(), Failure> {
     let model = weights::locate(&arguments.model, &arguments.network)?;
     let subject = match kind::of(&model.folder) {
         Kind::Photographs => photographs(&arguments, &model)?,
-        Kind::Texts => texts(&arguments, &model.folder)?,
+        Kind::Texts | Kind::Tags => texts(&arguments, &model.folder)?,
         Kind::Recordings => sounds(&arguments, &model.folder)?,
         Kind::Speech => speech(&arguments, &model.folder)?,
         Kind::Objects => found::<Objects>(&arguments, &model.folder)?,

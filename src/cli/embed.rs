@@ -51,6 +51,13 @@ pub fn run(arguments: Embed) -> Result<(), Failure> {
             ))
             .help("embed with the backbone that it was made of"));
         }
+        Kind::Tags => {
+            return Err(Failure::usage(format!(
+                "`{}` tags words, and its features are one for each token",
+                arguments.model
+            ))
+            .help("embed with the encoder that it was made of"));
+        }
         Kind::Speech => {
             return Err(Failure::usage(format!(
                 "`{}` transcribes, and its features are one for each frame",

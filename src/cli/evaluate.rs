@@ -14,7 +14,7 @@ use transferkit::text::{self, Texts};
 
 use super::arguments::Evaluate;
 use super::kind::{self, Kind};
-use super::{Failure, console, environment, found, inputs, run_folder, show, transcribe, weights};
+use super::{Failure, console, environment, found, inputs, run_folder, show, tags, transcribe, weights};
 
 /// A demand such as `accuracy>=0.9` or `wer<=0.1`.
 pub struct Gate {
@@ -43,6 +43,7 @@ pub fn run(arguments: Evaluate) -> Result<(), Failure> {
             let classifier = text::Classifier::load_on(&model.folder, &machine)?.in_precision(precision)?;
             score::<Texts>(&arguments, &gates, &classifier, &machine)
         }
+        Kind::Tags => tags::score(&arguments, &gates, &model.folder, &machine),
         Kind::Recordings => {
             let classifier = audio::Classifier::load_on(&model.folder, &machine)?.in_precision(precision)?;
             score::<Recordings>(&arguments, &gates, &classifier, &machine)

@@ -11,20 +11,17 @@ use tk_image::grafted::{Grafted, HeadChoice, Published, Runner};
 use tk_image::masks::Mask;
 use tk_image::segmentation::SEGMENTERS;
 use tk_transfer::atomic::write_bytes_atomic;
-use tk_transfer::data::Labelled;
 use transferkit::Machine;
-use transferkit::classify::Settings;
-use transferkit::dense::{Dense, Shows};
+use transferkit::dense::Dense;
 use transferkit::detect::{Detector, Objects};
 use transferkit::image::Picture;
 use transferkit::segment::{Pixels, Segmenter};
-use transferkit::structured::Scored;
 
 use super::arguments::{Evaluate, Predict};
 use super::evaluate::Gate;
 use super::kind::Kind;
 use super::lines::{Lines, field};
-use super::{Failure, console, environment, inputs, run_folder};
+use super::{Failure, console, environment, inputs};
 
 /// Boxes are told from this score on when nothing is said.
 const SURE: f32 = 0.3;
@@ -201,48 +198,7 @@ fn failed(error: tk_image::grafted::GraftError) -> Failure {
 /// Scores a network on photographs whose boxes or masks are known.
 pub fn score<T: Dense>(arguments: &Evaluate, gates: &[Gate], machine: &Machine) -> Result<(), Failure> {
     let runner = open::<T>(&arguments.run, machine)?;
-    let folder = Path::new(&arguments.run);
-    let settings =
-        if run_folder::holds_run(folder) { run_folder::settings(folder)? } else { Settings::default() };
-    let data = T::open_data(&arguments.data, &settings.for_data(&arguments.data))?;
-    if data.classes() != runner.labels() {
-        return Err(Failure::data(format!(
-            "`{}` has the classes {}, and the model knows {}",
-            arguments.data.display(),
-            data.classes().join(", "),
-            runner.labels().join(", ")
-        )));
-    }
-    let (positions, part) = super::evaluate::part(&data);
-    let (scored, aside) = T::evaluate(&runner, &data, &positions, settings.seed.unwrap_or(0))?;
-    super::evaluate::known(gates, scored.metrics())?;
-    let before = data.set_aside();
-    let before = before.iter().map(|(file, reason)| (file.as_str(), reason.as_str()));
-    for (file, reason) in before.chain(aside.iter()) {
-        console::note(&format!("aside    {file}: {reason}"));
-    }
-    if arguments.json {
-        console::json(&json!({
-            "part": part,
-            "samples": scored.samples(),
-            "metrics": scored.metrics(),
-            "intervals": scored.intervals(),
-            "failed": aside.len(),
-        }))?;
-    } else {
-        console::note(&format!("data     {} photographs ({part})", scored.samples()));
-        let found = scored.found(runner.labels(), &|_| None);
-        for class in found.classes {
-            let shown = |(title, score): (&String, Option<f64>)| match score {
-                Some(score) => format!("{title} {score:.3}"),
-                None => format!("{title} none there"),
-            };
-            let scores: Vec<String> = found.scores.iter().zip(class.values).map(shown).collect();
-            console::line(&format!("{}  {}", class.name, scores.join("  ")))?;
-        }
-        console::line(&scored.line())?;
-    }
-    super::evaluate::hold(gates, scored.metrics())
+    super::structured::score::<T>(arguments, gates, &runner)
 }
 
 /// Refuses what detectors and segmenters do not have.

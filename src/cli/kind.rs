@@ -10,6 +10,7 @@ use transferkit::classify::Modality;
 use transferkit::detect::Objects;
 use transferkit::segment::Pixels;
 use transferkit::speech::Speech;
+use transferkit::tag::Tags;
 use transferkit::text::Texts;
 
 use super::run_folder;
@@ -21,6 +22,8 @@ pub enum Kind {
     Photographs,
     /// Texts.
     Texts,
+    /// Texts, whose words get tags.
+    Tags,
     /// Recordings, which get classes.
     Recordings,
     /// Recordings, which are transcribed.
@@ -37,6 +40,7 @@ pub fn of(folder: &Path) -> Kind {
     if run_folder::holds_run(folder) {
         return match run_folder::task(folder).as_deref() {
             Ok(Texts::TASK) => Kind::Texts,
+            Ok(Tags::TASK) => Kind::Tags,
             Ok(Recordings::TASK) => Kind::Recordings,
             Ok(Speech::TASK) => Kind::Speech,
             Ok(Objects::TASK) => Kind::Objects,
@@ -59,8 +63,9 @@ pub fn of(folder: &Path) -> Kind {
     }
     // transformers names networks by `model_type`, timm by `architecture`.
     match config.get("model_type").and_then(serde_json::Value::as_str) {
-        Some("wav2vec2" | "hubert") if spells(&config) => Kind::Speech,
+        Some("wav2vec2" | "hubert") if is_for(&config, "ForCTC") => Kind::Speech,
         Some(name) if tk_audio::architectures::is_known(name) => Kind::Recordings,
+        Some(_) if is_for(&config, "ForTokenClassification") => Kind::Tags,
         Some(_) if config.get("architecture").is_none() => Kind::Texts,
         _ if ["modules.json", "adapter_config.json"].iter().any(|name| folder.join(name).is_file()) => {
             Kind::Texts
@@ -69,10 +74,10 @@ pub fn of(folder: &Path) -> Kind {
     }
 }
 
-/// Whether a network for speech was published with a layer of CTC.
-fn spells(config: &serde_json::Value) -> bool {
+/// Whether a network was published with the head that ends the names of transformers' classes so.
+fn is_for(config: &serde_json::Value, head: &str) -> bool {
     let classes = config.get("architectures").and_then(serde_json::Value::as_array);
     classes.is_some_and(|classes| {
-        classes.iter().any(|class| class.as_str().is_some_and(|class| class.ends_with("ForCTC")))
+        classes.iter().any(|class| class.as_str().is_some_and(|class| class.ends_with(head)))
     })
 }

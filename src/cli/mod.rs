@@ -25,6 +25,7 @@ mod resume;
 mod speech_finetune;
 mod structured;
 mod text_classify;
+mod text_tag;
 mod train;
 
 mod embed;
@@ -32,6 +33,7 @@ mod evaluate;
 mod events;
 mod found;
 mod predict;
+mod tags;
 mod transcribe;
 
 mod bench;
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::ImageDetect(arguments) => dense::detect(*arguments),
         Command::ImageSegment(arguments) => dense::segment(*arguments),
         Command::TextClassify(arguments) => text_classify::run(*arguments),
+        Command::TextTag(arguments) => text_tag::run(&arguments),
         Command::AudioClassify(arguments) => audio_classify::run(*arguments),
         Command::SpeechFinetune(arguments) => speech_finetune::run(*arguments),
         Command::Resume(arguments) => resume::run(arguments),

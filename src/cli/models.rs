@@ -145,6 +145,34 @@ fn show_speech(name: &str, folder: &Path, as_json: bool) -> Result<(), Failure> 
     stage_lines(&model.graph)
 }
 
+/// Shows an encoder of texts, with its own head where it has one.
+fn show_encoder(name: &str, folder: &Path, as_json: bool) -> Result<(), Failure> {
+    let files = tk_text::model::Folder::open(folder).map_err(Error::from)?;
+    let start = match files.head().map_err(Error::from)? {
+        Some(_) => tk_text::model::Start::Stored,
+        None => {
+            let head = tk_text::architectures::Head::Embedding { pooling: files.pooling() };
+            tk_text::model::Start::New { head, seed: 0 }
+        }
+    };
+    let model = tk_text::model::Model::open(folder, start).map_err(Error::from)?;
+    let (architecture, classes) = (model.architecture.model_type, model.head.classes().unwrap_or(0));
+    if as_json {
+        let stages = stages(&model.graph).into_iter();
+        let stages: Vec<Value> =
+            stages.map(|(name, numbers)| json!({ "name": name, "parameters": numbers })).collect();
+        return console::json(&json!({
+            "name": name, "architecture": architecture, "tokens": model.max_length, "features": model.feature_count(),
+            "classes": classes, "labels": model.labels, "stages": stages,
+        }));
+    }
+    let (tokens, features, loaded) = (model.max_length, model.feature_count(), &model.report);
+    console::line(&format!(
+        "{name}: {architecture}, {tokens} tokens, {features} features, {classes} classes; {loaded}"
+    ))?;
+    stage_lines(&model.graph)
+}
+
 /// A network with a head on its maps.
 fn show_grafted<T: Dense>(name: &str, folder: &Path, as_json: bool) -> Result<(), Failure> {
     let model = Grafted::<T::Head>::open(folder, &HeadChoice::Published).map_err(Error::from)?;
@@ -168,6 +196,7 @@ fn show(name: &str, network: &Network, as_json: bool) -> Result<(), Failure> {
         let located = weights::locate(name, network)?;
         match kind::of(&located.folder) {
             Kind::Speech => return show_speech(name, &located.folder, as_json),
+            Kind::Texts | Kind::Tags => return show_encoder(name, &located.folder, as_json),
             Kind::Objects => return show_grafted::<Objects>(name, &located.folder, as_json),
             Kind::Pixels => return show_grafted::<Pixels>(name, &located.folder, as_json),
             _ => {}

@@ -13,6 +13,7 @@ use tk_image::architectures::find;
 use super::arguments::Predict;
 use super::kind::{self, Kind};
 use super::lines::{Lines, field};
+use super::tags;
 use super::texts::{self, Named};
 use super::weights::{self, Located};
 use super::{Failure, environment, events, found, inputs, recordings, run_folder, transcribe};
@@ -61,6 +62,7 @@ pub fn run(mut arguments: Predict) -> Result<(), Failure> {
         }
         Kind::Photographs => photographs(&arguments, &model, &machine),
         Kind::Texts => sentences(&arguments, &model.folder, &machine),
+        Kind::Tags => tags::predict(&arguments, &model.folder, &machine),
         Kind::Recordings if !arguments.text.is_empty() => {
             Err(Failure::usage(format!("`{}` takes recordings, and no --text", arguments.model)))
         }

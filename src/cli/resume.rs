@@ -10,6 +10,7 @@ use transferkit::image::Photographs;
 use transferkit::segment::Pixels;
 use transferkit::speech::Speech;
 use transferkit::structured::Structured;
+use transferkit::tag::Tags;
 use transferkit::text::Texts;
 
 use super::arguments::Resume;
@@ -21,6 +22,7 @@ pub fn run(arguments: Resume) -> Result<(), Failure> {
         Photographs::TASK => resume::<Photographs>(arguments),
         Texts::TASK => resume::<Texts>(arguments),
         Recordings::TASK => resume::<Recordings>(arguments),
+        Tags::TASK => answering::<Tags>(&arguments),
         Speech::TASK => answering::<Speech>(&arguments),
         Objects::TASK => answering::<Objects>(&arguments),
         Pixels::TASK => answering::<Pixels>(&arguments),

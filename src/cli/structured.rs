@@ -6,14 +6,15 @@ use std::time::Instant;
 use tk_transfer::data::Labelled;
 use tk_transfer::prefix::PrefixStore;
 use toml::Value;
-use transferkit::classify::{Error, Job};
+use transferkit::classify::{Error, Job, Settings};
 use transferkit::report::ReportData;
 use transferkit::structured::{self, Run, Scored, Structured};
 
-use super::arguments::{Train, Work};
+use super::arguments::{Evaluate, Train, Work};
+use super::evaluate::Gate;
 use super::show::quoted;
 use super::train::{self, Finished, Usual};
-use super::{Failure, console, environment, leaderboard};
+use super::{Failure, console, environment, evaluate, leaderboard, run_folder};
 
 /// What was said, with whether the model's values are left.
 pub fn scratched(mut own: toml::Table, from_scratch: bool) -> toml::Table {
@@ -84,6 +85,38 @@ fn learn<T: Structured>(job: Job<'_, T>, folder: &Path, work: &Work) -> Result<(
     }
     console::note(&format!("next     {}", next(&run)));
     console::line(&folder.display().to_string())
+}
+
+/// Scores a model on samples whose answers are known.
+pub fn score<T: Structured>(arguments: &Evaluate, gates: &[Gate], model: &T::Model) -> Result<(), Failure> {
+    let folder = Path::new(&arguments.run);
+    let settings =
+        if run_folder::holds_run(folder) { run_folder::settings(folder)? } else { Settings::default() };
+    let data = T::open_data(&arguments.data, &settings.for_data(&arguments.data))?;
+    T::check(model, &data)?;
+    let (positions, part) = evaluate::part(&data);
+    let (scored, aside) = T::evaluate(model, &data, &positions, &settings)?;
+    evaluate::known(gates, scored.metrics())?;
+    let before = data.set_aside();
+    let before = before.iter().map(|(file, reason)| (file.as_str(), reason.as_str()));
+    for (file, reason) in before.chain(aside.iter()) {
+        console::note(&format!("aside    {file}: {reason}"));
+    }
+    if arguments.json {
+        console::json(&serde_json::json!({
+            "part": part,
+            "samples": scored.samples(),
+            "metrics": scored.metrics(),
+            "intervals": scored.intervals(),
+            T::ANSWERS: scored.lines(),
+            "failed": aside.len(),
+        }))?;
+    } else {
+        console::note(&format!("data     {} {} ({part})", scored.samples(), T::SAMPLES));
+        scored.details(T::told(model)).iter().try_for_each(|line| console::line(line))?;
+        console::line(&scored.line())?;
+    }
+    evaluate::hold(gates, scored.metrics())
 }
 
 impl<T: Structured> Finished for Run<T> {

@@ -4,15 +4,12 @@ use std::path::{Path, PathBuf};
 
 use tk_audio::data::SoundStream;
 use tk_transfer::atomic::write_bytes_atomic;
-use tk_transfer::data::Labelled;
 use transferkit::Machine;
-use transferkit::classify::Settings;
-use transferkit::speech::{Clip, Decoding, Recognizer, Speech, Transcript, evaluate};
-use transferkit::structured::Structured;
+use transferkit::speech::{Clip, Decoding, Recognizer, Speech, Transcript};
 
 use super::arguments::{Evaluate, Predict};
 use super::evaluate::Gate;
-use super::{Failure, console, environment, inputs, recordings, run_folder};
+use super::{Failure, console, environment, inputs, recordings};
 
 /// What transcripts are written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,36 +179,5 @@ fn failed(error: transferkit::speech::RecognizerError) -> Failure {
 pub fn score(arguments: &Evaluate, gates: &[Gate], folder: &Path, machine: &Machine) -> Result<(), Failure> {
     let precision = environment::precision(&arguments.precision, machine)?;
     let recognizer = load(folder, machine)?.in_precision(precision).map_err(failed)?;
-    let settings =
-        if run_folder::holds_run(folder) { run_folder::settings(folder)? } else { Settings::default() };
-    let data = Speech::open_data(&arguments.data, &settings.for_data(&arguments.data))?;
-    let (positions, part) = super::evaluate::part(&data);
-    let spelling = settings.spelling.unwrap_or_default();
-    let (scored, aside) = evaluate(&recognizer, &data, &positions, spelling, settings.seed.unwrap_or(0))?;
-    super::evaluate::known(gates, &scored.metrics)?;
-    for (file, reason) in
-        data.set_aside().iter().map(|(file, reason)| (file.as_str(), reason.as_str())).chain(aside.iter())
-    {
-        console::note(&format!("aside    {file}: {reason}"));
-    }
-    if arguments.json {
-        console::json(&serde_json::json!({
-            "part": part,
-            "samples": scored.compared.len(),
-            "metrics": scored.metrics,
-            "intervals": scored.intervals,
-            "heard": scored.compared,
-            "failed": aside.len(),
-        }))?;
-    } else {
-        console::note(&format!("data     {} recordings ({part})", scored.compared.len()));
-        for one in scored.worst().into_iter().take(SHOWN) {
-            console::line(&format!("{}: said `{}`, heard `{}`", one.file, one.said, one.heard))?;
-        }
-        console::line(&scored.line())?;
-    }
-    super::evaluate::hold(gates, &scored.metrics)
+    super::structured::score::<Speech>(arguments, gates, &recognizer)
 }
-
-/// Recordings that are shown, the worst ones.
-const SHOWN: usize = 20;

@@ -138,6 +138,22 @@ impl<T: Dense> Structured for T {
         <T as Dense>::evaluate(model, data, positions, settings.seed.unwrap_or(0))
     }
 
+    fn check(model: &Runner<T::Head>, data: &<T as Dense>::Data) -> Result<(), Error> {
+        if data.classes() == model.labels() {
+            return Ok(());
+        }
+        Err(Error::Misfit(format!(
+            "`{}` has the classes {}, and the model knows {}",
+            data.root().display(),
+            data.classes().join(", "),
+            model.labels().join(", ")
+        )))
+    }
+
+    fn told(model: &Runner<T::Head>) -> &[String] {
+        model.labels()
+    }
+
     fn save(
         model: &Runner<T::Head>,
         folder: &Path,

@@ -128,6 +128,10 @@ impl structured::Scored for Scored {
         )
     }
 
+    fn details(&self, classes: &[String]) -> Vec<String> {
+        self.found(classes, &|_| None).lines()
+    }
+
     fn lines(&self) -> Vec<Value> {
         let bounds = |bounds: [f64; 4]| bounds.map(|at| (at * 100.0).round() / 100.0);
         let name = |class: usize| self.classes.get(class).cloned().unwrap_or_default();

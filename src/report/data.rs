@@ -33,6 +33,8 @@ pub struct ReportData {
     pub heard: HeardPart,
     /// What was found in photographs: boxes, or the classes of pixels.
     pub found: Option<FoundPart>,
+    /// Entities in tagged words.
+    pub tagged: TaggedPart,
     /// The mistakes made with most confidence.
     pub mistakes: Gallery,
     /// Samples whose label is probably wrong, by out-of-fold probabilities.
@@ -123,6 +125,21 @@ pub struct FoundPart {
     pub best: Vec<Shown>,
 }
 
+impl FoundPart {
+    /// The scores of each class, in a line.
+    pub fn lines(&self) -> Vec<String> {
+        let shown = |(title, score): (&String, &Option<f64>)| match score {
+            Some(score) => format!("{title} {score:.3}"),
+            None => format!("{title} none there"),
+        };
+        let line = |class: &ClassScores| {
+            let scores: Vec<String> = self.scores.iter().zip(&class.values).map(shown).collect();
+            format!("{}  {}", class.name, scores.join("  "))
+        };
+        self.classes.iter().map(line).collect()
+    }
+}
+
 /// The scores of a class.
 #[derive(Clone, Debug, Default)]
 pub struct ClassScores {
@@ -167,6 +184,30 @@ pub struct Heard {
     pub edits: [usize; 3],
     /// The beginning of the recording as a WAV file; of the worst ones alone, so that the page stays small.
     pub sound: Option<Vec<u8>>,
+}
+
+/// Entities that were told beside those that are there.
+#[derive(Clone, Debug, Default)]
+pub struct TaggedPart {
+    /// What was taken for what and how often, most first; one of both may be nothing.
+    pub confusions: Vec<(Option<String>, Option<String>, usize)>,
+    /// Sentences with the most mistakes.
+    pub worst: Vec<TaggedSentence>,
+    /// Sentences with mistakes, and sentences in all.
+    pub wrong: [usize; 2],
+}
+
+/// A sentence whose entities were not told right.
+#[derive(Clone, Debug, Default)]
+pub struct TaggedSentence {
+    /// Where it stands in the data.
+    pub name: String,
+    /// Its words.
+    pub text: String,
+    /// Entities that are there and were not told, with their classes.
+    pub missed: Vec<(String, String)>,
+    /// Entities that were told and are not there, with their classes.
+    pub invented: Vec<(String, String)>,
 }
 
 /// How a probe's strength was chosen.

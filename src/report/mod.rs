@@ -18,6 +18,7 @@ mod tables;
 mod found;
 mod heard;
 mod pictures;
+mod tagged;
 
 mod calibration;
 mod chart;
@@ -35,6 +36,6 @@ pub use calibration::{Calibration, ReliabilityBin};
 pub use data::{
     CacheCount, Candidate, ClassCount, ClassScores, DataPart, FoundPart, Gallery, Heard, HeardPart,
     ModelPart, Note, ParameterCount, Pictured, ProbePart, ReportData, Scores, SettingGroup, Shown, StagePart,
-    StageRole,
+    StageRole, TaggedPart, TaggedSentence,
 };
 pub use page::render;

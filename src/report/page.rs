@@ -2,7 +2,9 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{ReportData, curves, dataset, found, headline, heard, model, pictures, probe, result, settings};
+use super::{
+    ReportData, curves, dataset, found, headline, heard, model, pictures, probe, result, settings, tagged,
+};
 
 /// The style sheet, which the page carries.
 const STYLE: &str = include_str!("style.css");
@@ -65,6 +67,7 @@ fn sections(report: &ReportData) -> Vec<Section> {
         .into_iter()
         .chain(report.found.iter().flat_map(found::sections))
         .chain(heard::section(&report.heard))
+        .chain(tagged::sections(&report.tagged))
         .chain(pictures::mistakes(&report.mistakes))
         .chain(pictures::suspects(&report.suspects))
         .chain(curves::section(&report.records))

@@ -11,6 +11,7 @@ use super::{
     ParameterCount, Pictured, ProbePart, ReliabilityBin, ReportData, Scores, SettingGroup, StagePart,
     StageRole,
 };
+use super::{TaggedPart, TaggedSentence};
 
 /// The first bytes of a JPEG.
 const JPEG: [u8; 4] = [0xff, 0xd8, 0xff, 0xe0];
@@ -61,6 +62,16 @@ pub(super) fn named(name: &str) -> ReportData {
             }],
             wrong: 1,
             total: 3,
+        },
+        tagged: TaggedPart {
+            confusions: vec![(Some(text()), None, 2)],
+            worst: vec![TaggedSentence {
+                name: name.to_owned(),
+                text: text(),
+                missed: vec![(text(), text())],
+                invented: Vec::new(),
+            }],
+            wrong: [1, 3],
         },
         mistakes: Gallery { pictures: [0.99, 0.94, 0.71].map(pictured).into(), total: 10 },
         suspects: Gallery { pictures: [0.98, 0.83].map(pictured).into(), total: 2 },

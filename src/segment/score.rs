@@ -110,6 +110,10 @@ impl structured::Scored for Scored {
         format!("mIoU {miou:.3}{range}  pixel accuracy {accuracy:.3}  Dice {dice:.3}{weakest}")
     }
 
+    fn details(&self, classes: &[String]) -> Vec<String> {
+        self.found(classes, &|_| None).lines()
+    }
+
     fn lines(&self) -> Vec<Value> {
         let line = |one: &Compared| {
             let ious: serde_json::Map<String, Value> = self

@@ -12,6 +12,9 @@ use tk_transfer::metrics::{Bootstrap, Edits, Interval, bootstrap_rate, character
 use super::Error;
 use crate::structured;
 
+/// Recordings that are shown in details, the worst ones.
+const SHOWN: usize = 20;
+
 /// What was said in one recording, and what was heard.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Compared {
@@ -143,6 +146,11 @@ impl structured::Scored for Scored {
             "nothing but blanks comes out: it has not learned to spell yet; train for more epochs, at a higher rate, or from a model that \
              was fine-tuned for speech",
         )
+    }
+
+    fn details(&self, _: &[String]) -> Vec<String> {
+        let line = |one: &Compared| format!("{}: said `{}`, heard `{}`", one.file, one.said, one.heard);
+        self.worst().into_iter().take(SHOWN).map(line).collect()
     }
 
     fn lines(&self) -> Vec<serde_json::Value> {

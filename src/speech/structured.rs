@@ -194,6 +194,10 @@ impl Structured for Speech {
         evaluate(model, data, positions, spelling, settings.seed.unwrap_or(0))
     }
 
+    fn told(model: &Recognizer) -> &[String] {
+        model.model().vocabulary.symbols()
+    }
+
     fn save(
         model: &Recognizer,
         folder: &Path,

@@ -136,6 +136,17 @@ pub trait Structured: Sized + 'static {
         settings: &Settings,
     ) -> Result<(Self::Scored, Quarantine), Error>;
 
+    /// Checks that data ask for what it tells.
+    ///
+    /// # Errors
+    /// When they do not.
+    fn check(_: &Self::Model, _: &Self::Data) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The names of what it tells.
+    fn told(model: &Self::Model) -> &[String];
+
     /// Writes its folder as other tools open it. `fields` is what only this toolkit knows, `card` the text of `README.md`.
     ///
     /// # Errors
@@ -186,6 +197,11 @@ pub trait Scored {
     /// What a reader must know of it, if there is something.
     fn remark(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Lines that say more than one does, of classes or of the worst samples.
+    fn details(&self, _classes: &[String]) -> Vec<String> {
+        Vec::new()
     }
 
     /// A line of each sample, as the file of answers keeps them.

@@ -1,7 +1,7 @@
 //! Texts: a table or a folder of labelled texts in, a classifier out.
 //!
 //! [`Classify`] says what is to be done, [`Run`] is what came of it, [`Classifier`] is what predicts, [`Embedder`] gives sentence
-//! embeddings. Tagging is not here.
+//! embeddings. Tagging is [`crate::tag`].
 
 mod classifier;
 mod error;

@@ -8,7 +8,9 @@ use tk_text::architectures::{Head as Shape, Pooling};
 use tk_text::data::{Layout, Tokenizer, Tokens};
 use tk_text::model::{Folder, Model, Start};
 use tk_transfer::checkpoint::LoadReport;
+use tk_transfer::classification::HeadForm;
 use tk_transfer::data::LabelKind;
+use tk_transfer::earlier_head::EarlierHead;
 use tk_transfer::fit::Schedule;
 use tk_transfer::low_rank::{Adapter, LowRank};
 
@@ -22,10 +24,10 @@ const USUAL_TOKENS: usize = 32;
 /// An encoder and its tokenizer.
 #[derive(Clone)]
 pub struct Encoder {
-    pub(super) inner: Model,
-    pub(super) tokenizer: Arc<Tokenizer>,
+    pub(crate) inner: Model,
+    pub(crate) tokenizer: Arc<Tokenizer>,
     low_rank: Option<LowRank>,
-    pub(super) adapter: Option<Adapter>,
+    pub(crate) adapter: Option<Adapter>,
 }
 
 impl Encoder {
@@ -37,17 +39,8 @@ impl Encoder {
         head: Head,
         classes: usize,
     ) -> Result<Self, Error> {
-        let Some(name) = settings.model.clone() else {
-            return Err(Error::usage_with(
-                "no model: texts have no embedded default yet",
-                "name a published one, such as -m hf:sentence-transformers/all-MiniLM-L6-v2, or a folder with config.json, weights \
-                 and tokenizer",
-            ));
-        };
-        let folder = Folder::open(&resolve(&name, hub)?)?;
-        if let Some(repository) = Repository::of_model(&name) {
-            settings.model = Some(format!("{}{}", hub::PREFIX, hub::pinned(hub, repository?)?));
-        }
+        let name = named(settings)?;
+        let folder = open_folder(settings, &name, hub)?;
         // What a probe reads is a sentence's embedding; what trains whole is the classifier that transformers publishes.
         let is_pooled = mode == ModeName::Features || head == Head::Mlp;
         let head = match (is_pooled, settings.pooling.as_deref()) {
@@ -74,7 +67,40 @@ impl Encoder {
                 ));
             }
         };
-        let inner = Model::load(&folder, Start::New { head, seed: settings.seed.unwrap_or(0) })?;
+        Self::with_head(settings, &folder, head, mode)
+    }
+
+    /// Opens the model that settings name with a layer over every token, which tells `tags`; rows of tags that a tagger's own layer knows are kept.
+    pub(crate) fn for_tags(
+        settings: &mut Settings,
+        hub: &Hub,
+        mode: ModeName,
+        tags: &[String],
+    ) -> Result<Self, Error> {
+        let name = named(settings)?;
+        let folder = open_folder(settings, &name, hub)?;
+        let mut encoder = Self::with_head(settings, &folder, Shape::Tokens { classes: tags.len() }, mode)?;
+        encoder.tokenizer = Arc::new(Arc::unwrap_or_clone(encoder.tokenizer).for_words()?);
+        if let Some(Shape::Tokens { .. }) = folder.head()? {
+            let stored = Model::load(&folder, Start::Stored)?;
+            let is_of_head = |name: &str| stored.architecture.is_of_head(name);
+            if let Some(labels) = stored.labels.clone() {
+                let earlier = EarlierHead::of(HeadForm::Linear, labels, &stored.parameters, is_of_head);
+                let head = encoder.inner.head_name().unwrap_or_default();
+                encoder.inner.report.kept = earlier.keep(&mut encoder.inner.parameters, head, tags)?;
+            }
+        }
+        encoder.inner.labels = Some(tags.to_vec());
+        Ok(encoder)
+    }
+
+    fn with_head(
+        settings: &mut Settings,
+        folder: &Folder,
+        head: Shape,
+        mode: ModeName,
+    ) -> Result<Self, Error> {
+        let inner = Model::load(folder, Start::New { head, seed: settings.seed.unwrap_or(0) })?;
         let mut tokenizer = Tokenizer::open(&inner.folder)?;
         let most = settings.max_tokens.unwrap_or_else(|| inner.max_length.min(tokenizer.max_length()));
         tokenizer.set_max_length(most)?;
@@ -97,9 +123,29 @@ impl Encoder {
     }
 
     /// How token numbers become the graph's inputs.
-    pub(super) fn layout(&self, batch: usize) -> Layout {
+    pub(crate) fn layout(&self, batch: usize) -> Layout {
         Layout { fields: self.inner.fields(), pad_id: self.tokenizer.pad_id(), batch }
     }
+}
+
+/// The model's name, which must be said.
+fn named(settings: &Settings) -> Result<String, Error> {
+    settings.model.clone().ok_or_else(|| {
+        Error::usage_with(
+            "no model: texts have no embedded default yet",
+            "name a published one, such as -m hf:sentence-transformers/all-MiniLM-L6-v2, or a folder with config.json, weights \
+             and tokenizer",
+        )
+    })
+}
+
+/// The folder of a model by its name, which is completed with the commit that it has in the hub's cache.
+fn open_folder(settings: &mut Settings, name: &str, hub: &Hub) -> Result<Folder, Error> {
+    let folder = Folder::open(&resolve(name, hub)?)?;
+    if let Some(repository) = Repository::of_model(name) {
+        settings.model = Some(format!("{}{}", hub::PREFIX, hub::pinned(hub, repository?)?));
+    }
+    Ok(folder)
 }
 
 impl Network for Encoder {

@@ -4,5 +4,6 @@ pub mod architectures;
 pub mod data;
 
 pub mod model;
+pub mod tagging;
 
 pub mod classifier;

@@ -6,6 +6,7 @@
 pub mod average_precision;
 pub mod confusion;
 pub mod edit_distance;
+pub mod entities;
 pub mod interval;
 pub mod meter;
 pub mod mistakes;
@@ -18,6 +19,7 @@ pub mod suspects;
 pub use average_precision::{DetectionScores, Found, Object, Picture, RECALLS, Size};
 pub use confusion::{ClassScore, Confusion};
 pub use edit_distance::{Edits, character_edits, word_edits};
+pub use entities::{Entity, EntityScores, Hits, entities, is_positional};
 pub use interval::{
     Bootstrap, Interval, bootstrap_macro_f1, bootstrap_rate, bootstrap_score, wilson_interval,
 };

@@ -36,13 +36,13 @@ pub struct Architecture {
     pub(super) published_pooler: pooling::Builder,
 }
 
-/// The linear layer of [`Head::Pooled`].
+/// The linear layer of [`Head::Pooled`] and of [`Head::Tokens`].
 const POOLED_LAYER: &str = "classifier";
 
 impl Architecture {
     /// The graph: its inputs are [`Architecture::fields`], its output `embedding` or `logits`, as the head says.
     ///
-    /// Stages are `embeddings`, `layer0` …, `pooler` and, with classes, `classifier`.
+    /// Stages are `embeddings`, `layer0` …, `pooler` (but for [`Head::Tokens`]) and, with classes, `classifier`.
     ///
     /// # Errors
     /// When there are no classes, or the graph is malformed.
@@ -79,8 +79,19 @@ impl Architecture {
     pub fn head_name(&self, head: Head) -> Option<&'static str> {
         match head {
             Head::Embedding { .. } => None,
-            Head::Pooled { .. } => Some(POOLED_LAYER),
+            Head::Pooled { .. } | Head::Tokens { .. } => Some(POOLED_LAYER),
             Head::Published { .. } => Some(self.published_layer),
+        }
+    }
+
+    /// transformers' class of the encoder with a head; those with another than the published ones are the encoder's.
+    pub fn class_of_model(&self, head: Head) -> String {
+        match head {
+            Head::Embedding { .. } | Head::Pooled { .. } => self.encoder_class.to_owned(),
+            Head::Published { .. } => self.classifier_class.to_owned(),
+            Head::Tokens { .. } => {
+                self.classifier_class.replace("ForSequenceClassification", "ForTokenClassification")
+            }
         }
     }
 

@@ -33,6 +33,12 @@ pub enum Head {
         /// The count of classes.
         classes: usize,
     },
+    /// That of transformers' `…ForTokenClassification`, one linear layer over every token; the output is `logits`,
+    /// `[batch, length, classes]`.
+    Tokens {
+        /// The count of classes.
+        classes: usize,
+    },
 }
 
 impl Head {
@@ -40,15 +46,17 @@ impl Head {
     pub fn classes(self) -> Option<usize> {
         match self {
             Self::Embedding { .. } => None,
-            Self::Pooled { classes, .. } | Self::Published { classes } => Some(classes),
+            Self::Pooled { classes, .. } | Self::Published { classes } | Self::Tokens { classes } => {
+                Some(classes)
+            }
         }
     }
 
-    /// How tokens are pooled; published heads read the first token.
+    /// How tokens are pooled; published heads read the first token, those over every token none.
     pub fn pooling(self) -> Pooling {
         match self {
             Self::Embedding { pooling } | Self::Pooled { pooling, .. } => pooling,
-            Self::Published { .. } => Pooling::Cls,
+            Self::Published { .. } | Self::Tokens { .. } => Pooling::Cls,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{Architecture, Field, Head, Pooling, Settings};
 /// What a published head does between the first token's vector, `[batch, width]`, and its last dropout and linear layer.
 pub(super) type Builder = fn(&mut GraphBuilder, &Settings, Value) -> Value;
 
-/// The stages `pooler` and, with classes, `classifier` over the vectors of tokens, `[batch, length, width]`; and the graph.
+/// The stages `pooler`, unless every token is told of, and, with classes, `classifier` over the vectors of tokens, `[batch, length, width]`; and the graph.
 pub(super) fn finish(
     mut b: GraphBuilder,
     architecture: &Architecture,
@@ -17,6 +17,15 @@ pub(super) fn finish(
     head: Head,
     hidden: Value,
 ) -> Result<Graph, GraphError> {
+    if let Head::Tokens { classes } = head {
+        return finish_with_classifier(
+            b,
+            settings,
+            architecture.head_name(head).unwrap_or_default(),
+            classes,
+            hidden,
+        );
+    }
     b.begin_stage("pooler");
     let mut x = match head.pooling() {
         Pooling::Mean => mean(&mut b, hidden, settings.width),
@@ -29,6 +38,17 @@ pub(super) fn finish(
     let (Some(classes), Some(name)) = (head.classes(), architecture.head_name(head)) else {
         return b.finish(&[("embedding", x)]);
     };
+    finish_with_classifier(b, settings, name, classes, x)
+}
+
+/// The stage `classifier` over vectors, `[…, width]`, whose output is `logits`; and the graph.
+fn finish_with_classifier(
+    mut b: GraphBuilder,
+    settings: &Settings,
+    name: &str,
+    classes: usize,
+    x: Value,
+) -> Result<Graph, GraphError> {
     b.begin_stage("classifier");
     let x = dropout(&mut b, "classifier.dropout", x, settings.classifier_dropout);
     let logits = linear(&mut b, name, x, classes, settings);

@@ -31,6 +31,27 @@ impl Layout {
         self.fields.iter().map(|&field| self.input(field, texts, length)).collect()
     }
 
+    /// An order of samples in batches of similar length, which `length` tells: a shuffle is cut into pools of some batches, each pool is
+    /// sorted by length, and the batches are shuffled. An incomplete batch is the last, so that the others begin where the loop's batches
+    /// begin.
+    pub fn order(
+        &self,
+        mut order: Vec<usize>,
+        mut stream: Stream,
+        length: impl Fn(usize) -> usize,
+    ) -> Vec<usize> {
+        stream.shuffle(&mut order);
+        let batch = self.batch.max(1);
+        let mut batches = Vec::with_capacity(order.len().div_ceil(batch));
+        for pool in order.chunks_mut(batch * POOLED_BATCHES) {
+            pool.sort_by_key(|&sample| length(sample));
+            batches.extend(pool.chunks(batch).map(<[usize]>::to_vec));
+        }
+        let incomplete = batches.pop_if(|last| last.len() < batch);
+        stream.shuffle(&mut batches);
+        batches.into_iter().chain(incomplete).flatten().collect()
+    }
+
     fn input(&self, field: Field, texts: &[&Tokens], length: usize) -> tk_engine::Result<Tensor> {
         let batch = texts.len();
         let (shape, padding) = match field {
@@ -121,20 +142,9 @@ impl Source for Sentences<'_> {
         Some(key)
     }
 
-    /// In batches of texts of similar length: a shuffle is cut into pools of some batches, each pool is sorted by length, and the
-    /// batches are shuffled. An incomplete batch is the last, so that the others begin where the loop's batches begin.
-    fn order(&self, mut order: Vec<usize>, seed: u64, epoch: u64) -> Vec<usize> {
-        let mut stream = Stream::new(seed, &["sentences".into(), epoch.into()]);
-        stream.shuffle(&mut order);
-        let batch = self.layout.batch.max(1);
-        let mut batches = Vec::with_capacity(order.len().div_ceil(batch));
-        for pool in order.chunks_mut(batch * POOLED_BATCHES) {
-            pool.sort_by_key(|&sample| self.bucket(sample));
-            batches.extend(pool.chunks(batch).map(<[usize]>::to_vec));
-        }
-        let incomplete = batches.pop_if(|last| last.len() < batch);
-        stream.shuffle(&mut batches);
-        batches.into_iter().chain(incomplete).flatten().collect()
+    fn order(&self, order: Vec<usize>, seed: u64, epoch: u64) -> Vec<usize> {
+        let stream = Stream::new(seed, &["sentences".into(), epoch.into()]);
+        self.layout.order(order, stream, |sample| self.bucket(sample))
     }
 
     fn load(&self, samples: &[usize], view: View) -> Result<Batch, SourceError> {

@@ -18,6 +18,8 @@ pub struct Tokenizer {
     truncation: TruncationParams,
     pad: u32,
     unknown: Option<u32>,
+    /// What marks the beginning and the end of one text.
+    ends: [Vec<u32>; 2],
     /// The highest number and its token.
     highest: (u32, String),
 }
@@ -63,7 +65,8 @@ impl Tokenizer {
         let direction =
             if files.cuts_left() { TruncationDirection::Left } else { TruncationDirection::Right };
         let truncation = TruncationParams { max_length: limit, direction, ..TruncationParams::default() };
-        let mut tokenizer = Self { inner, limit, truncation, pad, unknown, highest };
+        let ends = ends(&inner).map_err(malformed)?;
+        let mut tokenizer = Self { inner, limit, truncation, pad, unknown, ends, highest };
         tokenizer.set_max_length(limit)?;
         Ok(tokenizer)
     }
@@ -150,6 +153,46 @@ impl Tokenizer {
         encoded.into_iter().enumerate().map(name).collect()
     }
 
+    /// The same tokenizer for texts that are split into words: where tokens tell whether a space is before them, as byte-level BPE's do, one is
+    /// before every word, as transformers has it with `add_prefix_space`.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON and read again.
+    pub fn for_words(mut self) -> Result<Self, TokenizerError> {
+        let fail = |reason: String| TokenizerError::Encode { index: 0, reason };
+        let mut json: serde_json::Value =
+            serde_json::from_str(&self.to_json()?).map_err(|error| fail(error.to_string()))?;
+        if !prefix_spaces(&mut json["pre_tokenizer"]) {
+            return Ok(self);
+        }
+        self.inner =
+            tokenizers::Tokenizer::from_bytes(json.to_string()).map_err(|error| fail(error.to_string()))?;
+        Ok(self)
+    }
+
+    /// The tokens of each word of a text that is split into words; what marks beginning and end is not among them.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_words(&self, words: &[&str]) -> Result<Vec<Vec<u32>>, TokenizerError> {
+        let encoding = self
+            .inner
+            .encode_fast(words, false)
+            .map_err(|reason| TokenizerError::Encode { index: 0, reason: reason.to_string() })?;
+        let mut tokens = vec![Vec::new(); words.len()];
+        for (&id, word) in encoding.get_ids().iter().zip(encoding.get_word_ids()) {
+            if let Some(tokens) = word.and_then(|word| tokens.get_mut(word as usize)) {
+                tokens.push(id);
+            }
+        }
+        Ok(tokens)
+    }
+
+    /// What marks the beginning and the end of one text.
+    pub fn ends(&self) -> [&[u32]; 2] {
+        [&self.ends[0], &self.ends[1]]
+    }
+
     fn encode_raw(&self, text: &str, second: Option<&str>) -> tokenizers::Result<Tokens> {
         // Truncation is done here and not by the library, which keeps what it cuts off: for a pair of long texts, every piece of one
         // with every piece of the other.
@@ -178,5 +221,30 @@ impl Tokenizer {
     /// How many tokens are added to a text or a pair.
     fn special(&self, is_pair: bool) -> usize {
         self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(is_pair))
+    }
+}
+
+/// What marks the beginning and the end of one text.
+fn ends(inner: &tokenizers::Tokenizer) -> tokenizers::Result<[Vec<u32>; 2]> {
+    let (bare, whole) = (inner.encode_fast("a", false)?, inner.encode_fast("a", true)?);
+    let (bare, whole) = (bare.get_ids(), whole.get_ids());
+    let start = (0..=whole.len() - bare.len()).find(|&start| whole[start..].starts_with(bare)).unwrap_or(0);
+    Ok([whole[..start].to_vec(), whole[start + bare.len()..].to_vec()])
+}
+
+/// Asks every byte-level part for a space before a text; whether there is one that had none.
+fn prefix_spaces(part: &mut serde_json::Value) -> bool {
+    use serde_json::Value;
+    match part {
+        Value::Object(fields) => {
+            let is_bytes = fields.get("type").and_then(Value::as_str) == Some("ByteLevel");
+            if is_bytes && fields.get("add_prefix_space") != Some(&Value::Bool(true)) {
+                fields.insert("add_prefix_space".into(), Value::Bool(true));
+                return true;
+            }
+            fields.values_mut().fold(false, |changed, part| prefix_spaces(part) | changed)
+        }
+        Value::Array(parts) => parts.iter_mut().fold(false, |changed, part| prefix_spaces(part) | changed),
+        _ => false,
     }
 }

@@ -31,10 +31,14 @@ const UP: &str = "lora_B.weight";
 /// # Errors
 /// When the head is not transformers' own, a pair is incomplete or does not fit its layer, or a file cannot be written.
 pub fn save_adapter(folder: &Path, model: &Model, adapter: &Adapter) -> Result<(), AdapterError> {
-    if !matches!(model.head, Head::Published { .. }) {
-        let problem = format!("PEFT knows the published head only, and this model's is {:?}", model.head);
-        return Err(AdapterError::Unfit { problem });
-    }
+    let task = match model.head {
+        Head::Published { .. } => "SEQ_CLS",
+        Head::Tokens { .. } => "TOKEN_CLS",
+        head => {
+            let problem = format!("PEFT knows the published head only, and this model's is {head:?}");
+            return Err(AdapterError::Unfit { problem });
+        }
+    };
     // A pooler that the base lacks is as new as the head: without it the adapter would not say what the model computes.
     let is_new = |name: &str| model.report.initialised.iter().any(|new| new.name == name);
     let (mut whole, mut modules) = (Vec::new(), model.architecture.head_modules.to_vec());
@@ -51,8 +55,8 @@ pub fn save_adapter(folder: &Path, model: &Model, adapter: &Adapter) -> Result<(
         }
     }
     let published = |name: &str| model.architecture.published_name(name);
-    let task = Some("SEQ_CLS");
     let (graph, parameters) = (&model.graph, &model.parameters);
+    let task = Some(task);
     adapter.save(folder, &Adapted { graph, parameters, whole, modules, task, published: &published })
 }
 

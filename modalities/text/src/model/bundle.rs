@@ -85,19 +85,16 @@ pub fn save_model(folder: &Path, model: &Model, labels: &[String]) -> Result<(),
         return Err(BundleError::Labels { names: labels.len(), classes });
     }
     copy_files(&model.folder, folder, &TOKENIZER_FILES)?;
-    let class_of_model = match model.head {
-        Head::Published { .. } => {
+    match model.head {
+        Head::Published { .. } | Head::Tokens { .. } => {
             save_parameters(&folder.join(WEIGHTS_FILE), model, |name| {
                 Some(model.architecture.published_name(name))
             })?;
-            model.architecture.classifier_class
         }
-        Head::Pooled { .. } | Head::Embedding { .. } => {
-            save_sentence_encoder(folder, model)?;
-            model.architecture.encoder_class
-        }
-    };
-    let config = model.config.with_classes(class_of_model, labels, model.kind);
+        Head::Pooled { .. } | Head::Embedding { .. } => save_sentence_encoder(folder, model)?,
+    }
+    let class_of_model = model.architecture.class_of_model(model.head);
+    let config = model.config.with_classes(&class_of_model, labels, model.kind);
     Ok(write_bytes_atomic(&folder.join("config.json"), config.to_json()?.as_bytes())?)
 }
 

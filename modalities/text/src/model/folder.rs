@@ -95,11 +95,10 @@ impl Folder {
                 logits.map(|dense| Head::Pooled { pooling: self.pooling(), classes: dense.features[1] })
             );
         }
-        if !self.config.classes_of_model().contains(&self.architecture.classifier_class) {
-            return Ok(None);
-        }
         let classes = self.labels()?.map_or(DEFAULT_CLASSES, |labels| labels.len());
-        Ok(Some(Head::Published { classes }))
+        let stored = self.config.classes_of_model();
+        let heads = [Head::Published { classes }, Head::Tokens { classes }];
+        Ok(heads.into_iter().find(|&head| stored.contains(&self.architecture.class_of_model(head).as_str())))
     }
 
     /// The classes' names that `config.json` has.

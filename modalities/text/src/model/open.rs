@@ -122,7 +122,8 @@ impl Model {
         let name = folder.name();
         let checkpoint = Checkpoint::open(folder.weights()?)?;
         // A pooled head is stored in a file of its own.
-        let keeps_head = start == Start::Stored && matches!(head, Head::Published { .. });
+        let keeps_head =
+            start == Start::Stored && matches!(head, Head::Published { .. } | Head::Tokens { .. });
         let requests = requests(architecture, &graph, keeps_head);
         let target = Target { model: &name, parameters: &requests, rules: architecture.renames };
         let mut loaded = load_into(&target, &checkpoint)?;
