@@ -1,11 +1,11 @@
 """Detection and segmentation beside torchvision: the same weights, data, split and recipe, several seeds.
 
     cargo build --release --bin tk
-    python benches/peers/found.py TK DATA --task detect|segment [--seeds 3] [--epochs 12] [--control]
+    python benches/peers/found.py TK DATA --task detect|segment [--seeds 3] [--epochs 12] [--threads 2] [--control]
 
 Needs torch, torchvision, timm, pycocotools and pillow. tk trains first (`--mode full --augment light`, AdamW, one cycle, batch-norm frozen but in the head); torchvision's
 FCOS, or its FCN head, on timm's network with the weights that tk carries goes through as many epochs over the same photographs with the same rates. Both are scored by
-torchvision's own way to boxes and pycocotools, or by mean intersection over union, on the photographs that tk held out. `--control` adds tk from random values.
+torchvision's own way to boxes and pycocotools, or by mean intersection over union, on the photographs that tk held out. `--control` adds tk from random values to the first seed.
 """
 
 import argparse
@@ -255,24 +255,26 @@ def main():
     parser.add_argument("--task", choices=["detect", "segment"], required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--control", action="store_true")
+    parser.add_argument("--control", action="store_true", help="with the first seed")
+    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     names = ["ap", "ap50"] if arguments.task == "detect" else ["miou"]
     for seed in range(arguments.seeds):
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            ours, held, seconds = run(arguments.tk, arguments.data, arguments.task, seed, arguments.epochs, folder / "run")
+            ours, held, seconds = run(arguments.tk, arguments.data, arguments.task, seed, arguments.epochs, folder / "run", "--threads", arguments.threads)
             shown = {"seed": seed, "tk": {name: round(ours[name], 4) for name in names}, "tk seconds": round(seconds)}
             if arguments.task == "detect":
                 # What is there, of every photograph, as tk reads it.
-                lines = subprocess.run([arguments.tk, "image-detect", str(arguments.data), "--mode", "features", "--epochs", "1", "--val", str(arguments.data), "--limit", "100000", "--batch", "8", "--size", "64", "--out", str(folder / "truth")], check=True, capture_output=True)
+                lines = subprocess.run([arguments.tk, "image-detect", str(arguments.data), "--mode", "features", "--epochs", "1", "--val", str(arguments.data), "--limit", "100000", "--batch", "8", "--size", "64", "--threads", str(arguments.threads), "--out", str(folder / "truth")], check=True, capture_output=True)
                 truth = {Path(line["file"]).name: line for line in map(json.loads, (folder / "truth" / "found.jsonl").read_text().splitlines())}
                 theirs = detect(arguments.data, truth, set(held), arguments.epochs, seed)
             else:
                 theirs = segment(arguments.data, set(held), arguments.epochs, seed)
             shown["torchvision"] = {name: round(theirs[name], 4) for name in names}
-            if arguments.control:
-                random, *_ = run(arguments.tk, arguments.data, arguments.task, seed, arguments.epochs, folder / "random", "--from-scratch")
+            if arguments.control and seed == 0:
+                random, *_ = run(arguments.tk, arguments.data, arguments.task, seed, arguments.epochs, folder / "random", "--from-scratch", "--threads", arguments.threads)
                 shown["tk from random values"] = {name: round(random[name], 4) for name in names}
             print(json.dumps(shown), flush=True)
 

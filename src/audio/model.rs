@@ -157,6 +157,7 @@ fn defaults(mode: ModeName, has_projector: bool) -> Defaults {
         ModeName::Features => (30, 1e-3),
         ModeName::Partial => (10, 1e-4),
         ModeName::Full => (10, 5e-5),
+        ModeName::Contrastive => (1, 5e-5),
         ModeName::Gradual => (2, 5e-5),
         ModeName::Lora => (10, 1e-3),
     };

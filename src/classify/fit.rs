@@ -7,7 +7,9 @@ use std::time::Instant;
 use tk_engine::cpu::Machine;
 use tk_engine::{Precision, Tensor};
 use tk_image::data::Level;
-use tk_transfer::adapt::{self, Outcome, Progress, Samples, Steering, Validation, adapt_by_probe, finetune};
+use tk_transfer::adapt::{
+    self, Outcome, Progress, Samples, Steering, Validation, adapt_by_contrast, adapt_by_probe, finetune,
+};
 use tk_transfer::classification::{HeadForm, with_hidden_layer};
 use tk_transfer::data::{Digest, Labelled, Limit, Quarantine};
 use tk_transfer::earlier_head::EarlierHead;
@@ -186,7 +188,7 @@ pub(crate) fn fit<M: Modality>(job: &Job<'_, M>, data: &M::Dataset) -> Result<Ru
         record::begin(folder, settings)?;
     }
     let Parts { training, validation, test, leaks } = parts;
-    let trains = matches!(prepared.preset.method, Method::Train { .. });
+    let trains = !matches!(prepared.preset.method, Method::Probe);
     let shelf = |part| Shelf::<M>::new(part, trains);
     let (mut training, mut validation) = (shelf(training), validation.map(shelf));
     if trains {
@@ -266,7 +268,7 @@ fn adapt<M: Modality>(
     let (model, machine) = (&prepared.model, &prepared.machine);
     let augment = match &prepared.preset.method {
         Method::Probe => Level::None,
-        Method::Train { augment, .. } => *augment,
+        Method::Train { augment, .. } | Method::Contrast { augment, .. } => *augment,
     };
     let batch = prepared.preset.recipe().map_or(32, |recipe| recipe.batch);
     let look = Look { model, augment, seed: prepared.seed(), pool: &machine.pool, batch };
@@ -311,6 +313,9 @@ fn adapt<M: Modality>(
     };
     let outcome = match &prepared.preset.method {
         Method::Probe => adapt_by_probe(&work, probe_kind(prepared), &steering),
+        Method::Contrast { recipe, .. } => {
+            adapt_by_contrast(&work, recipe, probe_kind(prepared), identity(prepared)?, &steering)
+        }
         Method::Train { recipe, head_init, label_smoothing, .. } => {
             let start = match head_init {
                 HeadInit::Probe => adapt::HeadInit::Probe,

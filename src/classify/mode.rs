@@ -21,6 +21,9 @@ pub enum ModeName {
     Full,
     /// First the head trains, then with each phase one stage more, from the last to the first (ULMFiT, arXiv 1801.06146).
     Gradual,
+    /// The backbone trains on pairs of samples, of one class or of two, then a head is fitted on its features (SetFit, arXiv 2209.11055). For few
+    /// samples.
+    Contrastive,
     /// The backbone is frozen but for low-rank pairs beside its layers (arXiv 2106.09685).
     Lora,
 }
@@ -33,6 +36,7 @@ impl ModeName {
             Self::Partial => "partial",
             Self::Full => "full",
             Self::Gradual => "gradual",
+            Self::Contrastive => "contrastive",
             Self::Lora => "lora",
         }
     }
@@ -201,6 +205,11 @@ impl Mode {
     /// The backbone is frozen and a head is fitted on its features.
     pub fn features() -> Self {
         Self::new(ModeName::Features)
+    }
+
+    /// The backbone trains on pairs of samples, then a head is fitted on its features; for few samples.
+    pub fn contrastive() -> Self {
+        Self::new(ModeName::Contrastive)
     }
 
     /// The last stages train.

@@ -134,7 +134,7 @@ fn plan_line<N: Network, D>(prepared: &Prepared<N, D>, total: usize, trained: us
         Method::Probe => {
             format!("frozen 100 %, {}; {about}", prepared.preset.head.name())
         }
-        Method::Train { recipe, .. } => {
+        Method::Train { recipe, .. } | Method::Contrast { recipe, .. } => {
             let frozen = 100.0 * (total - trained) as f64 / total.max(1) as f64;
             let epochs: usize = recipe.phases.iter().map(|phase| phase.epochs).sum();
             let live =
@@ -151,12 +151,16 @@ fn plan_line<N: Network, D>(prepared: &Prepared<N, D>, total: usize, trained: us
             let rate = recipe.phases.first().map_or(0.0, |phase| phase.learning_rate);
             let batch = recipe.batch * recipe.accumulate;
             let names = names.join(", ");
+            let how = match &prepared.preset.method {
+                Method::Contrast { .. } => format!(" on pairs, then {}", prepared.preset.head.name()),
+                _ => String::new(),
+            };
             let pairs = prepared
                 .model
                 .low_rank()
                 .map_or_else(String::new, |pairs| format!("; {}", pairs_line(pairs)));
             format!(
-                "frozen {frozen:.0} %, trains {names}{pairs}; {epochs} epochs{phases}, batch {batch}, lr {rate}; {about}"
+                "frozen {frozen:.0} %, trains {names}{pairs}{how}; {epochs} epochs{phases}, batch {batch}, lr {rate}; {about}"
             )
         }
     }

@@ -35,6 +35,9 @@ const TRAINING: [&str; 21] = [
     "views",
 ];
 
+/// Those of them that are about a head that trains, or about comparing epochs.
+const OF_A_TRAINED_HEAD: [&str; 5] = ["head-init", "label-smoothing", "patience", "monitor", "mixup"];
+
 /// The width of the hidden layer of an `mlp` head.
 const HIDDEN: usize = 128;
 
@@ -61,6 +64,8 @@ pub(crate) struct Preset {
 pub(crate) enum Method {
     /// A probe on frozen features.
     Probe,
+    /// Gradient descent on pairs of samples, then a probe.
+    Contrast { recipe: Recipe, augment: Level },
     /// Gradient descent.
     Train { recipe: Recipe, head_init: HeadInit, augment: Level, label_smoothing: f64 },
 }
@@ -86,11 +91,18 @@ impl Task {
 pub(crate) fn mode_and_head(settings: &Settings) -> Result<(ModeName, Head), Error> {
     let says_freeze = settings.unfreeze.is_some() || settings.freeze.is_some();
     let mode = settings.mode.unwrap_or(if says_freeze { ModeName::Partial } else { ModeName::Features });
-    let head = settings.head.unwrap_or(if mode == ModeName::Features { Head::Logreg } else { Head::Linear });
-    if mode != ModeName::Features && matches!(head, Head::Logreg | Head::Svm) {
+    let is_probed = matches!(mode, ModeName::Features | ModeName::Contrastive);
+    let head = settings.head.unwrap_or(if is_probed { Head::Logreg } else { Head::Linear });
+    if mode == ModeName::Contrastive && head == Head::Linear {
+        return Err(Error::usage_with(
+            "contrastive mode fits a probe on what it has trained, and no linear head by gradient descent",
+            "leave --head out, or say --head svm or mlp",
+        ));
+    }
+    if !is_probed && matches!(head, Head::Logreg | Head::Svm) {
         return Err(Error::usage_with(
             format!(
-                "head {} is for features mode; {} mode trains a linear head that starts from a logistic regression",
+                "head {} is for features and contrastive mode; {} mode trains a linear head that starts from a logistic regression",
                 head.name(),
                 mode.name()
             ),
@@ -116,6 +128,12 @@ impl Preset {
     ) -> Result<Self, Error> {
         let (mode, head) = mode_and_head(settings)?;
         let is_probe = mode == ModeName::Features && head != Head::Linear;
+        if mode == ModeName::Contrastive && task.aim != Aim::Classes(LabelKind::Single) {
+            return Err(Error::usage_with(
+                format!("contrastive mode is for samples of one class each, and {} has others", task.name),
+                "say --mode full",
+            ));
+        }
         let given = settings.to_table()?;
         if is_probe && let Some(key) = TRAINING.iter().find(|key| given.contains_key(**key)) {
             return Err(Error::usage_with(
@@ -167,8 +185,11 @@ impl Preset {
         settings.precision.get_or_insert_default();
         settings.balance.get_or_insert_default();
         settings.max_bad.get_or_insert_with(|| "5%".into());
-        let method =
-            if is_probe { Method::Probe } else { training(settings, graph, (mode, head), defaults, task)? };
+        let method = match (is_probe, mode) {
+            (true, _) => Method::Probe,
+            (false, ModeName::Contrastive) => contrast(settings, graph, head, defaults, task)?,
+            (false, _) => training(settings, graph, (mode, head), defaults, task)?,
+        };
         Ok(Self { mode, head, method })
     }
 
@@ -176,7 +197,7 @@ impl Preset {
     pub fn recipe(&self) -> Option<&Recipe> {
         match &self.method {
             Method::Probe => None,
-            Method::Train { recipe, .. } => Some(recipe),
+            Method::Train { recipe, .. } | Method::Contrast { recipe, .. } => Some(recipe),
         }
     }
 
@@ -186,6 +207,30 @@ impl Preset {
             Some(phase) => (phase.freeze.clone(), phase.batch_norm),
             None => (Freeze::Backbone, BatchNorm::Frozen),
         }
+    }
+}
+
+/// As other training, but that no head is trained and nothing is compared meanwhile.
+fn contrast(
+    settings: &mut Settings,
+    graph: &Graph,
+    head: Head,
+    defaults: Defaults,
+    task: &Task,
+) -> Result<Method, Error> {
+    let given = settings.to_table()?;
+    if let Some(key) = OF_A_TRAINED_HEAD.iter().find(|key| given.contains_key(**key)) {
+        return Err(Error::usage_with(
+            format!("`{key}` has no effect in contrastive mode, whose head is a probe"),
+            "leave it out, or say --mode full",
+        ));
+    }
+    settings.head_init = Some(HeadInit::Random);
+    let trained = training(settings, graph, (ModeName::Contrastive, head), defaults, task)?;
+    (settings.head_init, settings.label_smoothing) = (None, None);
+    match trained {
+        Method::Train { recipe, augment, .. } => Ok(Method::Contrast { recipe, augment }),
+        other => Ok(other),
     }
 }
 
@@ -339,8 +384,10 @@ fn freeze(settings: &mut Settings, mode: ModeName) -> Result<Freeze, Error> {
             "lora mode trains low-rank pairs and the head, so --freeze and --unfreeze have no effect",
             "say --mode partial",
         )),
-        (ModeName::Full | ModeName::Gradual, None, None) => Ok(Freeze::Nothing),
-        (ModeName::Gradual, Some(selection), None) => Ok(Freeze::AllBut(selection.parse()?)),
+        (ModeName::Full | ModeName::Gradual | ModeName::Contrastive, None, None) => Ok(Freeze::Nothing),
+        (ModeName::Gradual | ModeName::Contrastive, Some(selection), None) => {
+            Ok(Freeze::AllBut(selection.parse()?))
+        }
         (ModeName::Full, Some(_), None) => Err(Error::usage_with(
             "in full mode everything trains, so --unfreeze has no effect",
             "say --mode partial",

@@ -219,7 +219,7 @@ pub struct Train {
     #[arg(short, long)]
     pub model: Option<String>,
     /// How much is adapted; features if nothing is said
-    #[arg(long, value_parser = ["features", "partial", "full", "gradual", "lora"])]
+    #[arg(long, value_parser = ["features", "partial", "full", "gradual", "contrastive", "lora"])]
     pub mode: Option<String>,
     /// The head: logreg, svm, mlp or linear (logreg in features mode, else linear); of image-detect fcos, ssdlite or ssd; of image-segment unet,
     /// deeplabv3, fcn or lraspp

@@ -108,7 +108,7 @@ impl Dense for Objects {
     fn rates(mode: ModeName) -> (usize, usize, f64) {
         match mode {
             ModeName::Features | ModeName::Lora => (20, 8, 6e-3),
-            ModeName::Partial | ModeName::Full => (20, 8, 4e-3),
+            ModeName::Partial | ModeName::Full | ModeName::Contrastive => (20, 8, 4e-3),
             ModeName::Gradual => (6, 8, 4e-3),
         }
     }

@@ -111,7 +111,7 @@ impl Dense for Pixels {
     fn rates(mode: ModeName) -> (usize, usize, f64) {
         match mode {
             ModeName::Features | ModeName::Lora => (15, 8, 6e-3),
-            ModeName::Partial | ModeName::Full => (15, 8, 4e-3),
+            ModeName::Partial | ModeName::Full | ModeName::Contrastive => (15, 8, 4e-3),
             ModeName::Gradual => (4, 8, 4e-3),
         }
     }

@@ -83,7 +83,7 @@ impl Network for SpeechNetwork {
     fn defaults(&self, mode: ModeName) -> Defaults {
         let (epochs, published) = match mode {
             ModeName::Features => (30, 2e-3),
-            ModeName::Partial | ModeName::Full => (20, 2e-4),
+            ModeName::Partial | ModeName::Full | ModeName::Contrastive => (20, 2e-4),
             ModeName::Gradual => (4, 2e-4),
             ModeName::Lora => (20, 1e-3),
         };

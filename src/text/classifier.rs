@@ -97,6 +97,14 @@ impl Embedder {
         Ok(Self { inner: inner::Embedder::open(folder.as_ref(), machine)? })
     }
 
+    /// In another precision from now on: bf16, or f32, as it begins.
+    ///
+    /// # Errors
+    /// When it is int8, which would need samples to calibrate with.
+    pub fn in_precision(self, precision: Precision) -> Result<Self, Error> {
+        Ok(Self { inner: self.inner.in_precision(precision)? })
+    }
+
     /// The embeddings of texts, in their order, as sentence-transformers makes them.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ impl Encoder {
         let name = named(settings)?;
         let folder = open_folder(settings, &name, hub)?;
         // What a probe reads is a sentence's embedding; what trains whole is the classifier that transformers publishes.
-        let is_pooled = mode == ModeName::Features || head == Head::Mlp;
+        let is_pooled = matches!(mode, ModeName::Features | ModeName::Contrastive) || head == Head::Mlp;
         let head = match (is_pooled, settings.pooling.as_deref()) {
             (true, said) => {
                 let pooling = match said {
@@ -229,6 +229,7 @@ pub(crate) fn defaults(mode: ModeName) -> Defaults {
         ModeName::Features => (30, 1e-3),
         ModeName::Partial => (3, 1e-4),
         ModeName::Full => (3, 5e-5),
+        ModeName::Contrastive => (1, 5e-5),
         ModeName::Gradual => (1, 1e-4),
         ModeName::Lora => (3, 1e-3),
     };

@@ -21,5 +21,6 @@ mod precision;
 mod recordings;
 mod speech;
 mod stopping;
+mod tags;
 mod texts;
 mod use_of_runs;

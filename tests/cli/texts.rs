@@ -203,3 +203,32 @@ fn embeddings_of_an_encoder_have_its_width() {
     let table = fs::read_to_string(place.path("e.csv")).unwrap();
     assert_eq!((table.lines().count(), table.lines().nth(1).unwrap().split(',').count()), (81, 17));
 }
+
+#[test]
+fn contrastive_mode_draws_classes_apart_and_fits_a_probe() {
+    let place = place();
+    fs::write(place.path("few.csv"), reviews(16)).unwrap();
+    let few = ["text-classify", "few.csv", "-m", "m", "--label", "stars", "--val", "none", "--out"];
+    place.ok(&[&few[..], &["probe"]].concat());
+    for (run, more) in [("a", &[][..]), ("b", &[]), ("svm", &["--head", "svm"])] {
+        let ended = place.ok(&[&few[..], &[run, "--mode", "contrastive", "--lr", "1e-3"], more].concat());
+        assert!(ended.err.contains("on pairs, then"), "{}", ended.err);
+        assert!(place.path(run).join("2_Dense/model.safetensors").is_file());
+    }
+    let weights = |run: &str| fs::read(place.path(run).join("model.safetensors")).unwrap();
+    assert!(weights("a") == weights("b") && weights("a") != weights("probe"));
+    let score = |run: &str| {
+        let scored = place.ok(&["evaluate", run, "r.csv", "--json"]);
+        let scored: Value = serde_json::from_str(scored.out.lines().last().unwrap()).unwrap();
+        scored["metrics"]["accuracy"].as_f64().unwrap()
+    };
+    assert!(score("a") >= score("probe") && score("a") > 0.95, "{} {}", score("a"), score("probe"));
+    for (more, expected) in [
+        (&["--head", "linear"][..], "contrastive mode fits a probe"),
+        (&["--monitor", "accuracy"], "`monitor` has no effect in contrastive mode"),
+        (&["--multi"], "contrastive mode is for samples of one class each"),
+    ] {
+        let ended = place.tk(&[&few[..], &["r", "--mode", "contrastive"], more].concat());
+        assert!(ended.code == 2 && ended.err.contains(expected), "{more:?}: {}", ended.err);
+    }
+}

@@ -271,6 +271,15 @@ impl Embedder {
         Ok(Self { model, tokenizer, machine: machine.clone(), plan })
     }
 
+    /// In another precision from now on: bf16, or f32, as it begins.
+    ///
+    /// # Errors
+    /// When it is int8, which would need samples to calibrate with.
+    pub fn in_precision(mut self, precision: tk_engine::Precision) -> Result<Self, ClassifierError> {
+        self.plan.get_mut().unwrap_or_else(PoisonError::into_inner).set_precision(precision)?;
+        Ok(self)
+    }
+
     /// The embeddings of texts, in their order. Each is the same whatever the others are.
     ///
     /// # Errors

@@ -1,12 +1,15 @@
 //! Adapting a model to a classification task: the one pipeline that every modality runs.
 //!
 //! `features` runs the frozen backbone once and fits a probe on what it leaves. `finetune` starts the head from that probe and trains.
+//! `contrastive` trains the backbone on pairs of samples before the probe.
 //! A modality brings a graph, its values, and sources of samples; nothing here knows what a sample is.
 
+mod contrastive;
 mod features;
 mod finetune;
 mod outcome;
 
+pub use contrastive::adapt_by_contrast;
 pub use features::{FeatureSet, adapt_by_probe, extract};
 pub use finetune::{HeadInit, Steering, finetune};
 pub use outcome::{AdaptError, Evaluation, Intervals, Judged, Outcome, Progress, Scores, Scoring};

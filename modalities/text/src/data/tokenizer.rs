@@ -177,7 +177,8 @@ impl Tokenizer {
     pub fn encode_words(&self, words: &[&str]) -> Result<Vec<Vec<u32>>, TokenizerError> {
         let encoding = self
             .inner
-            .encode_fast(words, false)
+            // The fast way forgets which word a token is of.
+            .encode(words, false)
             .map_err(|reason| TokenizerError::Encode { index: 0, reason: reason.to_string() })?;
         let mut tokens = vec![Vec::new(); words.len()];
         for (&id, word) in encoding.get_ids().iter().zip(encoding.get_word_ids()) {

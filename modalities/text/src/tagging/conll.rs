@@ -19,7 +19,7 @@ pub(super) fn read(text: &str) -> Vec<Raw> {
         }
     };
     for (number, line) in text.lines().enumerate() {
-        if line.trim().is_empty() {
+        if line.trim_matches(is_blank).is_empty() {
             close(&mut open);
             continue;
         }
@@ -38,6 +38,11 @@ pub(super) fn read(text: &str) -> Vec<Raw> {
     }
     close(&mut open);
     sentences
+}
+
+/// White space, and the marks of byte order that some editors leave.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() || character == '\u{feff}'
 }
 
 /// The first and the last column of a line.
@@ -75,7 +80,7 @@ mod tests {
 
     #[test]
     fn sentences_are_apart_by_empty_lines() {
-        let text = "-DOCSTART- -X- O\n\nEU NNP B-ORG\nrejects VBZ O\n \nPeter NNP B-PER\r\n";
+        let text = "-DOCSTART- -X- O\n\nEU NNP B-ORG\nrejects VBZ O\n \u{feff}\nPeter NNP B-PER\r\n";
         let found = read(text);
         let words = |sentence: &Raw| {
             sentence.words.iter().map(|(word, tag)| format!("{word}/{tag}")).collect::<Vec<_>>().join(" ")
