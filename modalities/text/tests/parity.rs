@@ -100,7 +100,7 @@ fn hidden_states_and_logits_are_those_of_transformers() {
         let mean = Head::Embedding { pooling: Pooling::Mean };
         for (head, last) in [(published, &expected.logits), (mean, &expected.mean)] {
             let graph = with_stages_as_outputs(&architecture.build(&settings, head).unwrap());
-            let inputs = expected.batch(&architecture.fields(head));
+            let inputs = expected.batch(&architecture.fields(&expected.settings(), head));
             let parameters = fill_all(&graph).unwrap();
             let mut reference = Reference::new(&graph, &parameters, &spec(&graph), Precision::F64).unwrap();
             let mut plan = Plan::new(&Machine::new(2), &graph, &parameters).unwrap();
@@ -135,7 +135,7 @@ fn a_training_step_is_that_of_transformers() {
         let expected = Expected::of(architecture);
         let head = Head::Published { classes: 3 };
         let graph = architecture.build(&expected.settings(), head).unwrap();
-        let inputs = expected.batch(&architecture.fields(head));
+        let inputs = expected.batch(&architecture.fields(&expected.settings(), head));
         let (parameters, spec) = (fill_all(&graph).unwrap(), spec(&graph));
         let reference = Reference::new(&graph, &parameters, &spec, Precision::F64).unwrap();
         check_step(architecture, &expected, &graph, &inputs, reference, F64);
@@ -151,7 +151,7 @@ fn padding_and_companions_change_nothing() {
         let expected = Expected::of(architecture);
         for head in heads() {
             let graph = with_stages_as_outputs(&architecture.build(&expected.settings(), head).unwrap());
-            let fields = architecture.fields(head);
+            let fields = architecture.fields(&expected.settings(), head);
             let mut plan = Plan::new(&Machine::new(2), &graph, &fill_all(&graph).unwrap()).unwrap();
             let layers = expected.settings().layers;
             let mut run = |texts: &[usize], length: usize, padding: f32| {
@@ -184,7 +184,7 @@ fn encoders_conform() {
         let expected = Expected::of(architecture);
         for head in heads() {
             let graph = architecture.build(&expected.settings(), head).unwrap();
-            let fields = architecture.fields(head);
+            let fields = architecture.fields(&expected.settings(), head);
             let named: Vec<&str> = graph.inputs().iter().map(|input| input.name.as_str()).collect();
             assert_eq!(named, fields.iter().map(|field| field.name()).collect::<Vec<_>>());
             // Keys' biases have no gradient but rounding, and rounding is not zero.

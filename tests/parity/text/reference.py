@@ -1,6 +1,6 @@
 """Writes what transformers computes for formula-filled encoders: ../expected/text_NAME.json, which the Rust parity test compares with.
 
-    python reference.py [bert distilbert roberta]          # or no name: all of them
+    python reference.py [NAME…]          # bert, electra and so on; no name: all of them
 
 Needs torch and transformers; the test itself needs neither. The fields are described in README.md.
 """
@@ -35,6 +35,15 @@ _BERT = {
     "layer_norm_eps": 1e-12,
     "pad_token_id": 0,
 }
+_ROBERTA = {
+    **_BERT,
+    "num_hidden_layers": 2,
+    "max_position_embeddings": 14,
+    "type_vocab_size": 1,
+    "hidden_act": "gelu_new",
+    "layer_norm_eps": 1e-5,
+    "pad_token_id": 1,
+}
 CONFIGS = {
     "bert": _BERT,
     "distilbert": {
@@ -47,15 +56,10 @@ CONFIGS = {
         "activation": "gelu",
         "pad_token_id": 0,
     },
-    "roberta": {
-        **_BERT,
-        "num_hidden_layers": 2,
-        "max_position_embeddings": 14,
-        "type_vocab_size": 1,
-        "hidden_act": "gelu_new",
-        "layer_norm_eps": 1e-5,
-        "pad_token_id": 1,
-    },
+    "roberta": _ROBERTA,
+    "xlm-roberta": {**_ROBERTA, "hidden_act": "gelu", "num_attention_heads": 4},
+    "camembert": {**_ROBERTA, "hidden_act": "gelu", "hidden_size": 12},
+    "electra": {**_BERT, "num_hidden_layers": 2, "embedding_size": 8},
 }
 
 
@@ -97,7 +101,7 @@ def batch(name: str) -> dict[str, torch.Tensor]:
             types[text, position] = int(position > 3)
             mask[text, position] = 1
     inputs = {"input_ids": tokens, "attention_mask": mask}
-    return {**inputs, "token_type_ids": types} if name == "bert" else inputs
+    return {**inputs, "token_type_ids": types} if name in ("bert", "electra") else inputs
 
 
 def reference(name: str) -> dict:

@@ -15,8 +15,11 @@ mod encoder;
 mod pooling;
 
 mod bert;
+mod camembert;
 mod distilbert;
+mod electra;
 mod roberta;
+mod xlm_roberta;
 
 mod config;
 
@@ -26,4 +29,4 @@ pub use error::ArchitectureError;
 pub use field::Field;
 pub use head::{Head, Pooling};
 pub use list::{ARCHITECTURES, find};
-pub use settings::Settings;
+pub use settings::{PositionSettings, Settings};

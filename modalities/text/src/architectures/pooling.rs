@@ -6,7 +6,7 @@ use tk_engine::graph::{Dimension, GraphBuilder, GraphError, Op, SliceRange, Valu
 use super::encoder::{dropout, linear};
 use super::{Architecture, Field, Head, Pooling, Settings};
 
-/// What a published head does between the first token's vector, `[batch, width]`, and its last dropout and linear layer.
+/// What a published head does between the pooled vectors, `[batch, width]`, and its last dropout and linear layer.
 pub(super) type Builder = fn(&mut GraphBuilder, &Settings, Value) -> Value;
 
 /// The stages `pooler`, unless every token is told of, and, with classes, `classifier` over the vectors of tokens, `[batch, length, width]`; and the graph.
@@ -27,7 +27,7 @@ pub(super) fn finish(
         );
     }
     b.begin_stage("pooler");
-    let mut x = match head.pooling() {
+    let mut x = match settings.pooling(head) {
         Pooling::Mean => mean(&mut b, hidden, settings.width),
         Pooling::Cls => first(&mut b, hidden, settings.width),
     };
