@@ -104,10 +104,11 @@ fn hidden_states_and_logits_are_those_of_transformers() {
             let parameters = fill_all(&graph).unwrap();
             let mut reference = Reference::new(&graph, &parameters, &spec(&graph), Precision::F64).unwrap();
             let mut plan = Plan::new(&Machine::new(2), &graph, &parameters).unwrap();
-            for (executor, outputs, tolerance) in [
-                ("reference", reference.run(&inputs).unwrap(), F64),
-                ("plan", plan.run(&inputs).unwrap(), F32),
-            ] {
+            let planned = plan.run(&inputs).unwrap();
+            assert!(plan.fallbacks().is_empty(), "{name}: {:?}", plan.fallbacks());
+            for (executor, outputs, tolerance) in
+                [("reference", reference.run(&inputs).unwrap(), F64), ("plan", planned, F32)]
+            {
                 assert_eq!(expected.hidden.len(), settings.layers + 1);
                 for (stage, (found, expected_of_texts)) in outputs.iter().zip(&expected.hidden).enumerate() {
                     for (text, numbers) in expected_of_texts.iter().enumerate() {
@@ -137,10 +138,11 @@ fn a_training_step_is_that_of_transformers() {
         let graph = architecture.build(&expected.settings(), head).unwrap();
         let inputs = expected.batch(&architecture.fields(&expected.settings(), head));
         let (parameters, spec) = (fill_all(&graph).unwrap(), spec(&graph));
-        let reference = Reference::new(&graph, &parameters, &spec, Precision::F64).unwrap();
-        check_step(architecture, &expected, &graph, &inputs, reference, F64);
-        let tape = Tape::new(&Machine::new(2), &graph, &parameters, &spec).unwrap();
-        check_step(architecture, &expected, &graph, &inputs, tape, F32);
+        let mut reference = Reference::new(&graph, &parameters, &spec, Precision::F64).unwrap();
+        check_step(architecture, &expected, &graph, &inputs, &mut reference, F64);
+        let mut tape = Tape::new(&Machine::new(2), &graph, &parameters, &spec).unwrap();
+        check_step(architecture, &expected, &graph, &inputs, &mut tape, F32);
+        assert!(tape.fallbacks().is_empty(), "{}: {:?}", architecture.model_type, tape.fallbacks());
     }
 }
 
@@ -243,7 +245,7 @@ fn check_step(
     expected: &Expected,
     graph: &Graph,
     inputs: &[Tensor],
-    mut training: impl Training,
+    training: &mut dyn Training,
     tolerance: f64,
 ) {
     let name = architecture.model_type;

@@ -6,7 +6,8 @@ use tk_transfer::checkpoint::Rule;
 use super::Architecture;
 use super::embeddings::{Embeddings, Positions};
 use super::encoder::{LayerNames, linear};
-use super::settings::{PositionSettings, Spelling};
+use super::own::Own;
+use super::settings::Spelling;
 
 /// The encoder that transformers calls `bert`.
 pub(super) const BERT: Architecture = Architecture {
@@ -53,7 +54,7 @@ pub(super) const SPELLING: Spelling = Spelling {
     usual_dropout: 0.1,
     pooling: None,
     padding: 0,
-    positions: |_| Ok(PositionSettings::None),
+    own: |_| Ok(Own::None),
 };
 
 /// BERT's names of embeddings, which most have, without token types to read.

@@ -74,6 +74,14 @@ pub(super) fn linear(b: &mut GraphBuilder, name: &str, x: Value, out: usize, set
     b.linear(name, x, out)
 }
 
+/// A [`linear`] layer without bias.
+pub(super) fn product(b: &mut GraphBuilder, name: &str, x: Value, out: usize, settings: &Settings) -> Value {
+    let shape = [out, b.channels(x)];
+    let init = Init::Normal(settings.initializer_range);
+    let weight = b.parameter(&format!("{name}.weight"), &shape, Kind::Weight, init);
+    b.add(name, Op::Linear, &[x, weight])
+}
+
 /// Dropout, if the rate is above 0.
 pub(super) fn dropout(b: &mut GraphBuilder, name: &str, x: Value, rate: f64) -> Value {
     if rate > 0.0 { b.add(name, Op::Dropout { rate }, &[x]) } else { x }

@@ -1,6 +1,9 @@
 //! The list of encoders, and how one is found by `model_type`.
 
-use super::{Architecture, ArchitectureError, bert, camembert, distilbert, electra, roberta, xlm_roberta};
+use super::{
+    Architecture, ArchitectureError, bert, camembert, deberta_v2, distilbert, electra, modernbert, mpnet,
+    roberta, xlm_roberta,
+};
 
 /// Every encoder for texts. Adding one is its constant in a file of its own, and a line here.
 pub static ARCHITECTURES: &[Architecture] = &[
@@ -10,6 +13,9 @@ pub static ARCHITECTURES: &[Architecture] = &[
     xlm_roberta::XLM_ROBERTA,
     camembert::CAMEMBERT,
     electra::ELECTRA,
+    mpnet::MPNET,
+    deberta_v2::DEBERTA_V2,
+    modernbert::MODERNBERT,
 ];
 
 /// The encoder of a `model_type`, as `config.json` gives it.

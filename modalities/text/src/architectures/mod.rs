@@ -8,6 +8,7 @@ mod error;
 mod field;
 mod head;
 mod list;
+mod own;
 mod settings;
 
 mod embeddings;
@@ -16,8 +17,11 @@ mod pooling;
 
 mod bert;
 mod camembert;
+pub mod deberta_v2;
 mod distilbert;
 mod electra;
+pub mod modernbert;
+mod mpnet;
 mod roberta;
 mod xlm_roberta;
 
@@ -29,4 +33,5 @@ pub use error::ArchitectureError;
 pub use field::Field;
 pub use head::{Head, Pooling};
 pub use list::{ARCHITECTURES, find};
-pub use settings::{PositionSettings, Settings};
+pub use own::Own;
+pub use settings::Settings;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use tk_engine::graph::Activation;
 
+use super::own::{Own, ReadOwn};
 use super::{Architecture, ArchitectureError, Head, Pooling};
 
 /// What an encoder is built with.
@@ -42,15 +43,8 @@ pub struct Settings {
     pub classifier_dropout: f64,
     /// How the published head pools.
     pub published_pooling: Pooling,
-    /// What else attention needs to know of positions.
-    pub attention_positions: PositionSettings,
-}
-
-/// Settings of those encoders whose attention knows where tokens are.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PositionSettings {
-    /// There are none.
-    None,
+    /// What only this architecture has.
+    pub own: Own,
 }
 
 /// How one architecture's `config.json` calls its settings.
@@ -82,8 +76,8 @@ pub(super) struct Spelling {
     pub(super) pooling: Option<&'static str>,
     /// The token of padding if not given.
     pub(super) padding: usize,
-    /// Reads what else attention needs to know of positions, and refuses variants that are not built here.
-    pub(super) positions: fn(&Reader<'_>) -> Result<PositionSettings, ArchitectureError>,
+    /// Reads what only this architecture has.
+    pub(super) own: ReadOwn,
 }
 
 /// The deviation of new weights, where the configuration has none.
@@ -124,7 +118,7 @@ impl Settings {
             classifier_dropout: read
                 .rate(names.classifier_dropout, names.classifier_default.unwrap_or(hidden_dropout))?,
             published_pooling: names.pooling.map_or(Ok(Pooling::Cls), |name| read.pooling(name))?,
-            attention_positions: (names.positions)(&read)?,
+            own: (names.own)(&read)?,
         };
         if !settings.width.is_multiple_of(settings.heads) {
             let expected = "a number of heads that divides the width";
@@ -170,6 +164,16 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The error that a field is not as it must be.
+    pub(super) fn error(
+        &self,
+        name: &str,
+        expected: &'static str,
+        found: impl ToString,
+    ) -> ArchitectureError {
+        self.architecture.setting(name, expected, found)
+    }
+
     /// Refuses a field that is given and says something else.
     pub(super) fn refuse_other(
         &self,
@@ -180,6 +184,19 @@ impl Reader<'_> {
         match self.given(name) {
             Some(value) if !fits(value) => Err(self.architecture.setting(name, expected, value)),
             _ => Ok(()),
+        }
+    }
+
+    /// Refuses what a field says unless it fits; it must be given.
+    pub(super) fn require(
+        &self,
+        name: &str,
+        expected: &'static str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<(), ArchitectureError> {
+        match self.given(name) {
+            Some(_) => self.refuse_other(name, expected, fits),
+            None => Err(self.architecture.setting(name, expected, "nothing")),
         }
     }
 
@@ -216,7 +233,7 @@ impl Reader<'_> {
         }
     }
 
-    fn number(
+    pub(super) fn number(
         &self,
         name: &str,
         default: f64,
