@@ -38,6 +38,8 @@ struct Expected {
     mean: Vec<f64>,
     labels: Vec<usize>,
     logits: Vec<f64>,
+    /// By text, `[length, classes]`.
+    token_logits: Vec<Vec<f64>>,
     loss: f64,
     gradients: BTreeMap<String, [f64; 2]>,
 }
@@ -125,6 +127,28 @@ fn hidden_states_and_logits_are_those_of_transformers() {
                     largest(last),
                     tolerance,
                 );
+            }
+        }
+    }
+}
+
+#[test]
+fn logits_of_tokens_are_those_of_transformers() {
+    for architecture in ARCHITECTURES {
+        let expected = Expected::of(architecture);
+        let head = Head::Tokens { classes: 3 };
+        let graph = architecture.build(&expected.settings(), head).unwrap();
+        let inputs = expected.batch(&architecture.fields(&expected.settings(), head));
+        let parameters = fill_all(&graph).unwrap();
+        let mut reference = Reference::new(&graph, &parameters, &spec(&graph), Precision::F64).unwrap();
+        let mut plan = Plan::new(&Machine::new(2), &graph, &parameters).unwrap();
+        for (outputs, tolerance) in
+            [(reference.run(&inputs).unwrap(), F64), (plan.run(&inputs).unwrap(), F32)]
+        {
+            for (text, numbers) in expected.token_logits.iter().enumerate() {
+                let what = format!("{}, logits of the tokens of text {text}", architecture.model_type);
+                let valid = valid(&outputs[0], text, expected.lengths[text]);
+                check_numbers(&what, &valid, numbers, largest(numbers), tolerance);
             }
         }
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 import transformers
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 sys.path.append(str(Path(__file__).parent.parent))
 import fill  # noqa: E402
@@ -108,12 +108,12 @@ def bare(model: torch.nn.Module, name: str) -> str:
     return name.removeprefix(model.base_model_prefix + ".")
 
 
-def filled(config: dict, name: str) -> torch.nn.Module:
-    """A sequence classifier whose parameters are those of the generator."""
+def filled(config: dict, name: str, kind: type = AutoModelForSequenceClassification) -> torch.nn.Module:
+    """A classifier whose parameters are those of the generator."""
     settings = AutoConfig.for_model(name, num_labels=CLASSES, **config)
     # ModernBERT's eager attention rounds shares to f32.
     attention = "sdpa" if name == "modernbert" else "eager"
-    model = AutoModelForSequenceClassification.from_config(settings, attn_implementation=attention)
+    model = kind.from_config(settings, attn_implementation=attention)
     with torch.no_grad():
         for key, value in model.named_parameters():
             value.copy_(torch.from_numpy(fill.tensor(bare(model, key), tuple(value.shape))))
@@ -172,6 +172,8 @@ def reference(name: str) -> dict:
         probe = torch.from_numpy(fill.signed(f"probe.{bare(model, key)}", len(gradient)))
         gradients[bare(model, key)] = [rounded(gradient.norm().item()), rounded(torch.dot(gradient, probe).item())]
     weights = mask / mask.sum(1, keepdim=True)
+    with torch.no_grad():
+        of_tokens = filled(CONFIGS[name], name, AutoModelForTokenClassification).double()(**inputs).logits
     return {
         "format": 1,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
@@ -183,6 +185,7 @@ def reference(name: str) -> dict:
         "mean": numbers((weights.unsqueeze(1).double() @ hidden[-1]).squeeze(1)),
         "labels": labels.tolist(),
         "logits": numbers(output.logits),
+        "token_logits": [numbers(of_tokens[text, :length]) for text, length in enumerate(LENGTHS)],
         "loss": rounded(loss.item()),
         "gradients": gradients,
     }

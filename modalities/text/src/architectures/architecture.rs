@@ -36,6 +36,8 @@ pub struct Architecture {
     pub(super) layer: Layer,
     /// From the pooled vectors, `[batch, width]`, to what the last linear layer reads.
     pub(super) published_pooler: pooling::Builder,
+    /// From the vectors of tokens, `[batch, length, width]`, to what the linear layer of [`Head::Tokens`] reads, where they differ.
+    pub(super) token_pooler: Option<pooling::Builder>,
 }
 
 /// The linear layer of [`Head::Pooled`] and of [`Head::Tokens`].
@@ -44,7 +46,7 @@ const POOLED_LAYER: &str = "classifier";
 impl Architecture {
     /// The graph: its inputs are [`Architecture::fields`], its output `embedding` or `logits`, as the head says.
     ///
-    /// Stages are `embeddings`, `layer0` …, `pooler` (but for [`Head::Tokens`]) and, with classes, `classifier`.
+    /// Stages are `embeddings`, `layer0` …, `pooler` (but for most with [`Head::Tokens`]) and, with classes, `classifier`.
     ///
     /// # Errors
     /// When there are no classes, or the graph is malformed.

@@ -27,6 +27,7 @@ pub(super) const BERT: Architecture = Architecture {
         let x = linear(b, "pooler.dense", x, settings.width, settings);
         b.activation("pooler.activation", x, Activation::Tanh)
     },
+    token_pooler: None,
 };
 
 /// TensorFlow's name of a norm's scale, which old checkpoints keep.

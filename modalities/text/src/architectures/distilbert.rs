@@ -39,6 +39,7 @@ pub(super) const DISTILBERT: Architecture = Architecture {
         let x = linear(b, "pre_classifier", x, settings.width, settings);
         b.activation("pre_classifier.activation", x, Activation::Relu)
     },
+    token_pooler: None,
 };
 
 /// DistilBERT's names within a layer.

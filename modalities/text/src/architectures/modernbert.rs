@@ -42,12 +42,8 @@ pub(super) const MODERNBERT: Architecture = Architecture {
         positions: Positions::InAttention,
     },
     layer,
-    published_pooler: |b, settings, x| {
-        let own::Own::ModernBert(own) = &settings.own else { return x };
-        let x = own.classifier_bias.layer()(b, "head.dense", x, settings.width, settings);
-        let x = b.activation("head.activation", x, own.classifier_activation);
-        norm(b, "head.norm", x, settings)
-    },
+    published_pooler: head,
+    token_pooler: Some(head),
     ..BERT
 };
 
@@ -198,6 +194,14 @@ fn layer(b: &mut GraphBuilder, settings: &Settings, layer: usize, [x, mask]: [Va
     let narrow = linear(b, &name("mlp.Wo"), gated, width, settings);
     let x = b.add(&name("mlp.add"), Op::Add, &[narrow, x]);
     if layer + 1 == settings.layers { norm(b, "final_norm", x, settings) } else { x }
+}
+
+/// What every published head does before its classifier: `[…, width]` to the same.
+fn head(b: &mut GraphBuilder, settings: &Settings, x: Value) -> Value {
+    let own::Own::ModernBert(own) = &settings.own else { return x };
+    let x = own.classifier_bias.layer()(b, "head.dense", x, settings.width, settings);
+    let x = b.activation("head.activation", x, own.classifier_activation);
+    norm(b, "head.norm", x, settings)
 }
 
 /// A mask `[batch, 1, 1, length]` with what is farther than `reach` masked too: `[batch, 1, length, length]`.
