@@ -101,7 +101,7 @@ fn digest(encoded: &[Tokens]) -> String {
 fn every_kind_of_tokenizer_is_that_of_transformers() {
     let expected = Expected::read();
     let texts = expected.texts();
-    let second = |at: usize| (at % 7 == 0).then(|| texts[(at + 1) % COUNT].as_str());
+    let second = |at: usize| at.is_multiple_of(7).then(|| texts[(at + 1) % COUNT].as_str());
     let pairs: Vec<(&str, Option<&str>)> =
         texts.iter().enumerate().map(|(at, text)| (text.as_str(), second(at))).collect();
     for case in &expected.cases {
