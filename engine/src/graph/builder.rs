@@ -302,7 +302,7 @@ impl GraphBuilder {
             },
             Op::Gather => of(1).channels,
             Op::MatMul { transpose_right: false } => of(1).channels,
-            Op::MatMul { transpose_right: true } => 0,
+            Op::MatMul { transpose_right: true } | Op::ByDistance { .. } => 0,
             Op::Permute(order) => match order.last() {
                 Some(&axis) if is_last(axis) => of(0).channels,
                 _ => 0,

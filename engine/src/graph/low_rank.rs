@@ -13,7 +13,8 @@ impl Graph {
     /// The graph with a low-rank pair beside each selected layer: `NAME(x) + alpha / rank · B(A(x))`. Beside a linear layer `A` is
     /// the parameter `NAME.lora_A.weight`, `[rank, in]`, and `B` is `NAME.lora_B.weight`, `[out, rank]`. Beside a convolution `A`
     /// is one of the same kernel and walk, `[rank, in, …]`, and `B` one of single points, `[out, rank, 1, …]`. `A` is uniform within
-    /// ±1/√fan-in and `B` zero, so at the start the graph computes what it did.
+    /// ±1/√fan-in and `B` zero, so at the start the graph computes what it did. Other nodes that read a selected layer's weight share its
+    /// pair.
     ///
     /// # Errors
     /// When a selected node cannot have a pair ([`Graph::takes_low_rank`]), or nothing is selected.
@@ -23,22 +24,30 @@ impl Graph {
         rank: usize,
         alpha: f64,
     ) -> Result<Self, GraphError> {
+        let selected: Vec<&str> = self
+            .nodes
+            .iter()
+            .filter(|node| select(&node.name) && !matches!(node.op, Op::Input(_) | Op::Parameter(_)))
+            .map(|node| node.name.as_str())
+            .collect();
+        if selected.is_empty() {
+            return Err(GraphError::Missing("a layer for a low-rank pair"));
+        }
+        let is_alone = |node: &Node| selected.contains(&node.name.as_str()) && !self.takes_low_rank(node);
+        if self.nodes.iter().any(is_alone) {
+            return Err(GraphError::Missing(EXPECTED));
+        }
         let mut rewritten =
             Self { inputs: self.inputs.clone(), parameters: self.parameters.clone(), ..Self::default() };
         let mut renumbered: Vec<Value> = Vec::with_capacity(self.nodes.len());
-        let mut pairs = 0;
         for node in &self.nodes {
             let inputs: Vec<Value> = node.inputs.iter().map(|input| renumbered[input.index()]).collect();
             let mut value = rewritten.push(Node { inputs: inputs.clone(), ..node.clone() });
-            if select(&node.name) && !matches!(node.op, Op::Input(_) | Op::Parameter(_)) {
+            if let Some(layer) = self.layer_of(node).filter(|layer| selected.contains(layer)) {
                 let pair = self.pair_beside(node, rank).ok_or(GraphError::Missing(EXPECTED))?;
-                value = rewritten.add_pair(node, [value, inputs[0]], pair, alpha / rank as f64);
-                pairs += 1;
+                value = rewritten.add_pair(node, layer, [value, inputs[0]], pair, alpha / rank as f64);
             }
             renumbered.push(value);
-        }
-        if pairs == 0 {
-            return Err(GraphError::Missing("a layer for a low-rank pair"));
         }
         rewritten.stages = self.stages.clone();
         rewritten.stages.iter_mut().for_each(|stage| stage.output = renumbered[stage.output.index()]);
@@ -51,18 +60,24 @@ impl Graph {
     /// Whether a node can have a low-rank pair: a linear layer, or a convolution in one group, without dilation and with equal
     /// padding on opposite sides (what else there is, PEFT's pairs do not follow), whose weight is the parameter `NAME.weight`.
     pub fn takes_low_rank(&self, node: &Node) -> bool {
-        self.pair_beside(node, 1).is_some()
+        self.layer_of(node) == Some(node.name.as_str()) && self.pair_beside(node, 1).is_some()
+    }
+
+    /// The layer whose weight, the parameter `NAME.weight`, a node multiplies with.
+    fn layer_of(&self, node: &Node) -> Option<&str> {
+        let Op::Parameter(index) = self.node(*node.inputs.get(1)?).op else { return None };
+        let weight = &self.parameters[index];
+        let multiplies = matches!(node.op, Op::Linear | Op::Convolution(_));
+        weight.name.strip_suffix(".weight").filter(|_| multiplies)
     }
 
     /// Operators and weights' shapes of the pair beside a layer.
     fn pair_beside(&self, node: &Node, rank: usize) -> Option<[(Op, Vec<usize>); 2]> {
         let Op::Parameter(index) = self.node(*node.inputs.get(1)?).op else { return None };
         let weight = &self.parameters[index];
-        let is_own = weight.name.strip_suffix(".weight") == Some(node.name.as_str());
         let [out, inner @ ..] = &weight.shape[..] else { return None };
         let down = [&[rank], inner].concat();
         match &node.op {
-            _ if !is_own => None,
             Op::Linear => Some([(Op::Linear, down), (Op::Linear, vec![*out, rank])]),
             Op::Convolution(walk) => {
                 let [top, bottom, left, right] = walk.padding;
@@ -80,21 +95,31 @@ impl Graph {
         Value::at(self.nodes.len() - 1)
     }
 
-    /// Adds a pair beside a layer, given the layer's result and what it reads; returns the sum of both.
+    /// Adds a layer's pair beside a node that multiplies with its weight, given the node's result and what it reads; returns the sum of
+    /// both.
     fn add_pair(
         &mut self,
-        layer: &Node,
+        node: &Node,
+        layer: &str,
         [value, x]: [Value; 2],
         [down, up]: [(Op, Vec<usize>); 2],
         scale: f64,
     ) -> Value {
-        let (name, stage) = (&layer.name, layer.stage);
+        let (name, stage) = (&node.name, node.stage);
         let mut reduced = x;
         for (part, (op, shape), init) in [("lora_A", down, Init::UniformFanIn), ("lora_B", up, Init::Zeros)] {
-            let parameter = format!("{name}.{part}.weight");
-            self.parameters.push(ParameterSpec { name: parameter.clone(), shape, kind: Kind::Weight, init });
-            let read = Op::Parameter(self.parameters.len() - 1);
-            let weight = self.push(Node { name: parameter, op: read, inputs: vec![], stage });
+            let parameter = format!("{layer}.{part}.weight");
+            let there = self.nodes.iter().position(|node| node.name == parameter).map(Value::at);
+            let weight = there.unwrap_or_else(|| {
+                self.parameters.push(ParameterSpec {
+                    name: parameter.clone(),
+                    shape,
+                    kind: Kind::Weight,
+                    init,
+                });
+                let read = Op::Parameter(self.parameters.len() - 1);
+                self.push(Node { name: parameter, op: read, inputs: vec![], stage })
+            });
             let inputs = vec![reduced, weight];
             reduced = self.push(Node { name: format!("{name}.{part}"), op, inputs, stage });
         }
@@ -145,6 +170,20 @@ mod tests {
         b.finish(&[("y", x)]).unwrap()
     }
 
+    /// Two layers, of which the first is used twice.
+    fn used_twice() -> Graph {
+        let mut b = GraphBuilder::new();
+        b.begin_stage("body");
+        let x = b.input("x", 2, Some(4));
+        let y = b.linear("first", x, 4);
+        let y = b.activation("tanh", y, Activation::Tanh);
+        let weight = b.parameter("first.weight", &[4, 4], Kind::Weight, Init::Zeros);
+        let y = b.add("first.again", Op::Linear, &[y, weight]);
+        let y = b.linear("second", y, 3);
+        b.end_stage(y);
+        b.finish(&[("y", y)]).unwrap()
+    }
+
     fn outputs(graph: &Graph, parameters: &Parameters, shape: &[usize]) -> Vec<f32> {
         let x = fill_input("x", shape).unwrap();
         let mut plan = crate::cpu::Plan::new(&crate::cpu::Machine::new(1), graph, parameters).unwrap();
@@ -153,9 +192,11 @@ mod tests {
 
     #[test]
     fn a_new_pair_changes_nothing_and_a_filled_one_is_a_change_of_the_weight() {
-        for (plain, layer, shape) in
-            [(two_layers(), "first", &[6, 5][..]), (convolutions(), "stem", &[2, 7, 6, 3])]
-        {
+        for (plain, layer, shape) in [
+            (two_layers(), "first", &[6, 5][..]),
+            (convolutions(), "stem", &[2, 7, 6, 3]),
+            (used_twice(), "first", &[5, 4]),
+        ] {
             let graph = plain.low_rank(|name| name == layer, 2, 6.0).unwrap();
             let mut parameters = fill_all(&plain).unwrap();
             parameters.initialise(&graph, 7);
@@ -185,7 +226,9 @@ mod tests {
 
     #[test]
     fn gradients_are_the_slopes() {
-        for (plain, shape) in [(two_layers(), &[3, 5][..]), (convolutions(), &[2, 5, 6, 3])] {
+        for (plain, shape) in
+            [(two_layers(), &[3, 5][..]), (convolutions(), &[2, 5, 6, 3]), (used_twice(), &[3, 4])]
+        {
             let takes =
                 |name: &str| plain.nodes().iter().any(|node| node.name == name && plain.takes_low_rank(node));
             let graph = plain.low_rank(takes, 2, 4.0).unwrap();

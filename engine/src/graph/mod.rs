@@ -20,7 +20,7 @@ pub use dilate::FirstDilation;
 pub use error::{GraphError, ShapeError};
 pub use op::{
     Activation, AdaptivePool, Attention, AveragePool, Convolution, Dimension, Divisor, Interpolation, Op,
-    Reduction, SliceRange, Unary, When, Window,
+    Reduction, Rotary, SliceRange, Unary, When, Window,
 };
 
 /// The output of a node.

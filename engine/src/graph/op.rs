@@ -22,7 +22,7 @@ pub enum Op {
         /// The share of the new statistic in the running one.
         momentum: f64,
     },
-    /// `x, weight, bias`: normalised over the last axis.
+    /// `x, weight[, bias]`: normalised over the last axis.
     LayerNorm {
         /// Added to the variance.
         epsilon: f64,
@@ -84,6 +84,15 @@ pub enum Op {
     /// `query, key, value[, mask]`: `[batch, query, width]` and twice `[batch, key, width]` to `[batch, query, width]`. The mask is
     /// added to the scores, `[batch, heads, query, key]`; each of its first three axes may be 1 instead.
     Attention(Attention),
+    /// `x`, `[batch, length, width]`: each head's share of the width turned by angles that grow with the position, so that products of
+    /// what was turned depend on distances alone (arXiv 2104.09864).
+    Rotary(Rotary),
+    /// `x`, `[…, length, columns]`, to `[…, length, length]`: for each row and each of as many others, the number of the row in the
+    /// column that stands for their distance, other − row.
+    ByDistance {
+        /// An odd count, the columns of the distances from −r to r; farther ones are as these two.
+        columns: Vec<usize>,
+    },
     /// `indices, table`: rows of `[rows, width]`, `[…]` to `[…, width]`.
     Gather,
     /// `x[, like]`: a range of an axis.
@@ -141,6 +150,8 @@ impl Op {
             Self::MatMul { .. } => "matmul",
             Self::Softmax => "softmax",
             Self::Attention(_) => "attention",
+            Self::Rotary(_) => "rotary",
+            Self::ByDistance { .. } => "by-distance",
             Self::Gather => "gather",
             Self::Slice { .. } => "slice",
             Self::ExpandLike { .. } => "expand-like",
@@ -214,6 +225,25 @@ pub struct Attention {
     /// The probability, below 1, with which training zeroes a share of attention and scales the others up. Masks are drawn as
     /// [`Op::Dropout`] draws them, from the node's name and the element's position in `[heads, query, key]`.
     pub dropout: f64,
+}
+
+/// Rotary positions (arXiv 2104.09864). Channel `i` of the first half of a head and the same of its second half are a point of a plane,
+/// which position `p` turns by `p · base^(−2i / channels of a head)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rotary {
+    /// The count of heads; each has an even share of the width.
+    pub heads: usize,
+    /// The base of the angles, above 0.
+    pub base: f64,
+}
+
+impl Rotary {
+    /// The angle by which each position turns each plane, `[length, half]`, where `half` planes are half the channels of a head.
+    pub(crate) fn angles(&self, length: usize, half: usize) -> impl Iterator<Item = f64> {
+        let Self { base, .. } = *self;
+        let speed = move |plane: usize| base.powf(-(plane as f64) / half as f64);
+        (0..length).flat_map(move |position| (0..half).map(move |plane| position as f64 * speed(plane)))
+    }
 }
 
 /// How pixels between pixels are made. Corners are not aligned, as PyTorch's default is.

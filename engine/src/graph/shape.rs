@@ -1,6 +1,8 @@
 //! Binding: the shape of every value, once the shapes of the inputs are known.
 
-use super::{AdaptivePool, Attention, Dimension, Graph, Node, Op, ShapeError, SliceRange, When, Window};
+use super::{
+    AdaptivePool, Attention, Dimension, Graph, Node, Op, Rotary, ShapeError, SliceRange, When, Window,
+};
 
 type Shape = Vec<usize>;
 
@@ -150,6 +152,20 @@ fn infer(node: &Node, read: &[&[usize]]) -> Result<Shape, ShapeError> {
         Op::Attention(attention) => {
             need(read.len() >= 3, "query, key and value")?;
             attention_shape(node, *attention, read)
+        }
+        Op::Rotary(Rotary { heads, base }) => {
+            let fits = matches!(x, [_, _, width] if *heads > 0 && width.is_multiple_of(2 * heads));
+            need(fits, &format!("[batch, length, width] of which each of {heads} heads has an even share"))?;
+            need(base.is_finite() && *base > 0.0, "a base above 0")?;
+            Ok(x.to_vec())
+        }
+        Op::ByDistance { columns } => {
+            let &[.., length, count] = x else {
+                return Err(error(node, "[…, length, columns]".into(), format!("{read:?}")));
+            };
+            need(!columns.len().is_multiple_of(2), "a column for each distance from −r to r")?;
+            need(columns.iter().all(|&column| column < count), &format!("columns below {count}"))?;
+            Ok([&x[..x.len() - 1], &[length]].concat())
         }
         Op::Gather => {
             need(read[1].len() == 2, "a table [rows, width]")?;

@@ -13,6 +13,7 @@ mod recording;
 
 mod attention;
 mod convolution;
+mod distances;
 mod dropout;
 mod elementwise;
 mod normalisation;

@@ -2,7 +2,9 @@
 
 use candle_core::{Result, Tensor, Var, bail};
 
-use super::{attention, convolution, dropout, elementwise, normalisation, pooling, resize, shape_ops};
+use super::{
+    attention, convolution, distances, dropout, elementwise, normalisation, pooling, resize, shape_ops,
+};
 use crate::StepKey;
 use crate::graph::{Node, Op};
 
@@ -32,8 +34,8 @@ pub fn forward_node(node: &Node, inputs: &[Tensor], behaviour: Behaviour<'_>) ->
             };
             normalisation::batch_norm(x, [weight, bias, &mean, &variance], *epsilon)
         }
-        (Op::LayerNorm { epsilon }, [x, weight, bias]) => {
-            normalisation::layer_norm(x, weight, bias, *epsilon)
+        (Op::LayerNorm { epsilon }, [x, weight, bias @ ..]) => {
+            normalisation::layer_norm(x, weight, bias.first(), *epsilon)
         }
         (Op::GroupNorm { groups, epsilon }, [x, weight, bias]) => {
             normalisation::group_norm(x, [weight, bias], *groups, *epsilon)
@@ -56,6 +58,8 @@ pub fn forward_node(node: &Node, inputs: &[Tensor], behaviour: Behaviour<'_>) ->
             attention::attention([query, key, value], mask.first(), *settings, &node.name, behaviour.dropout)
         }
         (Op::Softmax, [x]) => normalisation::softmax(x),
+        (Op::Rotary(rotary), [x]) => distances::rotary(x, *rotary),
+        (Op::ByDistance { columns }, [x]) => distances::by_distance(x, columns),
         (Op::Gather, [indices, table]) => shape_ops::gather(indices, table),
         (Op::ExpandLike { axis }, [x, like]) => shape_ops::expand(x, like, *axis),
         (Op::Slice { axis, range }, [x, like @ ..]) => shape_ops::slice(x, like.first(), *axis, *range),

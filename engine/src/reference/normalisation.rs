@@ -27,10 +27,14 @@ pub(super) fn follow(running: &Tensor, batch: &Tensor, momentum: f64) -> Result<
 }
 
 /// `x` normalised over the last axis.
-pub(super) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f64) -> Result<Tensor> {
+pub(super) fn layer_norm(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, epsilon: f64) -> Result<Tensor> {
     let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + epsilon)?.sqrt()?;
-    centred.broadcast_div(&deviation)?.broadcast_mul(weight)?.broadcast_add(bias)
+    let scaled = centred.broadcast_div(&deviation)?.broadcast_mul(weight)?;
+    match bias {
+        Some(bias) => scaled.broadcast_add(bias),
+        None => Ok(scaled),
+    }
 }
 
 /// Each group of channels of each sample normalised over all axes between the first and the last.

@@ -2,7 +2,7 @@
 
 use tk_engine::graph::{
     Activation, AdaptivePool, Attention, AveragePool, Conv2d, Convolution, Dimension, Divisor, Init,
-    Interpolation, Kind, Op, Reduction, SliceRange, Unary, When, Window,
+    Interpolation, Kind, Op, Reduction, Rotary, SliceRange, Unary, When, Window,
 };
 use tk_engine::testing::fill_input;
 use tk_engine::{GraphBuilder, Tensor, Value};
@@ -38,10 +38,19 @@ fn parameter(b: &mut GraphBuilder, name: &str, shape: &[usize]) -> Value {
 
 /// All cases.
 pub fn all() -> Vec<Case> {
-    [convolutions(), normalisations(), elements(), pools(), shapes(), attentions(), regularisers()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        convolutions(),
+        normalisations(),
+        elements(),
+        pools(),
+        shapes(),
+        attentions(),
+        distances(),
+        regularisers(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn convolutions() -> Vec<Case> {
@@ -106,6 +115,10 @@ fn normalisations() -> Vec<Case> {
     for shape in [vec![5, 3], vec![2, 3, 4], vec![2, 3, 2, 3]] {
         cases.push(case(&format!("batch-norm {shape:?}"), &shape, |b, x| b.batch_norm("op", x, 1e-3)));
         cases.push(case(&format!("layer-norm {shape:?}"), &shape, |b, x| b.layer_norm("op", x, 1e-5)));
+        cases.push(case(&format!("layer-norm without bias {shape:?}"), &shape, |b, x| {
+            let weight = parameter(b, "op.weight", &shape[shape.len() - 1..]);
+            b.add("op", Op::LayerNorm { epsilon: 1e-5 }, &[x, weight])
+        }));
         cases.push(single(&format!("softmax {shape:?}"), &shape, Op::Softmax));
     }
     for (groups, shape) in [(1, vec![2, 3, 4]), (2, vec![2, 3, 2, 4]), (3, vec![2, 3, 2, 3])] {
@@ -288,6 +301,20 @@ fn attentions() -> Vec<Case> {
             })
         })
         .collect()
+}
+
+/// Even and odd lengths, shorter and longer than the distances that have columns of their own, and one position alone.
+fn distances() -> Vec<Case> {
+    let rotary = |heads, base| Op::Rotary(Rotary { heads, base });
+    let columns = |columns: &[usize]| Op::ByDistance { columns: columns.to_vec() };
+    vec![
+        single("rotary, one head", &[2, 5, 6], rotary(1, 10_000.0)),
+        single("rotary, three heads", &[1, 4, 12], rotary(3, 160_000.0)),
+        single("rotary, one position", &[3, 1, 4], rotary(2, 10.0)),
+        single("by distance", &[2, 3, 5, 4], columns(&[3, 0, 2, 2, 1])),
+        single("by distance, near ones alone", &[2, 3, 5], columns(&[0, 1, 2, 3, 4, 3, 2, 1, 0])),
+        single("by distance, one position", &[2, 1, 3], columns(&[2])),
+    ]
 }
 
 /// Repeated rows, so that gradients add up.

@@ -10,7 +10,7 @@ use super::executors::{runs_alike, trains_alike};
 use super::operators::all;
 
 /// The names of all operators. A new operator belongs here and into the cases.
-const OPERATORS: [&str; 29] = [
+const OPERATORS: [&str; 31] = [
     "activation",
     "adaptive-average-pool",
     "add",
@@ -18,6 +18,7 @@ const OPERATORS: [&str; 29] = [
     "attention",
     "average-pool",
     "batch-norm",
+    "by-distance",
     "concat",
     "convolution",
     "divide",
@@ -38,6 +39,7 @@ const OPERATORS: [&str; 29] = [
     "reduce",
     "reshape",
     "resize-like",
+    "rotary",
     "slice",
     "softmax",
 ];

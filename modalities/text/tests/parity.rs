@@ -38,6 +38,8 @@ struct Expected {
     mean: Vec<f64>,
     labels: Vec<usize>,
     logits: Vec<f64>,
+    /// By text, `[length, classes]`.
+    token_logits: Vec<Vec<f64>>,
     loss: f64,
     gradients: BTreeMap<String, [f64; 2]>,
 }
@@ -100,14 +102,15 @@ fn hidden_states_and_logits_are_those_of_transformers() {
         let mean = Head::Embedding { pooling: Pooling::Mean };
         for (head, last) in [(published, &expected.logits), (mean, &expected.mean)] {
             let graph = with_stages_as_outputs(&architecture.build(&settings, head).unwrap());
-            let inputs = expected.batch(&architecture.fields(head));
+            let inputs = expected.batch(&architecture.fields(&expected.settings(), head));
             let parameters = fill_all(&graph).unwrap();
             let mut reference = Reference::new(&graph, &parameters, &spec(&graph), Precision::F64).unwrap();
             let mut plan = Plan::new(&Machine::new(2), &graph, &parameters).unwrap();
-            for (executor, outputs, tolerance) in [
-                ("reference", reference.run(&inputs).unwrap(), F64),
-                ("plan", plan.run(&inputs).unwrap(), F32),
-            ] {
+            let planned = plan.run(&inputs).unwrap();
+            assert!(plan.fallbacks().is_empty(), "{name}: {:?}", plan.fallbacks());
+            for (executor, outputs, tolerance) in
+                [("reference", reference.run(&inputs).unwrap(), F64), ("plan", planned, F32)]
+            {
                 assert_eq!(expected.hidden.len(), settings.layers + 1);
                 for (stage, (found, expected_of_texts)) in outputs.iter().zip(&expected.hidden).enumerate() {
                     for (text, numbers) in expected_of_texts.iter().enumerate() {
@@ -130,17 +133,40 @@ fn hidden_states_and_logits_are_those_of_transformers() {
 }
 
 #[test]
+fn logits_of_tokens_are_those_of_transformers() {
+    for architecture in ARCHITECTURES {
+        let expected = Expected::of(architecture);
+        let head = Head::Tokens { classes: 3 };
+        let graph = architecture.build(&expected.settings(), head).unwrap();
+        let inputs = expected.batch(&architecture.fields(&expected.settings(), head));
+        let parameters = fill_all(&graph).unwrap();
+        let mut reference = Reference::new(&graph, &parameters, &spec(&graph), Precision::F64).unwrap();
+        let mut plan = Plan::new(&Machine::new(2), &graph, &parameters).unwrap();
+        for (outputs, tolerance) in
+            [(reference.run(&inputs).unwrap(), F64), (plan.run(&inputs).unwrap(), F32)]
+        {
+            for (text, numbers) in expected.token_logits.iter().enumerate() {
+                let what = format!("{}, logits of the tokens of text {text}", architecture.model_type);
+                let valid = valid(&outputs[0], text, expected.lengths[text]);
+                check_numbers(&what, &valid, numbers, largest(numbers), tolerance);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_training_step_is_that_of_transformers() {
     for architecture in ARCHITECTURES {
         let expected = Expected::of(architecture);
         let head = Head::Published { classes: 3 };
         let graph = architecture.build(&expected.settings(), head).unwrap();
-        let inputs = expected.batch(&architecture.fields(head));
+        let inputs = expected.batch(&architecture.fields(&expected.settings(), head));
         let (parameters, spec) = (fill_all(&graph).unwrap(), spec(&graph));
-        let reference = Reference::new(&graph, &parameters, &spec, Precision::F64).unwrap();
-        check_step(architecture, &expected, &graph, &inputs, reference, F64);
-        let tape = Tape::new(&Machine::new(2), &graph, &parameters, &spec).unwrap();
-        check_step(architecture, &expected, &graph, &inputs, tape, F32);
+        let mut reference = Reference::new(&graph, &parameters, &spec, Precision::F64).unwrap();
+        check_step(architecture, &expected, &graph, &inputs, &mut reference, F64);
+        let mut tape = Tape::new(&Machine::new(2), &graph, &parameters, &spec).unwrap();
+        check_step(architecture, &expected, &graph, &inputs, &mut tape, F32);
+        assert!(tape.fallbacks().is_empty(), "{}: {:?}", architecture.model_type, tape.fallbacks());
     }
 }
 
@@ -151,7 +177,7 @@ fn padding_and_companions_change_nothing() {
         let expected = Expected::of(architecture);
         for head in heads() {
             let graph = with_stages_as_outputs(&architecture.build(&expected.settings(), head).unwrap());
-            let fields = architecture.fields(head);
+            let fields = architecture.fields(&expected.settings(), head);
             let mut plan = Plan::new(&Machine::new(2), &graph, &fill_all(&graph).unwrap()).unwrap();
             let layers = expected.settings().layers;
             let mut run = |texts: &[usize], length: usize, padding: f32| {
@@ -184,7 +210,7 @@ fn encoders_conform() {
         let expected = Expected::of(architecture);
         for head in heads() {
             let graph = architecture.build(&expected.settings(), head).unwrap();
-            let fields = architecture.fields(head);
+            let fields = architecture.fields(&expected.settings(), head);
             let named: Vec<&str> = graph.inputs().iter().map(|input| input.name.as_str()).collect();
             assert_eq!(named, fields.iter().map(|field| field.name()).collect::<Vec<_>>());
             // Keys' biases have no gradient but rounding, and rounding is not zero.
@@ -243,7 +269,7 @@ fn check_step(
     expected: &Expected,
     graph: &Graph,
     inputs: &[Tensor],
-    mut training: impl Training,
+    training: &mut dyn Training,
     tolerance: f64,
 ) {
     let name = architecture.model_type;

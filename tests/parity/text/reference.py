@@ -1,6 +1,6 @@
 """Writes what transformers computes for formula-filled encoders: ../expected/text_NAME.json, which the Rust parity test compares with.
 
-    python reference.py [bert distilbert roberta]          # or no name: all of them
+    python reference.py [NAME…]          # bert, electra and so on; no name: all of them
 
 Needs torch and transformers; the test itself needs neither. The fields are described in README.md.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 import transformers
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
 sys.path.append(str(Path(__file__).parent.parent))
 import fill  # noqa: E402
@@ -35,6 +35,15 @@ _BERT = {
     "layer_norm_eps": 1e-12,
     "pad_token_id": 0,
 }
+_ROBERTA = {
+    **_BERT,
+    "num_hidden_layers": 2,
+    "max_position_embeddings": 14,
+    "type_vocab_size": 1,
+    "hidden_act": "gelu_new",
+    "layer_norm_eps": 1e-5,
+    "pad_token_id": 1,
+}
 CONFIGS = {
     "bert": _BERT,
     "distilbert": {
@@ -47,15 +56,40 @@ CONFIGS = {
         "activation": "gelu",
         "pad_token_id": 0,
     },
-    "roberta": {
+    "roberta": _ROBERTA,
+    "xlm-roberta": {**_ROBERTA, "hidden_act": "gelu", "num_attention_heads": 4},
+    "camembert": {**_ROBERTA, "hidden_act": "gelu", "hidden_size": 12},
+    "mpnet": {**_ROBERTA, "hidden_act": "gelu", "num_attention_heads": 4},
+    # Heads of 12 channels: transformers rounds the root of three times as many to f32, and that of 36 is exact.
+    "deberta-v2": {
         **_BERT,
+        "hidden_size": 24,
         "num_hidden_layers": 2,
-        "max_position_embeddings": 14,
-        "type_vocab_size": 1,
-        "hidden_act": "gelu_new",
-        "layer_norm_eps": 1e-5,
-        "pad_token_id": 1,
+        "type_vocab_size": 0,
+        "layer_norm_eps": 1e-7,
+        "relative_attention": True,
+        "position_buckets": 4,
+        "max_relative_positions": -1,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+        "pooler_dropout": 0,
+        "pooler_hidden_act": "gelu",
     },
+    # Two layers see all, two see two tokens to either side.
+    "modernbert": {
+        "vocab_size": TOKENS,
+        "hidden_size": 16,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+        "max_position_embeddings": 12,
+        "local_attention": 4,
+        "classifier_pooling": "mean",
+        **{f"{kind}_token_id": 0 for kind in ("pad", "bos", "eos", "cls", "sep")},
+    },
+    "electra": {**_BERT, "num_hidden_layers": 2, "embedding_size": 8},
 }
 
 
@@ -74,14 +108,34 @@ def bare(model: torch.nn.Module, name: str) -> str:
     return name.removeprefix(model.base_model_prefix + ".")
 
 
-def filled(config: dict, name: str) -> torch.nn.Module:
-    """A sequence classifier whose parameters are those of the generator."""
+def filled(config: dict, name: str, kind: type = AutoModelForSequenceClassification) -> torch.nn.Module:
+    """A classifier whose parameters are those of the generator."""
     settings = AutoConfig.for_model(name, num_labels=CLASSES, **config)
-    model = AutoModelForSequenceClassification.from_config(settings, attn_implementation="eager")
+    # ModernBERT's eager attention rounds shares to f32.
+    attention = "sdpa" if name == "modernbert" else "eager"
+    model = kind.from_config(settings, attn_implementation=attention)
     with torch.no_grad():
         for key, value in model.named_parameters():
             value.copy_(torch.from_numpy(fill.tensor(bare(model, key), tuple(value.shape))))
     return model.eval()
+
+
+def exact_rotation() -> None:
+    """Makes ModernBERT turn queries and keys in f64, where transformers rounds angles and results to f32."""
+    from transformers.models.modernbert import modeling_modernbert as module
+
+    def angles(self, x, positions, kind):
+        half = self.config.hidden_size // self.config.num_attention_heads // 2
+        speeds = self.config.rope_parameters[kind]["rope_theta"] ** -(torch.arange(half, dtype=x.dtype) / half)
+        both = (positions[..., None].to(x.dtype) * speeds).repeat(1, 1, 2)
+        return both.cos(), both.sin()
+
+    def turn(query, key, cos, sin, unsqueeze_dim=1):
+        cos, sin = cos.unsqueeze(unsqueeze_dim), sin.unsqueeze(unsqueeze_dim)
+        return tuple(x * cos + module.rotate_half(x) * sin for x in (query, key))
+
+    module.ModernBertRotaryEmbedding.forward = angles
+    module.apply_rotary_pos_emb = turn
 
 
 def batch(name: str) -> dict[str, torch.Tensor]:
@@ -97,7 +151,7 @@ def batch(name: str) -> dict[str, torch.Tensor]:
             types[text, position] = int(position > 3)
             mask[text, position] = 1
     inputs = {"input_ids": tokens, "attention_mask": mask}
-    return {**inputs, "token_type_ids": types} if name == "bert" else inputs
+    return {**inputs, "token_type_ids": types} if name in ("bert", "electra") else inputs
 
 
 def reference(name: str) -> dict:
@@ -118,6 +172,8 @@ def reference(name: str) -> dict:
         probe = torch.from_numpy(fill.signed(f"probe.{bare(model, key)}", len(gradient)))
         gradients[bare(model, key)] = [rounded(gradient.norm().item()), rounded(torch.dot(gradient, probe).item())]
     weights = mask / mask.sum(1, keepdim=True)
+    with torch.no_grad():
+        of_tokens = filled(CONFIGS[name], name, AutoModelForTokenClassification).double()(**inputs).logits
     return {
         "format": 1,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
@@ -129,6 +185,7 @@ def reference(name: str) -> dict:
         "mean": numbers((weights.unsqueeze(1).double() @ hidden[-1]).squeeze(1)),
         "labels": labels.tolist(),
         "logits": numbers(output.logits),
+        "token_logits": [numbers(of_tokens[text, :length]) for text, length in enumerate(LENGTHS)],
         "loss": rounded(loss.item()),
         "gradients": gradients,
     }
@@ -141,6 +198,7 @@ def main() -> None:
     unknown = sorted(set(arguments.encoders) - set(CONFIGS))
     if unknown:
         parser.error(f"unknown encoder {unknown[0]}; there are {', '.join(CONFIGS)}")
+    exact_rotation()
     folder = Path(__file__).parent.parent / "expected"
     for name in arguments.encoders or CONFIGS:
         found = reference(name)

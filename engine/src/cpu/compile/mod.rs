@@ -8,8 +8,8 @@ use super::kernels::narrow::{Quantization, Storage};
 use super::steps::{
     Activate, AddBroadcast, AddValues, ApplyUnary, Attend, Concatenate, DivideBroadcast, Drop, Factors,
     Fallback, LookUp, MultiplyBroadcast, MultiplyMatrices, MultiplyValues, Normalise, NormaliseRows,
-    NormaliseSamples, PermuteAxes, Pool, PoolKind, ReduceAxes, RenameAxes, RepeatAxis, Resize, ScaleAndShift,
-    Scope, ShareRows, SliceAxis, Statistics, Step,
+    NormaliseSamples, PermuteAxes, PickByDistance, Pool, PoolKind, ReduceAxes, RenameAxes, RepeatAxis,
+    Resize, ScaleAndShift, Scope, ShareRows, SliceAxis, Statistics, Step, Turn,
 };
 use crate::graph::{Activation, Graph, Node, Op, Reduction, SliceRange, Value};
 use crate::{Precision, TrainSpec};
@@ -200,11 +200,13 @@ impl Compiler<'_> {
             Op::LayerNorm { epsilon } => Box::new(NormaliseRows {
                 x,
                 weight: inputs[1],
-                bias: inputs[2],
+                bias: inputs.get(2).copied(),
                 epsilon: *epsilon,
                 output,
                 moments: Vec::new(),
             }),
+            Op::Rotary(rotary) => Box::new(Turn { x, rotary: *rotary, output, turns: Vec::new() }),
+            Op::ByDistance { columns } => Box::new(PickByDistance { x, columns: columns.clone(), output }),
             Op::Softmax => Box::new(ShareRows { x, output }),
             Op::Gather => Box::new(LookUp {
                 name: node.name.clone(),

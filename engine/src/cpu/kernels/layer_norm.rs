@@ -17,8 +17,8 @@ pub struct RowMoments {
     pub inverse: f32,
 }
 
-/// `y = (x − mean) / √(variance + ε) · weight + bias`, row by row; `x`, `y`: `[rows, width]`, `weight`, `bias`: `[width]`; `moments`
-/// are written, one of each row.
+/// `y = (x − mean) / √(variance + ε) · weight + bias`, row by row; `x`, `y`: `[rows, width]`, `weight`, `bias` (if any): `[width]`;
+/// `moments` are written, one of each row.
 ///
 /// # Panics
 /// When sizes differ.
@@ -26,11 +26,13 @@ pub fn forward(
     machine: &Machine,
     epsilon: f64,
     x: &[f32],
-    [weight, bias]: [&[f32]; 2],
+    (weight, bias): (&[f32], Option<&[f32]>),
     y: &mut [f32],
     moments: &mut [RowMoments],
 ) {
     let width = weight.len();
+    let none = vec![0.0; if bias.is_none() { width } else { 0 }];
+    let bias = bias.unwrap_or(&none);
     assert_eq!([x.len(), bias.len()], [y.len(), width], "layer-norm: sizes");
     assert_eq!(moments.len() * width, y.len(), "layer-norm: one moment for each row");
     let parts = y.chunks_mut(ROWS * width).zip(x.chunks(ROWS * width)).zip(moments.chunks_mut(ROWS));

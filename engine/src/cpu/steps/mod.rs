@@ -6,6 +6,7 @@
 mod arithmetic;
 mod attention;
 mod convolution;
+mod distances;
 mod elementwise;
 mod fallback;
 mod grouped_convolution;
@@ -24,6 +25,7 @@ mod sample_normalisation;
 pub(crate) use arithmetic::{AddBroadcast, MultiplyBroadcast, ReduceAxes, ScaleAndShift};
 pub(crate) use attention::Attend;
 pub(crate) use convolution::{Convolve, Form};
+pub(crate) use distances::{PickByDistance, Turn};
 pub(crate) use elementwise::{Activate, AddValues, Concatenate, Factors, MultiplyValues};
 pub(crate) use fallback::Fallback;
 pub(crate) use grouped_convolution::ConvolveGroups;

@@ -12,7 +12,7 @@ use crate::graph::Value;
 pub(crate) struct NormaliseRows {
     pub x: Value,
     pub weight: Value,
-    pub bias: Value,
+    pub bias: Option<Value>,
     pub epsilon: f64,
     pub output: Value,
     /// What the rows of the last pass were normalised with.
@@ -28,7 +28,7 @@ impl Step for NormaliseRows {
         let length = workspace.len(self.x);
         let mut y = workspace.allocate(length);
         self.moments.resize(length / workspace.len(self.weight).max(1), RowMoments::default());
-        let parameters = [workspace.get(self.weight), workspace.get(self.bias)];
+        let parameters = (workspace.get(self.weight), self.bias.map(|bias| workspace.get(bias)));
         let (machine, x) = (&workspace.machine, workspace.get(self.x));
         layer_norm::forward(machine, self.epsilon, x, parameters, &mut y[..length], &mut self.moments);
         workspace.put(self.output, y);
@@ -38,20 +38,20 @@ impl Step for NormaliseRows {
     fn backward(&mut self, workspace: &mut Workspace) -> Result<()> {
         let Some(dy) = workspace.take_gradient(self.output) else { return Ok(()) };
         let (x, weight) = (self.x, self.weight);
-        let mut buffers = [x, weight, self.bias].map(|value| {
-            workspace.wants(value).then(|| (workspace.len(value), workspace.gradient_buffer(value)))
+        let values = [Some(x), Some(weight), self.bias];
+        let mut buffers = values.map(|value| {
+            let value = value.filter(|&value| workspace.wants(value))?;
+            Some((value, workspace.len(value), workspace.gradient_buffer(value)))
         });
         let [dx, dweight, dbias] = buffers
             .each_mut()
-            .map(|buffer| buffer.as_mut().map(|(length, (buffer, add))| (&mut buffer[..*length], *add)));
+            .map(|buffer| buffer.as_mut().map(|(_, length, (buffer, add))| (&mut buffer[..*length], *add)));
         let gradients = Gradients { x: dx, parameters: [dweight, dbias] };
         let (machine, dy_) = (&workspace.machine, &dy[..workspace.len(x)]);
         let moments = &self.moments;
         layer_norm::backward(machine, workspace.get(x), workspace.get(weight), moments, dy_, gradients);
-        for (value, buffer) in [x, weight, self.bias].into_iter().zip(buffers) {
-            if let Some((_, (buffer, _))) = buffer {
-                workspace.put_gradient(value, buffer);
-            }
+        for (value, _, (buffer, _)) in buffers.into_iter().flatten() {
+            workspace.put_gradient(value, buffer);
         }
         workspace.recycle(dy);
         Ok(())

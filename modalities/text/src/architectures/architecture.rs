@@ -4,7 +4,7 @@ use tk_engine::Graph;
 use tk_transfer::checkpoint::Rule;
 
 use super::embeddings::Embeddings;
-use super::encoder::LayerNames;
+use super::encoder::Layer;
 use super::{ArchitectureError, Field, Head, Pooling, Settings, pooling};
 
 /// A published encoder. All of them are listed in [`super::ARCHITECTURES`].
@@ -20,6 +20,8 @@ pub struct Architecture {
     pub prefix: &'static str,
     /// Modules of the published head, whose names have no such prefix; the last layer is [`Architecture::head_name`].
     pub head_modules: &'static [&'static str],
+    /// Modules between the encoder and the head, whose names have no such prefix either; a new task keeps those that weights have.
+    pub pooler_modules: &'static [&'static str],
     /// The projections that PEFT adapts unless told otherwise, by the ends of their names.
     pub adapted: &'static [&'static str],
     /// How names in checkpoints become those of the graph; the encoder's own pass unchanged.
@@ -30,10 +32,12 @@ pub struct Architecture {
     pub(super) spelling: super::settings::Spelling,
     /// How token numbers become vectors.
     pub(super) embeddings: Embeddings,
-    /// The names within a layer.
-    pub(super) layers: LayerNames,
-    /// From the first token's vector, `[batch, width]`, to what the last linear layer reads.
+    /// One layer.
+    pub(super) layer: Layer,
+    /// From the pooled vectors, `[batch, width]`, to what the last linear layer reads.
     pub(super) published_pooler: pooling::Builder,
+    /// From the vectors of tokens, `[batch, length, width]`, to what the linear layer of [`Head::Tokens`] reads, where they differ.
+    pub(super) token_pooler: Option<pooling::Builder>,
 }
 
 /// The linear layer of [`Head::Pooled`] and of [`Head::Tokens`].
@@ -42,7 +46,7 @@ const POOLED_LAYER: &str = "classifier";
 impl Architecture {
     /// The graph: its inputs are [`Architecture::fields`], its output `embedding` or `logits`, as the head says.
     ///
-    /// Stages are `embeddings`, `layer0` …, `pooler` (but for [`Head::Tokens`]) and, with classes, `classifier`.
+    /// Stages are `embeddings`, `layer0` …, `pooler` (but for most with [`Head::Tokens`]) and, with classes, `classifier`.
     ///
     /// # Errors
     /// When there are no classes, or the graph is malformed.
@@ -56,20 +60,20 @@ impl Architecture {
         for layer in 0..settings.layers {
             b.begin_stage(&format!("layer{layer}"));
             let mask = *mask.get_or_insert_with(|| b.input(Field::Mask.name(), 4, None));
-            x = self.layers.build(&mut b, settings, layer, x, mask);
+            x = (self.layer)(&mut b, settings, layer, [x, mask]);
             b.end_stage(x);
         }
         Ok(pooling::finish(b, self, settings, head, x)?)
     }
 
     /// What the graph reads, in the order of its inputs.
-    pub fn fields(&self, head: Head) -> Vec<Field> {
+    pub fn fields(&self, settings: &Settings, head: Head) -> Vec<Field> {
         let mut fields = vec![Field::Tokens];
         if self.embeddings.reads_token_types {
             fields.push(Field::TokenTypes);
         }
         fields.push(Field::Mask);
-        if head.pooling() == Pooling::Mean {
+        if settings.pooling(head) == Pooling::Mean {
             fields.push(Field::PoolingWeights);
         }
         fields
@@ -97,13 +101,20 @@ impl Architecture {
 
     /// Whether a parameter belongs to the head, which a new task starts anew.
     pub fn is_of_head(&self, parameter: &str) -> bool {
-        let within = |module: &str| parameter.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'));
-        within(POOLED_LAYER) || self.head_modules.iter().any(|module| within(module))
+        is_within(POOLED_LAYER, parameter)
+            || self.head_modules.iter().any(|module| is_within(module, parameter))
+    }
+
+    /// Whether a parameter stands between the encoder and the head.
+    pub fn is_of_pooler(&self, parameter: &str) -> bool {
+        is_within("pooler", parameter)
+            || self.pooler_modules.iter().any(|module| is_within(module, parameter))
     }
 
     /// The name of a parameter in a checkpoint of a model with a head, as transformers writes it.
     pub fn published_name(&self, parameter: &str) -> String {
-        match self.is_of_head(parameter) {
+        let is_beside = self.pooler_modules.iter().any(|module| is_within(module, parameter));
+        match self.is_of_head(parameter) || is_beside {
             true => parameter.to_owned(),
             false => format!("{}{parameter}", self.prefix),
         }
@@ -128,4 +139,9 @@ impl Architecture {
             found: found.to_string(),
         }
     }
+}
+
+/// Whether a parameter belongs to a module.
+fn is_within(module: &str, parameter: &str) -> bool {
+    parameter.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
 }

@@ -4,8 +4,7 @@ use tk_engine::graph::Activation;
 use tk_transfer::checkpoint::Rule;
 
 use super::Architecture;
-use super::bert::{BETA, GAMMA};
-use super::embeddings::Embeddings;
+use super::bert::{self, BETA, EMBEDDINGS, GAMMA};
 use super::encoder::{LayerNames, linear};
 use super::settings::Spelling;
 
@@ -16,6 +15,7 @@ pub(super) const DISTILBERT: Architecture = Architecture {
     classifier_class: "DistilBertForSequenceClassification",
     prefix: "distilbert.",
     head_modules: &["pre_classifier", "classifier"],
+    pooler_modules: &[],
     adapted: &["q_lin", "v_lin"],
     renames: &[Rule::Prefix { from: "distilbert.", to: "" }, GAMMA, BETA],
     published_layer: "classifier",
@@ -31,20 +31,25 @@ pub(super) const DISTILBERT: Architecture = Architecture {
         attention_dropout: "attention_dropout",
         classifier_dropout: "seq_classif_dropout",
         classifier_default: Some(0.2),
-        padding: 0,
+        ..bert::SPELLING
     },
-    embeddings: Embeddings { reads_token_types: false, counts_after_padding: false },
-    layers: LayerNames {
-        prefix: "transformer.layer",
-        projections: ["attention.q_lin", "attention.k_lin", "attention.v_lin"],
-        mixed: "attention.out_lin",
-        attention_norm: "sa_layer_norm",
-        drops_attention_output: false,
-        feed_forward: ["ffn.lin1", "ffn.lin2"],
-        norm: "output_layer_norm",
-    },
+    embeddings: EMBEDDINGS,
+    layer: |b, settings, layer, values| LAYERS.build(b, settings, layer, values),
     published_pooler: |b, settings, x| {
         let x = linear(b, "pre_classifier", x, settings.width, settings);
         b.activation("pre_classifier.activation", x, Activation::Relu)
     },
+    token_pooler: None,
+};
+
+/// DistilBERT's names within a layer.
+const LAYERS: LayerNames = LayerNames {
+    prefix: "transformer.layer",
+    projections: ["attention.q_lin", "attention.k_lin", "attention.v_lin"],
+    mixed: "attention.out_lin",
+    attention_norm: "sa_layer_norm",
+    drops_attention_output: false,
+    feed_forward: ["ffn.lin1", "ffn.lin2"],
+    norm: "output_layer_norm",
+    distances: bert::LAYERS.distances,
 };

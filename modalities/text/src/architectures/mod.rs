@@ -8,6 +8,7 @@ mod error;
 mod field;
 mod head;
 mod list;
+mod own;
 mod settings;
 
 mod embeddings;
@@ -15,8 +16,14 @@ mod encoder;
 mod pooling;
 
 mod bert;
+mod camembert;
+pub mod deberta_v2;
 mod distilbert;
+mod electra;
+pub mod modernbert;
+mod mpnet;
 mod roberta;
+mod xlm_roberta;
 
 mod config;
 
@@ -26,4 +33,5 @@ pub use error::ArchitectureError;
 pub use field::Field;
 pub use head::{Head, Pooling};
 pub use list::{ARCHITECTURES, find};
+pub use own::Own;
 pub use settings::Settings;

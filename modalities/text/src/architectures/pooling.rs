@@ -6,10 +6,11 @@ use tk_engine::graph::{Dimension, GraphBuilder, GraphError, Op, SliceRange, Valu
 use super::encoder::{dropout, linear};
 use super::{Architecture, Field, Head, Pooling, Settings};
 
-/// What a published head does between the first token's vector, `[batch, width]`, and its last dropout and linear layer.
+/// What a published head does between vectors, `[…, width]`, and its last dropout and linear layer.
 pub(super) type Builder = fn(&mut GraphBuilder, &Settings, Value) -> Value;
 
-/// The stages `pooler`, unless every token is told of, and, with classes, `classifier` over the vectors of tokens, `[batch, length, width]`; and the graph.
+/// The stages `pooler` (where every token is told of, only if the architecture has something to do there) and, with classes, `classifier`
+/// over the vectors of tokens, `[batch, length, width]`; and the graph.
 pub(super) fn finish(
     mut b: GraphBuilder,
     architecture: &Architecture,
@@ -18,16 +19,17 @@ pub(super) fn finish(
     hidden: Value,
 ) -> Result<Graph, GraphError> {
     if let Head::Tokens { classes } = head {
-        return finish_with_classifier(
-            b,
-            settings,
-            architecture.head_name(head).unwrap_or_default(),
-            classes,
-            hidden,
-        );
+        let mut x = hidden;
+        if let Some(pooler) = architecture.token_pooler {
+            b.begin_stage("pooler");
+            x = pooler(&mut b, settings, x);
+            b.end_stage(x);
+        }
+        let name = architecture.head_name(head).unwrap_or_default();
+        return finish_with_classifier(b, settings, name, classes, x);
     }
     b.begin_stage("pooler");
-    let mut x = match head.pooling() {
+    let mut x = match settings.pooling(head) {
         Pooling::Mean => mean(&mut b, hidden, settings.width),
         Pooling::Cls => first(&mut b, hidden, settings.width),
     };

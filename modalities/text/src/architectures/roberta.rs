@@ -4,8 +4,8 @@ use tk_engine::graph::Activation;
 use tk_transfer::checkpoint::Rule;
 
 use super::Architecture;
-use super::bert::{BETA, GAMMA, LAYERS, SPELLING};
-use super::embeddings::Embeddings;
+use super::bert::{BERT, BETA, EMBEDDINGS, GAMMA, SPELLING};
+use super::embeddings::{Embeddings, Positions};
 use super::encoder::{dropout, linear};
 use super::settings::Spelling;
 
@@ -15,16 +15,14 @@ pub(super) const ROBERTA: Architecture = Architecture {
     encoder_class: "RobertaModel",
     classifier_class: "RobertaForSequenceClassification",
     prefix: "roberta.",
-    head_modules: &["classifier"],
-    adapted: &["query", "value"],
     renames: &[Rule::Prefix { from: "roberta.", to: "" }, GAMMA, BETA],
     published_layer: "classifier.out_proj",
     spelling: Spelling { padding: 1, ..SPELLING },
-    embeddings: Embeddings { reads_token_types: false, counts_after_padding: true },
-    layers: LAYERS,
+    embeddings: Embeddings { positions: Positions::AfterPadding, ..EMBEDDINGS },
     published_pooler: |b, settings, x| {
         let x = dropout(b, "classifier.dense.dropout", x, settings.classifier_dropout);
         let x = linear(b, "classifier.dense", x, settings.width, settings);
         b.activation("classifier.dense.activation", x, Activation::Tanh)
     },
+    ..BERT
 };

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 use tk_engine::graph::Activation;
 
-use super::{Architecture, ArchitectureError};
+use super::own::{Own, ReadOwn};
+use super::{Architecture, ArchitectureError, Head, Pooling};
 
 /// What an encoder is built with.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Settings {
     pub vocabulary: usize,
     /// The width of every token's vector.
     pub width: usize,
+    /// The width of the tables' rows.
+    pub embedding_width: usize,
     /// The count of layers.
     pub layers: usize,
     /// The count of heads of attention.
@@ -28,6 +31,8 @@ pub struct Settings {
     pub activation: Activation,
     /// What layer-norm adds to the variance.
     pub epsilon: f64,
+    /// Whether norms shift what they have scaled.
+    pub norm_bias: bool,
     /// The deviation that new weights are drawn with.
     pub initializer_range: f64,
     /// Dropout of vectors.
@@ -36,6 +41,10 @@ pub struct Settings {
     pub attention_dropout: f64,
     /// Dropout in the head.
     pub classifier_dropout: f64,
+    /// How the published head pools.
+    pub published_pooling: Pooling,
+    /// What only this architecture has.
+    pub own: Own,
 }
 
 /// How one architecture's `config.json` calls its settings.
@@ -45,25 +54,31 @@ pub(super) struct Spelling {
     pub(super) layers: &'static str,
     pub(super) heads: &'static str,
     pub(super) hidden: &'static str,
+    /// Absent where tables are as wide as the encoder.
+    pub(super) embedding_width: Option<&'static str>,
     /// Absent where there is no such table.
     pub(super) token_types: Option<&'static str>,
     pub(super) activation: &'static str,
-    /// Absent where it is always 1e-12.
+    /// Absent where it is always the usual one.
     pub(super) epsilon: Option<&'static str>,
+    /// The epsilon if not given.
+    pub(super) usual_epsilon: f64,
+    /// Whether norms shift, false if not given; absent where they always do.
+    pub(super) norm_bias: Option<&'static str>,
     pub(super) hidden_dropout: &'static str,
     pub(super) attention_dropout: &'static str,
     pub(super) classifier_dropout: &'static str,
     /// What the last is if not given; `None` stands for the hidden dropout.
     pub(super) classifier_default: Option<f64>,
+    /// Every other dropout if not given.
+    pub(super) usual_dropout: f64,
+    /// Absent where the published head reads the first token.
+    pub(super) pooling: Option<&'static str>,
     /// The token of padding if not given.
     pub(super) padding: usize,
+    /// Reads what only this architecture has.
+    pub(super) own: ReadOwn,
 }
-
-/// BERT's epsilon, where the configuration has none.
-const EPSILON: f64 = 1e-12;
-
-/// Every dropout, where the configuration has none.
-const DROPOUT: f64 = 0.1;
 
 /// The deviation of new weights, where the configuration has none.
 const INITIALIZER_RANGE: f64 = 0.02;
@@ -77,10 +92,11 @@ impl Settings {
         let read = Reader { architecture, fields };
         read.refuse_variants()?;
         let names = &architecture.spelling;
-        let hidden_dropout = read.rate(names.hidden_dropout, DROPOUT)?;
+        let hidden_dropout = read.rate(names.hidden_dropout, names.usual_dropout)?;
         let settings = Self {
             vocabulary: read.size("vocab_size")?,
             width: read.size(names.width)?,
+            embedding_width: read.size(names.embedding_width.unwrap_or(names.width))?,
             layers: read.size(names.layers)?,
             heads: read.size(names.heads)?,
             hidden: read.size(names.hidden)?,
@@ -91,12 +107,18 @@ impl Settings {
                 None => names.padding,
             },
             activation: read.activation(names.activation)?,
-            epsilon: names.epsilon.map_or(Ok(EPSILON), |name| read.positive(name, EPSILON))?,
+            epsilon: match names.epsilon {
+                Some(name) => read.positive(name, names.usual_epsilon)?,
+                None => names.usual_epsilon,
+            },
+            norm_bias: names.norm_bias.map_or(Ok(true), |name| read.flag(name))?,
             initializer_range: read.positive("initializer_range", INITIALIZER_RANGE)?,
             hidden_dropout,
-            attention_dropout: read.rate(names.attention_dropout, DROPOUT)?,
+            attention_dropout: read.rate(names.attention_dropout, names.usual_dropout)?,
             classifier_dropout: read
                 .rate(names.classifier_dropout, names.classifier_default.unwrap_or(hidden_dropout))?,
+            published_pooling: names.pooling.map_or(Ok(Pooling::Cls), |name| read.pooling(name))?,
+            own: (names.own)(&read)?,
         };
         if !settings.width.is_multiple_of(settings.heads) {
             let expected = "a number of heads that divides the width";
@@ -113,10 +135,18 @@ impl Settings {
         }
         Ok(settings)
     }
+
+    /// How tokens are pooled for a head.
+    pub fn pooling(&self, head: Head) -> Pooling {
+        match head {
+            Head::Published { .. } => self.published_pooling,
+            head => head.pooling(),
+        }
+    }
 }
 
 /// Fields of a `config.json`, and whose they are.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     architecture: &'a Architecture,
     fields: &'a Map<String, Value>,
 }
@@ -129,17 +159,49 @@ impl Reader<'_> {
             ("is_decoder", "false: these are encoders", Value::from(false)),
             ("add_cross_attention", "false: these are encoders", Value::from(false)),
         ] {
-            if let Some(value) = self.given(name)
-                && *value != known
-            {
-                return Err(self.architecture.setting(name, expected, value));
-            }
+            self.refuse_other(name, expected, |value| *value == known)?;
         }
         Ok(())
     }
 
+    /// The error that a field is not as it must be.
+    pub(super) fn error(
+        &self,
+        name: &str,
+        expected: &'static str,
+        found: impl ToString,
+    ) -> ArchitectureError {
+        self.architecture.setting(name, expected, found)
+    }
+
+    /// Refuses a field that is given and says something else.
+    pub(super) fn refuse_other(
+        &self,
+        name: &str,
+        expected: &'static str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<(), ArchitectureError> {
+        match self.given(name) {
+            Some(value) if !fits(value) => Err(self.architecture.setting(name, expected, value)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what a field says unless it fits; it must be given.
+    pub(super) fn require(
+        &self,
+        name: &str,
+        expected: &'static str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<(), ArchitectureError> {
+        match self.given(name) {
+            Some(_) => self.refuse_other(name, expected, fits),
+            None => Err(self.architecture.setting(name, expected, "nothing")),
+        }
+    }
+
     /// A field's value; null is none.
-    fn given(&self, name: &str) -> Option<&Value> {
+    pub(super) fn given(&self, name: &str) -> Option<&Value> {
         self.fields.get(name).filter(|value| !value.is_null())
     }
 
@@ -148,7 +210,7 @@ impl Reader<'_> {
         number.ok_or_else(|| self.architecture.setting(name, "a whole number", value))
     }
 
-    fn size(&self, name: &str) -> Result<usize, ArchitectureError> {
+    pub(super) fn size(&self, name: &str) -> Result<usize, ArchitectureError> {
         let expected = "a whole number of at least 1";
         let value = self.given(name).ok_or_else(|| self.architecture.setting(name, expected, "nothing"))?;
         match self.whole(name, value)? {
@@ -157,7 +219,21 @@ impl Reader<'_> {
         }
     }
 
-    fn number(
+    /// Yes or no; no if not given.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, ArchitectureError> {
+        let Some(value) = self.given(name) else { return Ok(false) };
+        value.as_bool().ok_or_else(|| self.architecture.setting(name, "true or false", value))
+    }
+
+    fn pooling(&self, name: &str) -> Result<Pooling, ArchitectureError> {
+        match self.given(name).map(|value| (value, value.as_str())) {
+            None | Some((_, Some("cls"))) => Ok(Pooling::Cls),
+            Some((_, Some("mean"))) => Ok(Pooling::Mean),
+            Some((value, _)) => Err(self.architecture.setting(name, "cls or mean", value)),
+        }
+    }
+
+    pub(super) fn number(
         &self,
         name: &str,
         default: f64,
@@ -171,15 +247,15 @@ impl Reader<'_> {
             .ok_or_else(|| self.architecture.setting(name, expected, value))
     }
 
-    fn rate(&self, name: &str, default: f64) -> Result<f64, ArchitectureError> {
+    pub(super) fn rate(&self, name: &str, default: f64) -> Result<f64, ArchitectureError> {
         self.number(name, default, "a probability in [0, 1)", |rate| (0.0..1.0).contains(&rate))
     }
 
-    fn positive(&self, name: &str, default: f64) -> Result<f64, ArchitectureError> {
+    pub(super) fn positive(&self, name: &str, default: f64) -> Result<f64, ArchitectureError> {
         self.number(name, default, "a number above 0", |number| number > 0.0)
     }
 
-    fn activation(&self, name: &str) -> Result<Activation, ArchitectureError> {
+    pub(super) fn activation(&self, name: &str) -> Result<Activation, ArchitectureError> {
         match self.given(name).map(|value| (value, value.as_str())) {
             None | Some((_, Some("gelu"))) => Ok(Activation::Gelu),
             Some((_, Some("gelu_new" | "gelu_pytorch_tanh"))) => Ok(Activation::GeluTanh),

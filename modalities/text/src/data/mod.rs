@@ -10,9 +10,12 @@ mod folder;
 mod dataset;
 mod report;
 
+mod sentence_piece;
+mod special_tokens;
 mod tokenizer;
 mod tokenizer_error;
 mod tokenizer_files;
+mod tokenizer_pieces;
 mod tokens;
 
 mod sentences;

@@ -29,7 +29,7 @@ const USUAL_LENGTH: usize = 512;
 
 impl Tokenizer {
     /// The tokenizer in a model's folder: `tokenizer.json`, else `vocab.txt` as WordPiece, else `vocab.json` with `merges.txt` as
-    /// byte-level BPE. Truncation and padding that a file prescribes are passed over: lengths follow from the model.
+    /// byte-level BPE, else a SentencePiece model. Truncation and padding that a file prescribes are passed over: lengths follow from the model.
     ///
     /// # Errors
     /// The folder holds no tokenizer, a file is malformed, or a token that is needed is not in the vocabulary.

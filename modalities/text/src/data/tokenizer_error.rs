@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub enum TokenizerError {
     /// The folder holds none.
     #[error(
-        "`{}` holds no tokenizer; expected tokenizer.json, vocab.txt (WordPiece), or vocab.json with merges.txt (byte-level BPE) beside the weights",
+        "`{}` holds no tokenizer; expected tokenizer.json, vocab.txt (WordPiece), vocab.json with merges.txt (byte-level BPE), or one of sentencepiece.bpe.model, spm.model and spiece.model (SentencePiece) beside the weights",
         folder.display()
     )]
     Missing {

@@ -1,13 +1,15 @@
 //! The files of a published tokenizer: `tokenizer.json`, or the older vocabularies from which one is made.
 //!
-//! What is made of a vocabulary is what Hugging Face's `BertTokenizer` and `RobertaTokenizer` make of it (transformers,
-//! `tokenization_bert.py` and `tokenization_roberta.py`), written as a `tokenizer.json`.
+//! What is made of a vocabulary is what Hugging Face's `BertTokenizer`, `MPNetTokenizer` and `RobertaTokenizer` make of it (transformers,
+//! `tokenization_bert.py` and so on), written as a `tokenizer.json`. SentencePiece's models are another module's.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::data::special_tokens::{Special, Usual};
 use crate::data::tokenizer_error::TokenizerError;
+use crate::data::tokenizer_pieces;
 
 /// What a folder says of its tokenizer.
 pub(super) struct TokenizerFiles {
@@ -20,6 +22,43 @@ pub(super) struct TokenizerFiles {
 
 /// Larger values of `model_max_length` mean that nobody knew it.
 const MAX_LENGTH: u64 = 1 << 20;
+
+/// Classes of tokenizers that are of no family, in lower case.
+const GENERAL: [&str; 2] = ["pretrainedtokenizer", "tokenizersbackend"];
+
+/// SentencePiece's models, as XLM-RoBERTa, DeBERTa and others call them.
+const PIECES: [&str; 3] = ["sentencepiece.bpe.model", "spm.model", "spiece.model"];
+
+/// BERT's marks, which ELECTRA and DistilBERT have too.
+const BERT_MARKS: [Usual; 5] = [
+    Usual::new("unk_token", "[UNK]"),
+    Usual::new("sep_token", "[SEP]"),
+    Usual::new("pad_token", "[PAD]"),
+    Usual::new("cls_token", "[CLS]"),
+    Usual::new("mask_token", "[MASK]"),
+];
+
+/// MPNet's marks.
+const MPNET_MARKS: [Usual; 7] = [
+    Usual::new("bos_token", "<s>"),
+    Usual::new("eos_token", "</s>"),
+    Usual::new("unk_token", "[UNK]"),
+    Usual::new("sep_token", "</s>"),
+    Usual::new("pad_token", "<pad>"),
+    Usual::new("cls_token", "<s>"),
+    Usual::new("mask_token", "<mask>").takes_space_before(),
+];
+
+/// RoBERTa's marks.
+const ROBERTA_MARKS: [Usual; 7] = [
+    Usual::new("bos_token", "<s>"),
+    Usual::new("eos_token", "</s>"),
+    Usual::new("unk_token", "<unk>"),
+    Usual::new("sep_token", "</s>"),
+    Usual::new("pad_token", "<pad>"),
+    Usual::new("cls_token", "<s>"),
+    Usual::new("mask_token", "<mask>"),
+];
 
 impl TokenizerFiles {
     pub fn open(folder: &Path) -> Result<Self, TokenizerError> {
@@ -42,15 +81,28 @@ impl TokenizerFiles {
             (self.word_pieces(&words)?, words)
         } else if bytes.exists() && merges.exists() {
             (self.byte_pairs(&bytes, &merges)?, bytes)
+        } else if let Some(pieces) =
+            PIECES.map(|name| self.folder.join(name)).into_iter().find(|path| path.exists())
+        {
+            (tokenizer_pieces::tokenizer(self, &pieces)?, pieces)
         } else {
             return Err(TokenizerError::Missing { folder: self.folder.clone() });
         };
         Ok((made.to_string().into_bytes(), path))
     }
 
-    /// The name of a special token such as `pad_token`, if the configuration gives one.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the configuration says of a special token such as `pad_token`: its name, or an object that describes it.
+    pub fn described(&self, key: &str) -> Option<&Value> {
+        self.config.get(key)
+    }
+
+    /// The name of a special token, if the configuration gives one.
     pub fn special(&self, key: &str) -> Option<&str> {
-        let token = self.config.get(key)?;
+        let token = self.described(key)?;
         token.as_str().or_else(|| token.get("content")?.as_str())
     }
 
@@ -79,27 +131,49 @@ impl TokenizerFiles {
         self.config.get("truncation_side").and_then(Value::as_str) == Some("left")
     }
 
-    fn flag(&self, key: &str) -> Option<bool> {
+    /// Whether the model, or else the tokenizer's class, is of a family, by the beginning of its name in lower case.
+    pub fn is_of(&self, family: &str) -> bool {
+        let named = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_lowercase);
+        let class = named(self.config.get("tokenizer_class"))
+            .filter(|class| !GENERAL.iter().any(|general| class.starts_with(general)));
+        class.or(named(self.model.get("model_type"))).is_some_and(|name| name.starts_with(family))
+    }
+
+    pub fn flag(&self, key: &str) -> Option<bool> {
         self.config.get(key).and_then(Value::as_bool)
     }
 
-    /// BERT's WordPiece.
+    /// BERT's WordPiece, or MPNet's.
     fn word_pieces(&self, path: &Path) -> Result<Value, TokenizerError> {
         let text = read_text(path)?;
         let mut vocabulary = Map::new();
         for (index, line) in text.strip_suffix('\n').unwrap_or(&text).split('\n').enumerate() {
             vocabulary.insert(line.strip_suffix('\r').unwrap_or(line).to_owned(), json!(index));
         }
+        let is_mpnet = self.is_of("mpnet");
+        let [class, end] = if is_mpnet { ["<s>", "</s>"] } else { ["[CLS]", "[SEP]"] };
         let special = Special { files: self, vocabulary: &vocabulary };
-        let unknown = special.required("unk_token", "[UNK]", "unknown words")?.0;
-        let (class, class_id) = special.required("cls_token", "[CLS]", "the beginning of a text")?;
-        let (end, end_id) = special.required("sep_token", "[SEP]", "the end of a text")?;
+        let unknown = special.required(&Usual::new("unk_token", "[UNK]"), "unknown words")?.0;
+        let (class, class_id) =
+            special.required(&Usual::new("cls_token", class), "the beginning of a text")?;
+        let (end, end_id) = special.required(&Usual::new("sep_token", end), "the end of a text")?;
         let piece = |kind: &str, id: &str, side: u32| json!({ kind: { "id": id, "type_id": side } });
         let first =
             [piece("SpecialToken", &class, 0), piece("Sequence", "A", 0), piece("SpecialToken", &end, 0)];
         let second = [piece("Sequence", "B", 1), piece("SpecialToken", &end, 1)];
-        let added =
-            special.added(&["unk_token", "sep_token", "pad_token", "cls_token", "mask_token"], "[", "]");
+        let added = special.added(if is_mpnet { &MPNET_MARKS } else { &BERT_MARKS });
+        let marked = match is_mpnet {
+            true => roberta_processing((&class, class_id), (&end, end_id), [true, false]),
+            false => json!({
+                "type": "TemplateProcessing",
+                "single": first,
+                "pair": first.iter().chain(&second).collect::<Vec<_>>(),
+                "special_tokens": {
+                    &class: { "id": class, "ids": [class_id], "tokens": [class] },
+                    &end: { "id": end, "ids": [end_id], "tokens": [end] },
+                },
+            }),
+        };
         Ok(json!({
             "version": "1.0",
             "added_tokens": added,
@@ -111,15 +185,7 @@ impl TokenizerFiles {
                 "lowercase": self.flag("do_lower_case").unwrap_or(true),
             },
             "pre_tokenizer": { "type": "BertPreTokenizer" },
-            "post_processor": {
-                "type": "TemplateProcessing",
-                "single": first,
-                "pair": first.iter().chain(&second).collect::<Vec<_>>(),
-                "special_tokens": {
-                    &class: { "id": class, "ids": [class_id], "tokens": [class] },
-                    &end: { "id": end, "ids": [end_id], "tokens": [end] },
-                },
-            },
+            "post_processor": marked,
             "decoder": { "type": "WordPiece", "prefix": "##", "cleanup": true },
             "model": {
                 "type": "WordPiece",
@@ -151,24 +217,17 @@ impl TokenizerFiles {
             pairs.push([left, right]);
         }
         let special = Special { files: self, vocabulary: &vocabulary };
-        let class = special.required("cls_token", "<s>", "the beginning of a text")?;
-        let end = special.required("sep_token", "</s>", "the end of a text")?;
+        let (class, class_id) =
+            special.required(&Usual::new("cls_token", "<s>"), "the beginning of a text")?;
+        let (end, end_id) = special.required(&Usual::new("sep_token", "</s>"), "the end of a text")?;
         let prefix = self.flag("add_prefix_space").unwrap_or(false);
         let trim = self.flag("trim_offsets").unwrap_or(true);
-        let keys =
-            ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
         let byte_level = json!({ "type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": true });
         Ok(json!({
             "version": "1.0",
-            "added_tokens": special.added(&keys, "<", ">"),
+            "added_tokens": special.added(&ROBERTA_MARKS),
             "pre_tokenizer": byte_level,
-            "post_processor": {
-                "type": "RobertaProcessing",
-                "sep": [end.0, end.1],
-                "cls": [class.0, class.1],
-                "trim_offsets": trim,
-                "add_prefix_space": prefix,
-            },
+            "post_processor": roberta_processing((&class, class_id), (&end, end_id), [trim, prefix]),
             "decoder": byte_level,
             "model": {
                 "type": "BPE",
@@ -182,63 +241,18 @@ impl TokenizerFiles {
     }
 }
 
-/// The special tokens of a vocabulary.
-struct Special<'a> {
-    files: &'a TokenizerFiles,
-    vocabulary: &'a Map<String, Value>,
+/// RoBERTa's marks of beginning and end; whether offsets are trimmed, and a space is put before a text.
+fn roberta_processing(class: (&str, u64), end: (&str, u64), [trim, prefix]: [bool; 2]) -> Value {
+    json!({
+        "type": "RobertaProcessing",
+        "sep": [end.0, end.1],
+        "cls": [class.0, class.1],
+        "trim_offsets": trim,
+        "add_prefix_space": prefix,
+    })
 }
 
-impl Special<'_> {
-    fn find(&self, key: &str, usual: &str) -> (String, Option<u64>) {
-        let token = self.files.special(key).unwrap_or(usual);
-        (token.to_owned(), self.vocabulary.get(token).and_then(Value::as_u64))
-    }
-
-    fn required(
-        &self,
-        key: &str,
-        usual: &str,
-        purpose: &'static str,
-    ) -> Result<(String, u64), TokenizerError> {
-        match self.find(key, usual) {
-            (token, Some(id)) => Ok((token, id)),
-            (token, None) => {
-                Err(TokenizerError::NoToken { folder: self.files.folder.clone(), token, purpose })
-            }
-        }
-    }
-
-    /// Those that are in the vocabulary, as `tokenizer.json` lists them. `open` and `close` are the brackets of the family's names.
-    fn added(&self, keys: &[&str], open: &str, close: &str) -> Vec<Value> {
-        let mut added: Vec<(u64, Value)> = Vec::new();
-        for key in keys {
-            let word = key.trim_end_matches("_token");
-            let usual = match (open, word) {
-                ("[", word) => format!("{open}{}{close}", word.to_uppercase()),
-                (_, "bos" | "cls") => "<s>".to_owned(),
-                (_, "eos" | "sep") => "</s>".to_owned(),
-                (_, word) => format!("{open}{word}{close}"),
-            };
-            if let (token, Some(id)) = self.find(key, &usual)
-                && added.iter().all(|(other, _)| *other != id)
-            {
-                // RoBERTa's mask takes the space before it, where its configuration says so.
-                let described = self.files.config.get(key);
-                let takes =
-                    |side: &str| described.and_then(|token| token.get(side)?.as_bool()).unwrap_or(false);
-                let value = json!({
-                    "id": id, "content": token, "single_word": false, "lstrip": takes("lstrip"), "rstrip": takes("rstrip"),
-                    "normalized": false, "special": true,
-                });
-                added.push((id, value));
-            }
-        }
-        added.sort_by_key(|(id, _)| *id);
-        added.into_iter().map(|(_, value)| value).collect()
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
     let unreadable = |error: std::io::Error| TokenizerError::Unreadable {
         path: path.to_owned(),
         reason: error.to_string(),

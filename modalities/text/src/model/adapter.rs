@@ -173,7 +173,7 @@ impl Opened {
         let is_head = |name: &String| {
             let name = name.strip_prefix(WRAPPER).unwrap_or(name);
             let name = name.strip_prefix(architecture.prefix).unwrap_or(name);
-            !and_head && (architecture.is_of_head(name) || name.starts_with("pooler."))
+            !and_head && (architecture.is_of_head(name) || architecture.is_of_pooler(name))
         };
         if let Some(name) = loaded.report.unused.iter().find(|name| !is_head(name)) {
             let problem = format!("its tensor `{name}` has no place in {}", model.name);

@@ -18,7 +18,7 @@ use super::sentence::{DENSE_FOLDER, MODULES_FILE, POOLING_FOLDER, dense_json, mo
 use crate::architectures::{ConfigError, Head};
 
 /// The files of tokenizers, of any kind.
-const TOKENIZER_FILES: [&str; 8] = [
+const TOKENIZER_FILES: [&str; 10] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -27,6 +27,8 @@ const TOKENIZER_FILES: [&str; 8] = [
     "vocab.json",
     "merges.txt",
     "sentencepiece.bpe.model",
+    "spm.model",
+    "spiece.model",
 ];
 
 /// sentence-transformers' file with the most tokens of a text.

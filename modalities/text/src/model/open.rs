@@ -165,7 +165,7 @@ impl Model {
 
     /// What the graph reads, in the order of its inputs.
     pub fn fields(&self) -> Vec<Field> {
-        self.architecture.fields(self.head)
+        self.architecture.fields(&self.settings, self.head)
     }
 
     /// The name of the last linear layer, the prefix of its parameters; `None` without classes.
