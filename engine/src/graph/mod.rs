@@ -12,6 +12,7 @@ mod fold;
 mod low_rank;
 mod op;
 mod pools;
+mod rotary;
 mod shape;
 
 pub use builder::{Conv2d, GraphBuilder};
@@ -20,8 +21,9 @@ pub use dilate::FirstDilation;
 pub use error::{GraphError, ShapeError};
 pub use op::{
     Activation, AdaptivePool, Attention, AveragePool, Convolution, Dimension, Divisor, Interpolation, Op,
-    Reduction, Rotary, SliceRange, Unary, When, Window,
+    Reduction, SliceRange, Unary, When, Window,
 };
+pub use rotary::Rotary;
 
 /// The output of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

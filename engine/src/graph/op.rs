@@ -3,6 +3,8 @@
 pub use crate::cpu::kernels::activation::Activation;
 pub use crate::cpu::kernels::pooling::average::Divisor;
 
+use super::Rotary;
+
 /// What a node computes. Shapes are channels-last; the inputs of each are given in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -225,25 +227,6 @@ pub struct Attention {
     /// The probability, below 1, with which training zeroes a share of attention and scales the others up. Masks are drawn as
     /// [`Op::Dropout`] draws them, from the node's name and the element's position in `[heads, query, key]`.
     pub dropout: f64,
-}
-
-/// Rotary positions (arXiv 2104.09864). Channel `i` of the first half of a head and the same of its second half are a point of a plane,
-/// which position `p` turns by `p · base^(−2i / channels of a head)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rotary {
-    /// The count of heads; each has an even share of the width.
-    pub heads: usize,
-    /// The base of the angles, above 0.
-    pub base: f64,
-}
-
-impl Rotary {
-    /// The angle by which each position turns each plane, `[length, half]`, where `half` planes are half the channels of a head.
-    pub(crate) fn angles(&self, length: usize, half: usize) -> impl Iterator<Item = f64> {
-        let Self { base, .. } = *self;
-        let speed = move |plane: usize| base.powf(-(plane as f64) / half as f64);
-        (0..length).flat_map(move |position| (0..half).map(move |plane| position as f64 * speed(plane)))
-    }
 }
 
 /// How pixels between pixels are made. Corners are not aligned, as PyTorch's default is.

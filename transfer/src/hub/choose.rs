@@ -2,7 +2,7 @@
 
 /// Small files that are read where they are there: configurations and tokenizers.
 #[cfg(feature = "hub")]
-const SMALL: [&str; 12] = [
+const SMALL: [&str; 15] = [
     "config.json",
     "preprocessor_config.json",
     "tokenizer.json",
@@ -12,6 +12,9 @@ const SMALL: [&str; 12] = [
     "vocab.txt",
     "vocab.json",
     "merges.txt",
+    "sentencepiece.bpe.model",
+    "spm.model",
+    "spiece.model",
     "modules.json",
     "config_sentence_transformers.json",
     "sentence_bert_config.json",
@@ -96,6 +99,10 @@ mod tests {
                  model.safetensors.index.json",
             ),
             ("config.json pytorch_model.bin", "config.json pytorch_model.bin"),
+            (
+                "config.json pytorch_model.bin spm.model rust_model.ot.model",
+                "config.json pytorch_model.bin spm.model",
+            ),
             (
                 "1_Pooling/config.json config.json model.safetensors modules.json onnx/model.onnx tokenizer.json vocab.txt \
                  2_Dense/config.json 2_Dense/model.safetensors 2_Dense/pytorch_model.bin",

@@ -16,8 +16,8 @@ pub fn line(columns: &[usize], length: usize) -> Vec<usize> {
     (0..(2 * length).saturating_sub(1)).map(|step| columns[place(step)]).collect()
 }
 
-/// `y[…, row, other] = x[…, row, column of other − row]`; `x`: `[…, length, width]`, `y`: `[…, length, length]`, `line` as [`line`]
-/// gives it.
+/// `y[…, row, other] = x[…, row, column of other − row]`; `x`: `[…, length, width]`, `y`: `[…, length, length]`, `line` as
+/// [`line()`] gives it.
 ///
 /// # Panics
 /// When sizes differ, or there is no such column.

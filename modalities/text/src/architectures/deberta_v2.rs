@@ -201,6 +201,10 @@ fn like_samples(b: &mut GraphBuilder, settings: &Settings, name: &str, x: Value,
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use serde_json::json;
+
+    use super::super::Config;
     use super::*;
 
     #[test]
@@ -209,6 +213,39 @@ mod tests {
         for (buckets, farthest, distance, row) in ROWS {
             let own = Own { buckets, farthest, pooler_dropout: 0.0, pooler_activation: Activation::Gelu };
             assert_eq!(own.row(distance), row, "{buckets} buckets, distance {distance}");
+        }
+    }
+
+    #[test]
+    fn other_members_of_the_family_are_refused() {
+        let read = |change: (&str, serde_json::Value)| {
+            let mut fields = json!({
+                "model_type": "deberta-v2", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+                "intermediate_size": 4, "max_position_embeddings": 6, "relative_attention": true, "position_buckets": 4,
+                "norm_rel_ebd": "layer_norm", "share_att_key": true, "pos_att_type": "p2c|c2p", "type_vocab_size": 0,
+                "position_biased_input": false,
+            });
+            fields[change.0] = change.1;
+            Config::from_json(&fields.to_string()).unwrap().encoder().map(|(_, settings)| settings.own)
+        };
+        let plain = read(("max_relative_positions", json!(-1))).unwrap();
+        let own::Own::DebertaV2(own) = plain.clone() else { panic!("{plain:?}") };
+        assert_eq!((own.buckets, own.farthest, own.pooler_activation), (4, 6, Activation::Gelu));
+        assert_eq!(read(("pos_att_type", json!(["c2p", "p2c"]))).unwrap(), plain);
+        for (name, value) in [
+            ("relative_attention", json!(null)),
+            ("share_att_key", json!(false)),
+            ("position_biased_input", json!(true)),
+            ("norm_rel_ebd", json!("none")),
+            ("pos_att_type", json!("p2c")),
+            ("type_vocab_size", json!(2)),
+            ("conv_kernel_size", json!(3)),
+            ("embedding_size", json!(4)),
+            ("attention_head_size", json!(8)),
+            ("position_buckets", json!(0)),
+        ] {
+            let error = read((name, value)).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{name}` of deberta-v2: expected ")), "{error}");
         }
     }
 

@@ -217,3 +217,64 @@ fn near(b: &mut GraphBuilder, name: &str, mask: Value, reach: usize) -> Value {
     let near = b.add(name, Op::ByDistance { columns }, &[both]);
     b.add(&format!("{name}.add"), Op::Add, &[near, mask])
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use serde_json::json;
+
+    use super::super::{Config, Pooling};
+    use super::*;
+
+    fn read(changes: &Json) -> Result<Settings, String> {
+        let mut fields = json!({
+            "model_type": "modernbert", "vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 4, "num_attention_heads": 2,
+            "intermediate_size": 4, "max_position_embeddings": 6,
+        });
+        fields.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let config = Config::from_json(&fields.to_string()).unwrap();
+        config.encoder().map(|(_, settings)| settings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn older_and_newer_files_say_the_same() {
+        let plain = read(&json!({})).unwrap();
+        let older = json!({
+            "global_attn_every_n_layers": 3, "global_rope_theta": 160000.0, "local_rope_theta": 10000.0, "local_attention": 128,
+            "classifier_pooling": "cls", "rope_scaling": null,
+        });
+        let kinds = [GLOBAL, LOCAL, LOCAL, GLOBAL];
+        let newer = json!({
+            "layer_types": kinds,
+            "rope_parameters": {
+                GLOBAL: {"rope_type": "default", "rope_theta": 160000.0}, LOCAL: {"rope_theta": 10000.0},
+            },
+        });
+        assert_eq!((read(&older).unwrap(), read(&newer).unwrap()), (plain.clone(), plain.clone()));
+        let own::Own::ModernBert(own) = &plain.own else { panic!("{plain:?}") };
+        let (global, local) =
+            (Reach { base: 160_000.0, local: None }, Reach { base: 10_000.0, local: Some(64) });
+        assert_eq!(own.layers, [global, local, local, global]);
+        assert_eq!((plain.norm_bias, plain.epsilon, plain.hidden_dropout), (false, 1e-5, 0.0));
+        let biased = read(&json!({"norm_bias": true, "classifier_pooling": "mean"})).unwrap();
+        assert_eq!((biased.norm_bias, biased.published_pooling), (true, Pooling::Mean));
+    }
+
+    #[test]
+    fn what_cannot_be_built_is_refused() {
+        for (changes, name) in [
+            (json!({"rope_scaling": {"factor": 2.0}}), "rope_scaling"),
+            (
+                json!({"rope_parameters": {GLOBAL: {"rope_type": "yarn", "rope_theta": 1e4}}}),
+                "rope_parameters",
+            ),
+            (json!({"layer_types": [GLOBAL]}), "layer_types"),
+            (json!({"layer_types": [GLOBAL, LOCAL, LOCAL, "chunked_attention"]}), "layer_types"),
+            (json!({"classifier_pooling": "max"}), "classifier_pooling"),
+            (json!({"mlp_bias": 1}), "mlp_bias"),
+        ] {
+            let error = read(&changes).unwrap_err();
+            assert!(error.contains(&format!("`{name}` of modernbert: expected ")), "{error}");
+        }
+    }
+}
