@@ -76,7 +76,8 @@ fn main() -> Result<()> {
     let (architecture, settings) = config.encoder()?;
     let head = Head::Pooled { pooling: Pooling::Mean, classes: width };
     let graph = architecture.build(&settings, head)?;
-    let layout = Layout { fields: architecture.fields(&settings, head), pad_id: tokenizer.pad_id(), batch: BATCH };
+    let layout =
+        Layout { fields: architecture.fields(&settings, head), pad_id: tokenizer.pad_id(), batch: BATCH };
 
     let mut parameters = Parameters::initial(&graph, SEED);
     let words = Checkpoint::open(teacher.join("model.safetensors"))?.f32(WORDS)?;

@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn entities_begin_and_end_as_seqeval_has_it() {
-        let cases: [(&str, &[(usize, usize, &str)]); 9] = [
+        type Case<'a> = (&'a str, &'a [(usize, usize, &'a str)]);
+        let cases: [Case<'_>; 9] = [
             ("O O", &[]),
             ("B-a I-a O B-b", &[(0, 2, "a"), (3, 4, "b")]),
             ("I-a I-a B-a", &[(0, 2, "a"), (2, 3, "a")]),

@@ -63,8 +63,7 @@ fn of_spans(text: &str, spans: &[Value]) -> Result<Vec<(String, String)>, String
     let mut spans: Vec<Span<'_>> =
         spans.iter().map(|span| read_span(span, length)).collect::<Result<_, _>>()?;
     spans.sort_by_key(|span| (span.start, span.end));
-    if let Some([first, second]) = spans.array_windows::<2>().find(|[first, second]| second.start < first.end)
-    {
+    if let Some([first, second]) = spans.windows(2).find(|pair| pair[1].start < pair[0].end) {
         return Err(format!(
             "entities overlap: {}–{} `{}` and {}–{} `{}`",
             first.start, first.end, first.class, second.start, second.end, second.class
