@@ -495,8 +495,8 @@ mod tests {
     fn what_has_no_effect_is_refused() {
         for (text, expected) in [
             ("epochs = 3", "`epochs` has no effect in features mode"),
-            ("mode = \"full\"\nhead = \"logreg\"", "head logreg is for features mode"),
-            ("mode = \"full\"\nhead = \"svm\"", "head svm is for features mode"),
+            ("mode = \"full\"\nhead = \"logreg\"", "head logreg is for features and contrastive mode"),
+            ("mode = \"full\"\nhead = \"svm\"", "head svm is for features and contrastive mode"),
             ("mode = \"full\"\nunfreeze = \"last:1\"", "--unfreeze has no effect"),
             ("freeze = \"stem\"\nunfreeze = \"last:1\"", "exclude each other"),
             ("mode = \"full\"\nwarmup = 0.1", "`warmup` has no effect"),
