@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use transferkit::Machine;
-use transferkit::tag::{Entity, TaggedWord, Tagger, TaggerError, Tags, Word, entities, split_words};
+use transferkit::tag::{Entity, OUTSIDE, TaggedWord, Tagger, TaggerError, Tags, Word, entities, split_words};
 
 use super::arguments::{Evaluate, Predict};
 use super::evaluate::Gate;
@@ -14,9 +14,6 @@ use super::{Failure, environment, inputs, run_folder, structured};
 
 /// Texts that are tagged at once.
 const AT_ONCE: usize = 1024;
-
-/// What is told of a word that has no token: nothing.
-const NOTHING: &str = "O";
 
 /// A text with its words and what was told of them.
 struct Answer<'a> {
@@ -83,7 +80,7 @@ fn answer<'a>(
     told: &[TaggedWord],
 ) -> Answer<'a> {
     let tag =
-        |word: &TaggedWord| word.tag.and_then(|tag| tagger.tags().get(tag)).map_or(NOTHING, String::as_str);
+        |word: &TaggedWord| word.tag.and_then(|tag| tagger.tags().get(tag)).map_or(OUTSIDE, String::as_str);
     let (tags, scores) = told.iter().map(|word| (tag(word), word.score)).unzip();
     Answer { name, text, words, tags, scores }
 }

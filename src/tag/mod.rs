@@ -12,7 +12,7 @@ use crate::structured::Structured;
 pub use score::{Compared, Scored};
 
 pub use crate::classify::{Error, Event, Metric, Mode, ModeName, PrecisionChoice, Settings, Summary};
-pub use tk_text::tagging::{Tagged, TaggedWord, Tagger, TaggerError, Word, split_words};
+pub use tk_text::tagging::{OUTSIDE, Tagged, TaggedWord, Tagger, TaggerError, Word, split_words};
 pub use tk_transfer::metrics::{Entity, entities};
 
 /// What is learned: the tag of every word.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tk_text::tagging::{Tagged, Tagger};
+use tk_text::tagging::{OUTSIDE, Tagged, Tagger};
 use tk_transfer::data::Labelled;
 use tk_transfer::metrics::{Bootstrap, Entity, EntityScores, Hits, Interval, bootstrap_score, entities};
 
@@ -17,9 +17,6 @@ const SHOWN: usize = 40;
 
 /// Sentences that are tagged at once.
 const AT_ONCE: usize = 1024;
-
-/// What is told of a word that has no token: nothing.
-const NOTHING: &str = "O";
 
 /// One sentence: its tags, and those that were told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,7 +206,7 @@ pub(super) fn evaluate(
         let sentences: Vec<Vec<&str>> = some.iter().map(words).collect();
         for (&at, told) in some.iter().zip(tagger.tag_all(&sentences)?) {
             let name = |tag: Option<usize>| {
-                tag.and_then(|tag| tagger.tags().get(tag)).map_or(NOTHING, String::as_str)
+                tag.and_then(|tag| tagger.tags().get(tag)).map_or(OUTSIDE, String::as_str)
             };
             compared.push(Compared {
                 name: data.name(at),

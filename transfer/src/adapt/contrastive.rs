@@ -1,6 +1,8 @@
 //! Contrastive few-shot fine-tuning: samples of one class are drawn together and others apart, then a probe is fitted (SetFit, arXiv
 //! 2209.11055).
 
+use std::ops::Range;
+
 use tk_engine::random::Stream;
 use tk_engine::{EngineError, Result as EngineResult, Tensor};
 
@@ -95,6 +97,10 @@ pub fn adapt_by_contrast(
 struct Pairs<'a> {
     samples: &'a dyn Source,
     labels: &'a [usize],
+    /// Samples class by class, the place of each among them, and where each class begins and ends.
+    by_class: Vec<usize>,
+    places: Vec<usize>,
+    ranges: Vec<Range<usize>>,
     /// How often each sample begins a pair of each kind.
     each: usize,
 }
@@ -102,18 +108,32 @@ struct Pairs<'a> {
 impl<'a> Pairs<'a> {
     fn new(samples: &'a dyn Source, labels: &'a [usize]) -> Self {
         let each = (MOST_PAIRS / (2 * labels.len()).max(1)).clamp(1, PAIRS_EACH);
-        Self { samples, labels, each }
+        let mut by_class: Vec<usize> = (0..labels.len()).collect();
+        by_class.sort_by_key(|&sample| labels[sample]);
+        let mut places = vec![0; labels.len()];
+        by_class.iter().enumerate().for_each(|(place, &sample)| places[sample] = place);
+        let classes = labels.iter().max().map_or(0, |class| class + 1);
+        let before = |class: usize| by_class.partition_point(|&sample| labels[sample] < class);
+        let ranges = (0..classes).map(|class| before(class)..before(class + 1)).collect();
+        Self { samples, labels, by_class, places, ranges, each }
     }
 
     /// Another sample whose class is the same or another one; the sample itself where there is none.
     fn partner(&self, sample: usize, alike: bool, stream: &mut Stream) -> usize {
-        let fits = |&other: &usize| other != sample && (self.labels[other] == self.labels[sample]) == alike;
-        let count = (0..self.labels.len()).filter(fits).count();
+        let own = &self.ranges[self.labels[sample]];
+        let count = if alike { own.len() - 1 } else { self.labels.len() - own.len() };
         if count == 0 {
             return sample;
         }
+        // Of what is drawn from, the sample itself or its whole class is missing.
         let drawn = stream.below(count);
-        (0..self.labels.len()).filter(fits).nth(drawn).unwrap_or(sample)
+        let place = match alike {
+            true if own.start + drawn < self.places[sample] => own.start + drawn,
+            true => own.start + drawn + 1,
+            false if drawn < own.start => drawn,
+            false => drawn + own.len(),
+        };
+        self.by_class[place]
     }
 }
 

@@ -29,8 +29,8 @@ const GENERAL: [&str; 2] = ["pretrainedtokenizer", "tokenizersbackend"];
 /// SentencePiece's models, as XLM-RoBERTa, DeBERTa and others call them.
 const PIECES: [&str; 3] = ["sentencepiece.bpe.model", "spm.model", "spiece.model"];
 
-/// BERT's marks, which ELECTRA and DistilBERT have too.
-const BERT_MARKS: [Usual; 5] = [
+/// BERT's marks, which ELECTRA, DistilBERT and DeBERTa have too.
+pub(super) const BERT_MARKS: [Usual; 5] = [
     Usual::new("unk_token", "[UNK]"),
     Usual::new("sep_token", "[SEP]"),
     Usual::new("pad_token", "[PAD]"),

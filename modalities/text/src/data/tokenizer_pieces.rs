@@ -9,7 +9,7 @@ use tokenizers::normalizers::Precompiled;
 use super::sentence_piece::{PieceKind, SentencePiece};
 use super::special_tokens::{Special, Usual};
 use super::tokenizer_error::TokenizerError;
-use super::tokenizer_files::{TokenizerFiles, read};
+use super::tokenizer_files::{BERT_MARKS, TokenizerFiles, read};
 
 /// What stands for a space in pieces.
 const SPACE: &str = "▁";
@@ -34,15 +34,6 @@ const MARKS: [Usual; 7] = [
     Usual::new("pad_token", "<pad>"),
     Usual::new("cls_token", "<s>"),
     Usual::new("mask_token", "<mask>"),
-];
-
-/// DeBERTa's marks.
-const DEBERTA_MARKS: [Usual; 5] = [
-    Usual::new("unk_token", "[UNK]"),
-    Usual::new("sep_token", "[SEP]"),
-    Usual::new("pad_token", "[PAD]"),
-    Usual::new("cls_token", "[CLS]"),
-    Usual::new("mask_token", "[MASK]"),
 ];
 
 /// Reads a SentencePiece model and makes the tokenizer of it.
@@ -98,7 +89,7 @@ impl Family {
             Self::Camembert => {
                 &MARKS.map(|mark| if mark.key == "mask_token" { mark.takes_space_before() } else { mark })
             }
-            Self::Deberta => &DEBERTA_MARKS,
+            Self::Deberta => &BERT_MARKS,
         };
         let mut added = special.added(marks);
         add_own(&mut added, model, &numbers);

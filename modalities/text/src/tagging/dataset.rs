@@ -12,7 +12,7 @@ use super::sentence::{Raw, Sentence};
 use super::{conll, jsonl};
 
 /// The tag of words that are no part of an entity.
-const OUTSIDE: &str = "O";
+pub const OUTSIDE: &str = "O";
 
 /// Endings of files of a word and its tag on each line, and of JSON on each line.
 const LINES: [&str; 8] = ["conll", "tsv", "txt", "bio", "iob", "iob2", "conll03", "tags"];

@@ -18,7 +18,7 @@ mod windows;
 mod tagger;
 mod task;
 
-pub use dataset::Tagged;
+pub use dataset::{OUTSIDE, Tagged};
 pub use error::{TaggedError, TaggerError};
 pub use sentence::Sentence;
 pub use source::TaggedWindows;
