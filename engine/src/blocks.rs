@@ -1,6 +1,6 @@
 //! What two architectures share: a normalised convolution, one of each channel, and the end of a classifier.
 
-use crate::graph::{Conv2d, Graph, GraphBuilder, GraphError, Init, Kind, Op, Value};
+use crate::graph::{Conv2d, Graph, GraphBuilder, GraphError, Init, Op, Value};
 
 /// The epsilon that PyTorch's batch-norm has unless told otherwise.
 pub const BATCH_NORM_EPSILON: f64 = 1e-5;
@@ -22,9 +22,7 @@ pub fn conv_norm(b: &mut GraphBuilder, names: [&str; 2], x: Value, conv: Conv2d)
 pub fn depthwise(b: &mut GraphBuilder, name: &str, x: Value, kernel: usize, stride: usize) -> Value {
     let channels = b.channels(x);
     let init = Init::Normal((2.0 / (kernel * kernel) as f64).sqrt());
-    // Declared first, the weight keeps this initial value.
-    b.parameter(&format!("{name}.weight"), &[channels, 1, kernel, kernel], Kind::Weight, init);
-    b.conv2d(name, x, Conv2d::same(channels, kernel).stride(stride).groups(channels))
+    b.conv2d(name, x, Conv2d::same(channels, kernel).stride(stride).groups(channels).init(init))
 }
 
 /// `shortcut + branch`, where training drops the whole branch of a sample with the given probability

@@ -36,6 +36,8 @@ pub struct Conv2d {
     pub walk: Convolution,
     /// Whether a bias is added.
     pub bias: bool,
+    /// How the kernels start without a checkpoint.
+    pub init: Init,
 }
 
 impl Conv2d {
@@ -47,6 +49,7 @@ impl Conv2d {
             kernel: [kernel; 2],
             walk: Convolution { stride: [1; 2], padding, dilation: [1; 2], groups: 1 },
             bias: false,
+            init: Init::KaimingNormalFanOut,
         }
     }
 
@@ -86,6 +89,12 @@ impl Conv2d {
     /// With a bias.
     pub fn with_bias(mut self) -> Self {
         self.bias = true;
+        self
+    }
+
+    /// With kernels that start like this.
+    pub fn init(mut self, init: Init) -> Self {
+        self.init = init;
         self
     }
 }
@@ -202,8 +211,7 @@ impl GraphBuilder {
     pub fn conv2d(&mut self, name: &str, x: Value, conv: Conv2d) -> Value {
         let in_channels = self.channels(x) / conv.walk.groups;
         let shape = [conv.out_channels, in_channels, conv.kernel[0], conv.kernel[1]];
-        let weight =
-            self.parameter(&format!("{name}.weight"), &shape, Kind::Weight, Init::KaimingNormalFanOut);
+        let weight = self.parameter(&format!("{name}.weight"), &shape, Kind::Weight, conv.init);
         let mut inputs = vec![x, weight];
         if conv.bias {
             inputs.push(self.parameter(
@@ -218,13 +226,13 @@ impl GraphBuilder {
 
     /// A linear layer with its own `NAME.weight`, `[out, in]`, and `NAME.bias`.
     pub fn linear(&mut self, name: &str, x: Value, out_features: usize) -> Value {
-        let in_features = self.channels(x);
-        let weight = self.parameter(
-            &format!("{name}.weight"),
-            &[out_features, in_features],
-            Kind::Weight,
-            Init::UniformFanIn,
-        );
+        self.linear_from(name, x, out_features, Init::UniformFanIn)
+    }
+
+    /// A [`linear`](Self::linear) layer whose weight starts as said.
+    pub fn linear_from(&mut self, name: &str, x: Value, out_features: usize, init: Init) -> Value {
+        let shape = [out_features, self.channels(x)];
+        let weight = self.parameter(&format!("{name}.weight"), &shape, Kind::Weight, init);
         let bias = self.parameter(&format!("{name}.bias"), &[out_features], Kind::Bias, Init::Zeros);
         self.add(name, Op::Linear, &[x, weight, bias])
     }

@@ -1,8 +1,8 @@
 //! Small graphs: every operator, in its odd settings, behind a linear layer that needs the operator's own input gradient.
 
 use tk_engine::graph::{
-    Activation, AdaptivePool, Attention, AveragePool, Conv2d, Convolution, Dimension, Divisor, Init,
-    Interpolation, Kind, Op, Reduction, Rotary, SliceRange, Unary, When, Window,
+    Activation, AdaptivePool, Attention, AveragePool, Conv2d, Convolution, Dimension, Divisor,
+    Init, Interpolation, Kind, Op, Reduction, Rotary, SliceRange, Unary, When, Window,
 };
 use tk_engine::testing::fill_input;
 use tk_engine::{GraphBuilder, Tensor, Value};
@@ -74,7 +74,7 @@ fn convolutions() -> Vec<Case> {
         settings.into_iter().enumerate()
     {
         let walk = Convolution { stride, padding, dilation, groups };
-        let conv = Conv2d { out_channels, kernel, walk, bias: index % 2 == 0 };
+        let conv = Conv2d { out_channels, kernel, walk, bias: index % 2 == 0, init: Init::UniformFanIn };
         cases.push(case(&format!("convolution, {name}"), &shape, |b, x| b.conv2d("op", x, conv)));
     }
     // name, input, weight, horizontal stride, padding, dilation, groups

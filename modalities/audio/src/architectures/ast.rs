@@ -150,10 +150,7 @@ fn layer(b: &mut GraphBuilder, settings: &Settings, index: usize, x: Value, is_l
 
 /// A linear layer whose weight starts as transformers starts it.
 fn linear(b: &mut GraphBuilder, name: &str, x: Value, out: usize, settings: &Settings) -> Value {
-    let shape = [out, b.channels(x)];
-    // Declared first, the weight keeps this initial value.
-    b.parameter(&format!("{name}.weight"), &shape, Kind::Weight, Init::Normal(settings.initializer_range));
-    b.linear(name, x, out)
+    b.linear_from(name, x, out, Init::Normal(settings.initializer_range))
 }
 
 fn dropout(b: &mut GraphBuilder, name: &str, x: Value, rate: f64) -> Value {

@@ -76,8 +76,8 @@ const KERNEL: usize = 7;
 const EXPANSION: usize = 4;
 /// With what residual branches are scaled before they have learnt anything.
 const INITIAL_SCALE: f64 = 1e-6;
-/// The deviation of initial weights.
-const INITIAL_DEVIATION: f64 = 0.02;
+/// How weights start.
+const INITIAL: Init = Init::Normal(0.02);
 
 fn build(shape: &Shape, settings: &Settings) -> Result<Graph, ArchitectureError> {
     let args = &settings.model_args;
@@ -128,9 +128,7 @@ fn build(shape: &Shape, settings: &Settings) -> Result<Graph, ArchitectureError>
 
 /// A convolution of patches that do not overlap, with a bias.
 fn patches(b: &mut GraphBuilder, name: &str, x: Value, channels: usize, side: usize) -> Value {
-    let shape = [channels, b.channels(x), side, side];
-    initial_weight(b, name, &shape);
-    b.conv2d(name, x, Conv2d::same(channels, side).padding(0).stride(side).with_bias())
+    b.conv2d(name, x, Conv2d::same(channels, side).padding(0).stride(side).with_bias().init(INITIAL))
 }
 
 fn block(b: &mut GraphBuilder, name: &str, x: Value, mlp: Mlp, drop_path: f64) -> Value {
@@ -138,8 +136,8 @@ fn block(b: &mut GraphBuilder, name: &str, x: Value, mlp: Mlp, drop_path: f64) -
     let channels = b.channels(x);
     // Declared first, parameters stand in the order of published checkpoints.
     let scale = b.parameter(&of("gamma"), &[channels], Kind::NormWeight, Init::Constant(INITIAL_SCALE));
-    initial_weight(b, &of("conv_dw"), &[channels, 1, KERNEL, KERNEL]);
-    let y = b.conv2d(&of("conv_dw"), x, Conv2d::same(channels, KERNEL).groups(channels).with_bias());
+    let conv = Conv2d::same(channels, KERNEL).groups(channels).with_bias().init(INITIAL);
+    let y = b.conv2d(&of("conv_dw"), x, conv);
     let y = b.layer_norm(&of("norm"), y, LAYER_NORM_EPSILON);
     let y = layer(b, &of("mlp.fc1"), y, mlp, EXPANSION * channels);
     let y = b.activation(&of("mlp.act"), y, Activation::Gelu);
@@ -150,22 +148,10 @@ fn block(b: &mut GraphBuilder, name: &str, x: Value, mlp: Mlp, drop_path: f64) -
 
 /// One of a block's linear layers.
 fn layer(b: &mut GraphBuilder, name: &str, x: Value, mlp: Mlp, channels: usize) -> Value {
-    let incoming = b.channels(x);
     match mlp {
-        Mlp::Linear => {
-            initial_weight(b, name, &[channels, incoming]);
-            b.linear(name, x, channels)
-        }
-        Mlp::Pointwise => {
-            initial_weight(b, name, &[channels, incoming, 1, 1]);
-            b.conv2d(name, x, Conv2d::same(channels, 1).with_bias())
-        }
+        Mlp::Linear => b.linear_from(name, x, channels, INITIAL),
+        Mlp::Pointwise => b.conv2d(name, x, Conv2d::same(channels, 1).with_bias().init(INITIAL)),
     }
-}
-
-/// Declared before its layer, the weight keeps this initial value.
-fn initial_weight(b: &mut GraphBuilder, layer: &str, shape: &[usize]) {
-    b.parameter(&format!("{layer}.weight"), shape, Kind::Weight, Init::Normal(INITIAL_DEVIATION));
 }
 
 /// torchvision numbers stages and what lies between them through, and the parts of each block by position.

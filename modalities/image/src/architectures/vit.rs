@@ -175,10 +175,7 @@ fn block(
 
 /// A linear layer whose weight starts as the paper's networks start it.
 fn linear(b: &mut GraphBuilder, name: &str, x: Value, out: usize) -> Value {
-    let shape = [out, b.channels(x)];
-    // Declared first, the weight keeps this initial value.
-    b.parameter(&format!("{name}.weight"), &shape, Kind::Weight, Init::Normal(DEVIATION));
-    b.linear(name, x, out)
+    b.linear_from(name, x, out, Init::Normal(DEVIATION))
 }
 
 const TORCHVISION: &[Rule] = &[

@@ -3,7 +3,7 @@
 use tk_engine::Value;
 use tk_engine::graph::{Conv2d, GraphBuilder, Interpolation, Op, Reduction};
 
-use super::unit;
+use super::{logits, unit};
 
 /// Channels of every branch, as published.
 const WIDTH: usize = 256;
@@ -30,5 +30,5 @@ pub(super) fn deeplab(b: &mut GraphBuilder, x: Value, classes: usize) -> Value {
     let x = unit(b, "classifier.0.project", 0, joined, same(1));
     let x = b.add("classifier.0.project.3", Op::Dropout { rate: DROPOUT }, &[x]);
     let x = unit(b, "classifier", 1, x, same(3));
-    b.conv2d("classifier.4", x, Conv2d::same(classes, 1).with_bias())
+    logits(b, "classifier.4", x, classes)
 }

@@ -3,7 +3,7 @@
 use tk_engine::Value;
 use tk_engine::graph::{Conv2d, GraphBuilder, Op};
 
-use super::unit;
+use super::{logits, unit};
 
 /// The probability with which training drops a number.
 const DROPOUT: f64 = 0.1;
@@ -13,5 +13,5 @@ pub(super) fn fcn(b: &mut GraphBuilder, name: &str, x: Value, classes: usize) ->
     let width = (b.channels(x) / 4).max(1);
     let x = unit(b, name, 0, x, Conv2d::same(width, 3));
     let x = b.add(&format!("{name}.3"), Op::Dropout { rate: DROPOUT }, &[x]);
-    b.conv2d(&format!("{name}.4"), x, Conv2d::same(classes, 1).with_bias())
+    logits(b, &format!("{name}.4"), x, classes)
 }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use tk_engine::Value;
 use tk_engine::graph::{Activation, Conv2d, GraphBuilder, Interpolation, Op};
 
+use super::logits;
+
 /// What group-norm adds to the variance.
 const EPSILON: f64 = 1e-5;
 
@@ -42,7 +44,7 @@ impl Unet {
             let y = self.unit(b, &of("0"), joined, width);
             x = self.unit(b, &of("1"), y, width);
         }
-        b.conv2d("classifier", x, Conv2d::same(classes, 1).with_bias())
+        logits(b, "classifier", x, classes)
     }
 
     fn unit(&self, b: &mut GraphBuilder, name: &str, x: Value, width: usize) -> Value {

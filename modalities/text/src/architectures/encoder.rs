@@ -68,10 +68,7 @@ impl LayerNames {
 
 /// A linear layer, `[…, in]` to `[…, out]`, whose weight starts as transformers starts it.
 pub(super) fn linear(b: &mut GraphBuilder, name: &str, x: Value, out: usize, settings: &Settings) -> Value {
-    // Declared first, the weight keeps this initial value when the layer asks for it.
-    let shape = [out, b.channels(x)];
-    b.parameter(&format!("{name}.weight"), &shape, Kind::Weight, Init::Normal(settings.initializer_range));
-    b.linear(name, x, out)
+    b.linear_from(name, x, out, Init::Normal(settings.initializer_range))
 }
 
 /// A [`linear`] layer without bias.

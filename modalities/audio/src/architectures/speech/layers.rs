@@ -74,7 +74,8 @@ impl Layers {
             match names.has_key_bias {
                 true => self.linear(b, &key, read, self.width),
                 false => {
-                    let weight = self.weight(b, &key, [self.width; 2]);
+                    let init = Init::Normal(self.initializer_range);
+                    let weight = b.parameter(&format!("{key}.weight"), &[self.width; 2], Kind::Weight, init);
                     b.add(&key, Op::Linear, &[read, weight])
                 }
             },
@@ -109,15 +110,7 @@ impl Layers {
 
     /// A linear layer, `[…, in]` to `[…, out]`, whose weight starts as transformers starts it.
     pub(super) fn linear(&self, b: &mut GraphBuilder, name: &str, x: Value, out: usize) -> Value {
-        // Declared first, the weight keeps this initial value when the layer asks for it.
-        let shape = [out, b.channels(x)];
-        self.weight(b, name, shape);
-        b.linear(name, x, out)
-    }
-
-    fn weight(&self, b: &mut GraphBuilder, name: &str, shape: [usize; 2]) -> Value {
-        let init = Init::Normal(self.initializer_range);
-        b.parameter(&format!("{name}.weight"), &shape, Kind::Weight, init)
+        b.linear_from(name, x, out, Init::Normal(self.initializer_range))
     }
 }
 

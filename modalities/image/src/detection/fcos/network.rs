@@ -143,12 +143,9 @@ impl Fcos {
 
 /// A convolution of the pyramid; its kernels begin such that it keeps the size of numbers.
 fn plain(b: &mut GraphBuilder, name: &str, x: Value, conv: Conv2d) -> Value {
-    let (incoming, [height, width]) = (b.channels(x), conv.kernel);
-    let deviation = 1.0 / ((incoming * height * width) as f64).sqrt();
-    // Declared first, the weight keeps this initial value.
-    let shape = [conv.out_channels, incoming, height, width];
-    b.parameter(&format!("{name}.weight"), &shape, Kind::Weight, Init::Normal(deviation));
-    b.conv2d(name, x, conv)
+    let [height, width] = conv.kernel;
+    let deviation = 1.0 / ((b.channels(x) * height * width) as f64).sqrt();
+    b.conv2d(name, x, conv.init(Init::Normal(deviation)))
 }
 
 /// A 3 × 3 convolution whose parameters, named `own`, several nodes read.

@@ -1,7 +1,7 @@
 //! SSDLite (Sandler et al. 2018, arXiv 1801.04381, section 6.2): all of SSD's convolutions are of each channel, or of one place. On
 //! MobileNetV3-Large as published (Howard et al. 2019, arXiv 1905.02244, section 6.3), on other backbones over their maps of strides 16 and 32.
 
-use tk_engine::graph::{Activation, Conv2d, Graph, GraphBuilder, GraphError, Init, Kind};
+use tk_engine::graph::{Activation, Conv2d, Graph, GraphBuilder, GraphError, Init};
 use tk_engine::{EngineError, Value};
 
 use super::LITE;
@@ -89,10 +89,7 @@ fn unit(b: &mut GraphBuilder, name: &str, x: Value, conv: Conv2d) -> Value {
 
 /// A convolution whose kernels begin as torchvision has them.
 fn convolve(b: &mut GraphBuilder, name: &str, x: Value, conv: Conv2d) -> Value {
-    let shape = [conv.out_channels, b.channels(x) / conv.walk.groups, conv.kernel[0], conv.kernel[1]];
-    // Declared first, the weight keeps this initial value.
-    b.parameter(&format!("{name}.weight"), &shape, Kind::Weight, Init::Normal(DEVIATION));
-    b.conv2d(name, x, conv)
+    b.conv2d(name, x, conv.init(Init::Normal(DEVIATION)))
 }
 
 #[cfg(test)]

@@ -129,10 +129,7 @@ fn extra(b: &mut GraphBuilder, number: usize, maps: &mut Vec<Value>, between: us
 
 /// A convolution with a bias, whose kernels begin as torchvision has them.
 fn convolve(b: &mut GraphBuilder, name: &str, x: Value, conv: Conv2d) -> Value {
-    let shape = [conv.out_channels, b.channels(x), conv.kernel[0], conv.kernel[1]];
-    // Declared first, the weight keeps this initial value.
-    b.parameter(&format!("{name}.weight"), &shape, Kind::Weight, Init::XavierUniform);
-    b.conv2d(name, x, conv.with_bias())
+    b.conv2d(name, x, conv.with_bias().init(Init::XavierUniform))
 }
 
 #[cfg(test)]
