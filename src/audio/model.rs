@@ -39,7 +39,7 @@ impl SoundNetwork {
             true => ModelHead::Probe { classes, seed },
             false => ModelHead::New { classes, seed },
         };
-        let mut inner = Model::open(&hub::model_folder(&name, hub, Some(EMBEDDED), kinds)?, model_head)?;
+        let mut inner = Model::open(&hub::model_folder(&name, hub, EMBEDDED, kinds)?, model_head)?;
         if !is_pooled && inner.architecture.has_projector() && settings.head_init == Some(HeadInit::Probe) {
             return Err(Error::usage_with(
                 format!(
@@ -157,7 +157,7 @@ fn defaults(mode: ModeName, has_projector: bool) -> Defaults {
         ModeName::Features => (30, 1e-3),
         ModeName::Partial => (10, 1e-4),
         ModeName::Full => (10, 5e-5),
-        ModeName::Contrastive => (1, 5e-5),
+        ModeName::Contrastive => (20, 5e-5),
         ModeName::Gradual => (2, 5e-5),
         ModeName::Lora => (10, 1e-3),
     };

@@ -293,7 +293,7 @@ pub(crate) fn defaults(mode: ModeName, family: FineTuning) -> Defaults {
         ModeName::Partial => (12, Level::Light),
         ModeName::Full | ModeName::Lora => (15, Level::Standard),
         ModeName::Gradual => (2, Level::Standard),
-        ModeName::Contrastive => (1, Level::Light),
+        ModeName::Contrastive => (20, Level::Light),
     };
     let (learning_rate, layer_decay) = match mode {
         ModeName::Lora => (LOW_RANK_RATE, Some(1.0)),

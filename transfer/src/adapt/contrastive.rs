@@ -1,28 +1,22 @@
-//! Contrastive few-shot fine-tuning: samples of one class are drawn together and others apart, then a probe is fitted (SetFit, arXiv
-//! 2209.11055).
+//! Contrastive few-shot fine-tuning: samples of one class are drawn together and others apart, then a probe is fitted, as SetFit does (arXiv
+//! 2209.11055). SetFit draws pairs and computes both samples of each; here every two samples of a batch are a pair, so a sample is computed once for all
+//! its pairs.
 
-use std::ops::Range;
+use std::collections::BTreeMap;
 
-use tk_engine::random::Stream;
 use tk_engine::{EngineError, Result as EngineResult, Tensor};
 
 use super::finetune::Steering;
 use super::{AdaptError, Job, Outcome, Progress, Validation, adapt_by_probe};
 use crate::data::LabelView;
-use crate::fit::{Recipe, Run, Signals, Source, SourceError, View, fit};
+use crate::fit::{Event, Recipe, Run, Signals, fit};
 use crate::probe::ProbeKind;
-use crate::task::{Batch, LossValue, Meter, Task};
-
-/// How often each sample begins a pair of its class and a pair with another class, in an epoch: SetFit's usual number.
-const PAIRS_EACH: usize = 20;
-
-/// With many samples each begins fewer, so that an epoch has about so many pairs at most.
-const MOST_PAIRS: usize = 10_000;
+use crate::task::{LossValue, Meter, Task};
 
 /// Norms are at least this, so that a vector of zeros has a direction.
 const LEAST_NORM: f64 = 1e-8;
 
-/// Trains the backbone by a recipe on pairs of training samples, then fits a probe on its features. `identity` tells the run from others: a
+/// Trains the backbone by a recipe on the pairs of training samples in each batch, then fits a probe on its features. `identity` tells the run from others: a
 /// resumed run must have the same.
 ///
 /// # Errors
@@ -34,7 +28,7 @@ pub fn adapt_by_contrast(
     identity: String,
     steering: &Steering<'_>,
 ) -> Result<Outcome, AdaptError> {
-    let LabelView::Single(labels) = job.training.labels else {
+    let LabelView::Single(_) = job.training.labels else {
         return Err(EngineError::Unsupported {
             what: "contrastive mode".into(),
             why: "samples have several classes, so two of them are neither alike nor not".into(),
@@ -43,13 +37,12 @@ pub fn adapt_by_contrast(
     };
     let boundary = job.graph.stages().len().saturating_sub(2);
     let cut = job.graph.cut(boundary).map_err(EngineError::from)?;
-    let pairs = Pairs::new(job.training.source, labels);
     let run = Run {
         machine: job.machine,
         graph: &cut.prefix,
         model: job.model,
         task: &Contrast,
-        training: &pairs,
+        training: job.training.source,
         validation: None,
         recipe,
         identity,
@@ -57,8 +50,8 @@ pub fn adapt_by_contrast(
         precision: job.precision,
     };
     let began = std::time::Instant::now();
-    let observe = |event: &crate::fit::Event<'_>| match event {
-        crate::fit::Event::Precision(report) => (steering.observe)(&Progress::Precision(report)),
+    let observe = |event: &Event<'_>| match event {
+        Event::Precision(report) => (steering.observe)(&Progress::Precision(report)),
         event => (steering.observe)(&Progress::Fit(event)),
     };
     let signals = Signals {
@@ -93,165 +86,107 @@ pub fn adapt_by_contrast(
     })
 }
 
-/// Samples in pairs, one behind the other: of one class, and of two.
-struct Pairs<'a> {
-    samples: &'a dyn Source,
-    labels: &'a [usize],
-    /// Samples class by class, the place of each among them, and where each class begins and ends.
-    by_class: Vec<usize>,
-    places: Vec<usize>,
-    ranges: Vec<Range<usize>>,
-    /// How often each sample begins a pair of each kind.
-    each: usize,
-}
-
-impl<'a> Pairs<'a> {
-    fn new(samples: &'a dyn Source, labels: &'a [usize]) -> Self {
-        let each = (MOST_PAIRS / (2 * labels.len()).max(1)).clamp(1, PAIRS_EACH);
-        let mut by_class: Vec<usize> = (0..labels.len()).collect();
-        by_class.sort_by_key(|&sample| labels[sample]);
-        let mut places = vec![0; labels.len()];
-        by_class.iter().enumerate().for_each(|(place, &sample)| places[sample] = place);
-        let classes = labels.iter().max().map_or(0, |class| class + 1);
-        let before = |class: usize| by_class.partition_point(|&sample| labels[sample] < class);
-        let ranges = (0..classes).map(|class| before(class)..before(class + 1)).collect();
-        Self { samples, labels, by_class, places, ranges, each }
-    }
-
-    /// Another sample whose class is the same or another one; the sample itself where there is none.
-    fn partner(&self, sample: usize, alike: bool, stream: &mut Stream) -> usize {
-        let own = &self.ranges[self.labels[sample]];
-        let count = if alike { own.len() - 1 } else { self.labels.len() - own.len() };
-        if count == 0 {
-            return sample;
-        }
-        // Of what is drawn from, the sample itself or its whole class is missing.
-        let drawn = stream.below(count);
-        let place = match alike {
-            true if own.start + drawn < self.places[sample] => own.start + drawn,
-            true => own.start + drawn + 1,
-            false if drawn < own.start => drawn,
-            false => drawn + own.len(),
-        };
-        self.by_class[place]
-    }
-}
-
-impl Source for Pairs<'_> {
-    fn len(&self) -> usize {
-        self.samples.len()
-    }
-
-    fn identity(&self, sample: usize) -> u64 {
-        self.samples.identity(sample)
-    }
-
-    fn cache_key(&self, sample: usize, view: View) -> Option<String> {
-        self.samples.cache_key(sample, view)
-    }
-
-    fn bucket(&self, sample: usize) -> usize {
-        self.samples.bucket(sample)
-    }
-
-    fn epoch(&self, seed: u64, epoch: u64) -> Vec<usize> {
-        let mut stream = Stream::new(seed, &["pairs".into(), epoch.into()]);
-        let mut pairs = Vec::with_capacity(2 * self.each * self.labels.len());
-        for _ in 0..self.each {
-            for sample in 0..self.labels.len() {
-                for alike in [true, false] {
-                    pairs.push([sample, self.partner(sample, alike, &mut stream)]);
-                }
-            }
-        }
-        stream.shuffle(&mut pairs);
-        pairs.concat()
-    }
-
-    /// Whole pairs alone: one sample of a pair says nothing.
-    fn load(&self, samples: &[usize], view: View) -> Result<Batch, SourceError> {
-        let batch = self.samples.load(samples, view)?;
-        if batch.samples.len() == samples.len() {
-            return Ok(batch);
-        }
-        let is_read = |sample: &usize| batch.samples.contains(sample);
-        let whole: Vec<usize> =
-            samples.chunks(2).filter(|pair| pair.iter().all(is_read)).flatten().copied().collect();
-        if whole.is_empty() { Ok(Batch::default()) } else { self.samples.load(&whole, view) }
-    }
-
-    fn targets(&self, samples: &[usize], view: View) -> Result<Vec<Tensor>, SourceError> {
-        self.samples.targets(samples, view)
-    }
-}
-
-/// The mean over pairs of the squared distance between the cosine of two samples' features and 1, if they are of one class, or 0
-/// (sentence-transformers' `CosineSimilarityLoss`). The output is `[batch, width]`, the target the class of each, `[batch]`; the first two are a
-/// pair, the next two, and so on.
+/// What the cosine of two samples' features should be, 1 if they are of one class, else 0, and the mean over pairs of the squared distance from it
+/// (sentence-transformers' `CosineSimilarityLoss`). Every two samples of a batch are a pair; those of one class count as much altogether as those of
+/// two. The output is `[batch, width]`, the target the class of each, `[batch]`.
 struct Contrast;
 
-impl Contrast {
-    /// For each pair its rows, their norms, their cosine and what that should be.
-    fn pairs<'a>(outputs: &'a [Tensor], targets: &'a [Tensor]) -> EngineResult<(usize, Vec<Pair<'a>>)> {
+/// A batch's features, of length 1, and what they are compared with.
+struct Compared<'a> {
+    width: usize,
+    classes: &'a [f32],
+    norms: Vec<f64>,
+    directions: Vec<f64>,
+    /// How much a pair of two classes counts, and one of the same.
+    weights: [f64; 2],
+}
+
+impl<'a> Compared<'a> {
+    fn new(outputs: &[Tensor], targets: &'a [Tensor]) -> EngineResult<Self> {
         let misfit = |found: String| EngineError::Tensor {
             what: "contrastive learning".into(),
             expected: "features [batch, width] and classes [batch]".into(),
             found,
         };
-        let ([features], [classes]) = (outputs, targets) else {
+        let ([features], [target]) = (outputs, targets) else {
             return Err(misfit(format!("{} outputs and {} targets", outputs.len(), targets.len())));
         };
-        let (&[batch, width], &[count]) = (features.shape(), classes.shape()) else {
-            return Err(misfit(format!("{:?} and {:?}", features.shape(), classes.shape())));
+        let (&[batch, width], &[count]) = (features.shape(), target.shape()) else {
+            return Err(misfit(format!("{:?} and {:?}", features.shape(), target.shape())));
         };
         if batch != count {
             return Err(misfit(format!("{batch} samples and {count} classes")));
         }
-        let rows = features.as_f32()?.chunks_exact(2 * width.max(1)).zip(classes.as_f32()?.chunks_exact(2));
-        let pair =
-            |(rows, classes): (&'a [f32], &[f32])| Pair::new(rows.split_at(width), classes[0] == classes[1]);
-        Ok((width, rows.map(pair).collect()))
+        let classes = target.as_f32()?;
+        let (mut norms, mut directions) = (Vec::with_capacity(batch), Vec::with_capacity(batch * width));
+        for row in features.as_f32()?.chunks_exact(width.max(1)) {
+            let norm = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt().max(LEAST_NORM);
+            norms.push(norm);
+            directions.extend(row.iter().map(|x| f64::from(*x) / norm));
+        }
+        let mut compared = Self { width, classes, norms, directions, weights: [0.0; 2] };
+        let alike = compared.pairs().filter(|&(a, b)| compared.is_alike(a, b)).count();
+        let others = batch * batch.saturating_sub(1) / 2 - alike;
+        let kinds = f64::from(u8::from(alike > 0) + u8::from(others > 0));
+        compared.weights = [others, alike].map(|count| 1.0 / (kinds * count as f64).max(1.0));
+        Ok(compared)
     }
-}
 
-struct Pair<'a> {
-    rows: [&'a [f32]; 2],
-    norms: [f64; 2],
-    cosine: f64,
-    wanted: f64,
-}
+    /// Every two samples.
+    fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let batch = self.classes.len();
+        (0..batch).flat_map(move |a| (a + 1..batch).map(move |b| (a, b)))
+    }
 
-impl<'a> Pair<'a> {
-    fn new((first, second): (&'a [f32], &'a [f32]), is_alike: bool) -> Self {
-        let product =
-            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-        let norms = [first, second].map(|row| product(row, row).sqrt().max(LEAST_NORM));
-        let cosine = product(first, second) / (norms[0] * norms[1]);
-        Self { rows: [first, second], norms, cosine, wanted: f64::from(u8::from(is_alike)) }
+    fn is_alike(&self, a: usize, b: usize) -> bool {
+        self.classes[a] == self.classes[b]
+    }
+
+    fn direction(&self, sample: usize) -> &[f64] {
+        &self.directions[sample * self.width..][..self.width]
+    }
+
+    /// How much a pair counts, and its cosine less what that should be.
+    fn away(&self, a: usize, b: usize) -> (f64, f64) {
+        let wanted = usize::from(self.is_alike(a, b));
+        let cosine: f64 = self.direction(a).iter().zip(self.direction(b)).map(|(a, b)| a * b).sum();
+        (self.weights[wanted], cosine - wanted as f64)
+    }
+
+    fn loss(&self) -> f64 {
+        self.pairs().map(|(a, b)| self.away(a, b)).map(|(weight, away)| weight * away * away).sum()
     }
 }
 
 impl Task for Contrast {
     fn loss(&self, outputs: &[Tensor], targets: &[Tensor], total: f64) -> EngineResult<LossValue> {
-        let (width, pairs) = Self::pairs(outputs, targets)?;
-        let each = 2.0 / total;
-        let mut gradient = vec![0.0; outputs[0].len()];
-        let mut value = 0.0;
-        for (pair, gradient) in pairs.iter().zip(gradient.chunks_exact_mut(2 * width)) {
-            let away = pair.cosine - pair.wanted;
-            value += each * away * away;
-            let (first, second) = gradient.split_at_mut(width);
-            for (own, slope) in [first, second].into_iter().enumerate() {
-                let [row, other] = [pair.rows[own], pair.rows[1 - own]];
-                let [norm, other_norm] = [pair.norms[own], pair.norms[1 - own]];
-                for (at, slope) in slope.iter_mut().enumerate() {
-                    let direction = f64::from(other[at]) / (norm * other_norm)
-                        - pair.cosine * f64::from(row[at]) / (norm * norm);
-                    *slope = (2.0 * each * away * direction) as f32;
-                }
+        let compared = Compared::new(outputs, targets)?;
+        let width = compared.width;
+        let share = compared.classes.len() as f64 / total;
+        // By directions first.
+        let mut slopes = vec![0.0; compared.directions.len()];
+        for (a, b) in compared.pairs() {
+            let (weight, away) = compared.away(a, b);
+            for (own, other) in [(a, b), (b, a)] {
+                let own = &mut slopes[own * width..][..width];
+                let slope = 2.0 * share * weight * away;
+                own.iter_mut().zip(compared.direction(other)).for_each(|(own, other)| *own += slope * other);
             }
         }
-        Ok(LossValue { value, gradients: vec![Tensor::new(outputs[0].shape(), gradient)?] })
+        // What changes a length alone changes no cosine.
+        let mut gradient = Vec::with_capacity(slopes.len());
+        for (sample, slopes) in slopes.chunks_exact(width.max(1)).enumerate() {
+            let direction = compared.direction(sample);
+            let along: f64 = slopes.iter().zip(direction).map(|(slope, direction)| slope * direction).sum();
+            let of_row = slopes.iter().zip(direction);
+            gradient.extend(of_row.map(|(slope, direction)| {
+                ((slope - along * direction) / compared.norms[sample]) as f32
+            }));
+        }
+        Ok(LossValue {
+            value: share * compared.loss(),
+            gradients: vec![Tensor::new(outputs[0].shape(), gradient)?],
+        })
     }
 
     fn meter(&self) -> Box<dyn Meter> {
@@ -259,25 +194,24 @@ impl Task for Contrast {
     }
 }
 
-/// Sums squared distances of cosines.
+/// Sums batches' losses.
 #[derive(Default)]
 struct Distances {
     sum: f64,
-    pairs: usize,
+    samples: usize,
 }
 
 impl Meter for Distances {
     fn add(&mut self, outputs: &[Tensor], targets: &[Tensor]) -> EngineResult<()> {
-        for pair in Contrast::pairs(outputs, targets)?.1 {
-            self.sum += (pair.cosine - pair.wanted).powi(2);
-            self.pairs += 1;
-        }
+        let compared = Compared::new(outputs, targets)?;
+        self.sum += compared.loss() * compared.classes.len() as f64;
+        self.samples += compared.classes.len();
         Ok(())
     }
 
     /// `loss`.
-    fn scores(&self) -> std::collections::BTreeMap<String, f64> {
-        [("loss".to_owned(), self.sum / self.pairs.max(1) as f64)].into()
+    fn scores(&self) -> BTreeMap<String, f64> {
+        [("loss".to_owned(), self.sum / self.samples.max(1) as f64)].into()
     }
 }
 
@@ -286,84 +220,38 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    /// Samples that are their own number; the one numbered 3 cannot be read.
-    struct Numbers(usize);
-
-    impl Source for Numbers {
-        fn len(&self) -> usize {
-            self.0
-        }
-
-        fn identity(&self, sample: usize) -> u64 {
-            sample as u64
-        }
-
-        fn cache_key(&self, _: usize, _: View) -> Option<String> {
-            None
-        }
-
-        fn load(&self, samples: &[usize], view: View) -> Result<Batch, SourceError> {
-            let read: Vec<usize> = samples.iter().copied().filter(|&sample| sample != 3).collect();
-            Ok(Batch { inputs: Vec::new(), targets: self.targets(&read, view)?, samples: read })
-        }
-
-        fn targets(&self, samples: &[usize], _: View) -> Result<Vec<Tensor>, SourceError> {
-            let numbers = samples.iter().map(|&sample| sample as f32).collect();
-            Ok(vec![Tensor::new(&[samples.len()], numbers).map_err(SourceError::new)?])
-        }
-    }
-
-    #[test]
-    fn each_sample_begins_pairs_of_both_kinds() {
-        let labels = [0, 0, 1, 1, 1, 2];
-        let source = Numbers(labels.len());
-        let pairs = Pairs::new(&source, &labels);
-        let epoch = pairs.epoch(0, 0);
-        assert_eq!(epoch.len(), 2 * 2 * PAIRS_EACH * labels.len());
-        assert_eq!((epoch.len(), epoch == pairs.epoch(0, 1)), (pairs.epoch(0, 1).len(), false));
-        assert_eq!(epoch, pairs.epoch(0, 0));
-        for sample in 0..labels.len() {
-            let partners: Vec<usize> =
-                epoch.chunks(2).filter(|pair| pair[0] == sample).map(|pair| pair[1]).collect();
-            let alike = partners.iter().filter(|&&other| labels[other] == labels[sample]).count();
-            assert_eq!((partners.len(), alike), (2 * PAIRS_EACH, PAIRS_EACH), "{sample}");
-            // The only one of its class is its own partner.
-            assert_eq!(partners.contains(&sample), sample == 5);
-        }
-        let many = vec![0; 100_000];
-        assert_eq!(Pairs::new(&source, &many).each, 1);
-    }
-
-    #[test]
-    fn a_pair_that_cannot_be_read_is_left_out() {
-        let (source, labels) = (Numbers(6), [0; 6]);
-        let pairs = Pairs::new(&source, &labels);
-        assert_eq!(pairs.load(&[0, 1, 3, 2, 4, 5], View::Plain).unwrap().samples, [0, 1, 4, 5]);
-        assert!(pairs.load(&[3, 2], View::Plain).unwrap().samples.is_empty());
+    fn loss(features: &[f32], classes: &[f32]) -> LossValue {
+        let shape = [classes.len(), features.len() / classes.len()];
+        let outputs = [Tensor::new(&shape, features.to_vec()).unwrap()];
+        let targets = [Tensor::new(&[classes.len()], classes.to_vec()).unwrap()];
+        Contrast.loss(&outputs, &targets, classes.len() as f64).unwrap()
     }
 
     #[test]
     fn the_loss_has_the_slope_that_numbers_say() {
         let features = vec![0.3, -1.0, 0.5, 0.9, 0.2, -0.4, 1.0, 0.1, 0.7, -0.6, 0.8, 0.2];
-        let classes = [Tensor::new(&[4], vec![1.0, 1.0, 0.0, 2.0]).unwrap()];
-        let value = |features: &[f32]| {
-            let outputs = [Tensor::new(&[4, 3], features.to_vec()).unwrap()];
-            Contrast.loss(&outputs, &classes, 4.0).unwrap()
-        };
-        let found = value(&features);
+        let classes = [1.0, 1.0, 0.0, 2.0];
+        let found = loss(&features, &classes);
         for (at, slope) in found.gradients[0].as_f32().unwrap().iter().enumerate() {
             let moved = |by: f32| {
                 let mut features = features.clone();
                 features[at] += by;
-                value(&features).value
+                loss(&features, &classes).value
             };
             let expected = (moved(1e-3) - moved(-1e-3)) / 2e-3;
             assert!((f64::from(*slope) - expected).abs() < 1e-4, "{at}: {slope} {expected}");
         }
-        let alike = [Tensor::new(&[2, 2], vec![1.0, 2.0, 2.0, 4.0]).unwrap()];
-        let of = |classes: Vec<f32>| {
-            Contrast.loss(&alike, &[Tensor::new(&[2], classes).unwrap()], 2.0).unwrap().value
-        };
-        assert!(of(vec![1.0, 1.0]) < 1e-12 && (of(vec![1.0, 0.0]) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn both_kinds_of_pairs_count_alike() {
+        let parallel = [1.0, 2.0, 2.0, 4.0];
+        assert!(loss(&parallel, &[1.0, 1.0]).value < 1e-12);
+        assert!((loss(&parallel, &[1.0, 0.0]).value - 1.0).abs() < 1e-9);
+        // Three pairs of one class with a cosine of 1, three of two classes with a cosine of 1.
+        assert!((loss(&[1.0; 8], &[0.0, 0.0, 0.0, 1.0]).value - 0.5).abs() < 1e-9);
+        // A sample alone is no pair.
+        let alone = loss(&[1.0, 0.0], &[0.0]);
+        assert_eq!((alone.value, alone.gradients[0].as_f32().unwrap()), (0.0, &[0.0, 0.0][..]));
     }
 }
