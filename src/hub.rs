@@ -39,17 +39,12 @@ pub(crate) fn pinned(hub: &Hub, repository: Repository) -> Result<Repository, Er
 
 /// The folder of a model by what it is called: `hf:ORG/NAME[@REVISION]`, as it is in the hub's cache, or a folder. The embedded default's
 /// name stays as it is: it never means a folder of that name, which is `./NAME`. `kinds` says what there might be, for the way out.
-pub(crate) fn model_folder(
-    name: &str,
-    hub: &Hub,
-    embedded: Option<&str>,
-    kinds: &str,
-) -> Result<PathBuf, Error> {
+pub(crate) fn model_folder(name: &str, hub: &Hub, embedded: &str, kinds: &str) -> Result<PathBuf, Error> {
     if let Some(repository) = Repository::of_model(name) {
         return Ok(snapshot(hub, &repository?)?.folder);
     }
     let path = PathBuf::from(name);
-    match embedded == Some(name) || path.is_dir() {
+    match embedded == name || path.is_dir() {
         true => Ok(path),
         false => Err(Error::usage_with(format!("no model at `{name}`: no such folder"), kinds)),
     }

@@ -440,7 +440,7 @@ mod tests {
             let mut settings = Settings::from_toml(text, "test").unwrap();
             let (mode, _) = mode_and_head(&settings).unwrap();
             let task = Task::of::<Texts>(LabelKind::Single);
-            Preset::resolve(&mut settings, &graph(), crate::text::defaults(mode), &task).unwrap();
+            Preset::resolve(&mut settings, &graph(), crate::text::defaults(mode, 384), &task).unwrap();
             settings.check_task(Texts::TASK, Texts::FOREIGN).unwrap();
         }
     }

@@ -214,7 +214,8 @@ pub struct Train {
     #[arg(long, value_name = "COL")]
     pub group: Option<String>,
     /// The model: for photographs `small` (the embedded default), a name of `tk models list`, ARCHITECTURE=FILE, or a folder with
-    /// config.json; for texts a folder; for both hf:ORG/NAME or hf:ORG/NAME@REVISION, which is fetched where it is not here.
+    /// config.json; for texts `text`, for recordings `sound`, for speech `speech` (embedded too) or a folder; for all hf:ORG/NAME or
+    /// hf:ORG/NAME@REVISION, which is fetched where it is not here.
     /// Several, joined by commas, are compared in features mode
     #[arg(short, long)]
     pub model: Option<String>,

@@ -52,6 +52,7 @@ pub fn of(folder: &Path) -> Kind {
     match folder.to_str() {
         Some(tk_audio::recognition::EMBEDDED) => return Kind::Speech,
         Some(tk_audio::model::EMBEDDED) => return Kind::Recordings,
+        Some(tk_text::EMBEDDED) => return Kind::Texts,
         _ => {}
     }
     let config = std::fs::read_to_string(folder.join("config.json")).unwrap_or_default();

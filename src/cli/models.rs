@@ -34,12 +34,7 @@ fn list(json: bool) -> Result<(), Failure> {
     if json {
         return catalog::entries().iter().try_for_each(console::json);
     }
-    let embedded = [
-        (EMBEDDED, "photographs"),
-        (tk_audio::model::EMBEDDED, "recordings"),
-        (tk_audio::recognition::EMBEDDED, "speech"),
-    ];
-    for (name, what) in embedded {
+    for (name, what) in weights::EMBEDDED {
         console::line(&format!("{name:<42} embedded, the default for {what}: nothing to download"))?;
     }
     for entry in catalog::entries() {

@@ -1,7 +1,6 @@
 //! `tk models pull` and `tk models verify`: published weights, fetched and recomputed.
 
 use tk_image::catalog;
-use tk_image::model::EMBEDDED;
 use transferkit::hub::{Checked, Files, Hub, HubError, Repository, Verdict};
 use transferkit::image::repository_of_model;
 
@@ -90,7 +89,9 @@ impl Published {
         }
         let failure = Failure::usage(format!("`{name}` is in no catalog, so there is nothing to fetch"));
         Err(match (name, weights::prefixed(name)) {
-            (EMBEDDED, _) => Failure::usage(format!("`{EMBEDDED}` is embedded: there is nothing to fetch")),
+            (name, _) if weights::is_embedded(name) => {
+                Failure::usage(format!("`{name}` is embedded: there is nothing to fetch"))
+            }
             (_, Some(prefixed)) => {
                 failure.help(format!("a repository of the hub: tk models pull {prefixed}"))
             }

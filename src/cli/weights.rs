@@ -11,14 +11,24 @@ use transferkit::hub::{Files, Hub, HubError, PREFIX, PullEvent, Repository};
 use super::arguments::Network;
 use super::{Failure, console, environment};
 
-/// Embedded models that are opened as folders are, by names that folders can have.
-const EMBEDDED: [&str; 2] = [tk_audio::model::EMBEDDED, tk_audio::recognition::EMBEDDED];
+/// The embedded models' names, and for what they are the default.
+pub const EMBEDDED: [(&str, &str); 4] = [
+    (tk_image::model::EMBEDDED, "photographs"),
+    (tk_audio::model::EMBEDDED, "recordings"),
+    (tk_audio::recognition::EMBEDDED, "speech"),
+    (tk_text::EMBEDDED, "texts"),
+];
 
 /// A model that was named, where published weights are looked for, and the folder that the name means, if it means one.
 pub struct Located {
     pub name: String,
     pub hub: Hub,
     pub folder: PathBuf,
+}
+
+/// Whether a name is an embedded model's.
+pub fn is_embedded(name: &str) -> bool {
+    EMBEDDED.iter().any(|(embedded, _)| *embedded == name)
 }
 
 /// Looks a model up by its name; a repository of the hub that is not here is fetched, unless that was forbidden.
@@ -30,7 +40,7 @@ pub fn locate(name: &str, network: &Network) -> Result<Located, Failure> {
             snapshot.map_or_else(|| name.into(), |snapshot| snapshot.folder)
         }
         // Where a run is wanted, it comes before an embedded default of the same name.
-        None if EMBEDDED.contains(&name) && Path::new(name).join("config.json").is_file() => {
+        None if is_embedded(name) && Path::new(name).join("config.json").is_file() => {
             Path::new(".").join(name)
         }
         None => name.into(),

@@ -17,7 +17,7 @@ pub(super) fn open_model(
 ) -> Result<SpeechModel, Error> {
     let name = settings.model.get_or_insert_with(|| EMBEDDED.to_owned()).clone();
     let kinds = "a model for speech is `speech` (the embedded default), hf:ORG/NAME, or a folder as transformers writes it for Wav2Vec2ForCTC or HubertForCTC";
-    let folder = hub::model_folder(&name, hub, Some(EMBEDDED), kinds)?;
+    let folder = hub::model_folder(&name, hub, EMBEDDED, kinds)?;
     if let Some(repository) = Repository::of_model(&name) {
         settings.model = Some(format!("{}{}", hub::PREFIX, hub::pinned(hub, repository?)?));
     }

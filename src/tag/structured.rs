@@ -48,7 +48,7 @@ impl Structured for Tags {
         "hidden",
         "label-smoothing",
     ];
-    const DEFAULT: &'static str = "none";
+    const DEFAULT: &'static str = tk_text::EMBEDDED;
     const MODE: ModeName = ModeName::Full;
     const SAMPLES: &'static str = "sentences";
     const EXAMPLE: &'static str = "--text TEXT";

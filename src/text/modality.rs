@@ -21,7 +21,7 @@ pub enum Texts {}
 const AT_ONCE: usize = 1024;
 
 impl Modality for Texts {
-    const DEFAULT: &'static str = "none";
+    const DEFAULT: &'static str = tk_text::EMBEDDED;
     const TASK: &'static str = "text-classify";
     const SAMPLES: &'static str = "texts";
     const FOREIGN: &'static [&'static str] = &[

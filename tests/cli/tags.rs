@@ -127,6 +127,12 @@ fn what_cannot_be_is_one_clear_line() {
             ended.err
         );
     }
-    let ended = place.tk(&["text-tag", "d", "--out", "r"]);
-    assert!(ended.code == 2 && ended.err.contains("no model"), "{}", ended.err);
+}
+
+#[test]
+fn without_a_model_the_embedded_encoder_is_taken() {
+    let place = place();
+    place.ok(&["text-tag", "d", "--mode", "features", "--epochs", "1", "--out", "r"]);
+    assert_eq!(read_json(&place.path("r/config.json"))["hidden_size"], 160);
+    place.ok(&["predict", "r", "--text", "an awful film"]);
 }

@@ -167,7 +167,6 @@ fn bad_input_is_one_clear_line_or_set_aside() {
         |data: &str, more: &[&str]| place.tk(&[&["text-classify", data, "--out", "never"], more].concat());
     for (data, more, code, expected) in [
         ("none.csv", vec!["-m", "m"], 2, "no such file or folder: `none.csv`"),
-        ("r.csv", vec![], 2, "no model"),
         ("r.csv", vec!["-m", "nowhere"], 2, "no model at `nowhere`"),
         ("r.csv", vec!["-m", "m", "--label", "star"], 2, "did you mean `stars`?"),
         ("r.csv", vec!["-m", "m", "--input", "revue"], 2, "no column `revue`"),
@@ -231,4 +230,80 @@ fn contrastive_mode_draws_classes_apart_and_fits_a_probe() {
         let ended = place.tk(&[&few[..], &["r", "--mode", "contrastive"], more].concat());
         assert!(ended.code == 2 && ended.err.contains(expected), "{more:?}: {}", ended.err);
     }
+}
+
+/// Sentences about the weather and about cooking, which share few words; the second half is to be told by what words mean.
+const SUBJECTS: [[&str; 16]; 2] = [
+    [
+        "heavy rain is falling over the hills",
+        "the wind blew hard all night",
+        "a thick fog covers the valley",
+        "snow fell on the mountains this morning",
+        "the sky is clear and the sun shines",
+        "thunder rolled across the plain",
+        "a cold front comes from the north",
+        "the storm tore branches from the trees",
+        "there was hail in the afternoon",
+        "dark clouds gather in the west",
+        "it will be frosty tomorrow",
+        "a gentle breeze cools the coast",
+        "lightning struck near the village",
+        "the drought has lasted for months",
+        "a hurricane is moving toward the shore",
+        "the air is humid and warm today",
+    ],
+    [
+        "stir the soup until it boils",
+        "add a spoon of butter to the pan",
+        "bake the bread for forty minutes",
+        "she chopped onions for the stew",
+        "fry the fish in hot oil",
+        "the cake needs more sugar",
+        "season the meat with salt and pepper",
+        "he poured milk over the cereal",
+        "roast the potatoes with garlic",
+        "knead the dough and let it rest",
+        "serve the salad with olives and cheese",
+        "whisk the eggs with cream",
+        "the sauce tastes of tomato and basil",
+        "peel the carrots before you cook them",
+        "a pie filled with apples and cinnamon",
+        "grill the chicken on both sides",
+    ],
+];
+
+#[test]
+fn the_embedded_encoder_knows_what_words_mean() {
+    let place = Place::new();
+    for (name, half) in [("few.csv", 0..8), ("others.csv", 8..16)] {
+        let row = |at: usize| format!("{},weather\n{},cooking\n", SUBJECTS[0][at], SUBJECTS[1][at]);
+        fs::write(place.path(name), format!("text,label\n{}", half.map(row).collect::<String>())).unwrap();
+    }
+    for (run, mode) in [("probe", "features"), ("full", "full"), ("lora", "lora")] {
+        let ended = place.ok(&[
+            "text-classify",
+            "few.csv",
+            "--val",
+            "none",
+            "--mode",
+            mode,
+            "--offline",
+            "--out",
+            run,
+        ]);
+        assert!(ended.out.contains("audit ok"), "{}", ended.out);
+        assert!(place.path(run).join("vocab.txt").is_file());
+        place.ok(&["predict", run, "--text", "it rained"]);
+    }
+    place.ok(&["evaluate", "probe", "others.csv", "--gate", "accuracy>=0.85"]);
+    let adapter = read_json(&place.path("lora/adapter/adapter_config.json"));
+    assert_eq!(adapter["base_model_name_or_path"], "text");
+    place.ok(&["embed", "text", "few.csv", "-o", "e.csv"]);
+    let table = fs::read_to_string(place.path("e.csv")).unwrap();
+    assert_eq!((table.lines().count(), table.lines().nth(1).unwrap().split(',').count()), (17, 161));
+    assert!(place.ok(&["models", "show", "text"]).out.contains("layer"));
+    // A folder of the default's name is another model.
+    write_encoder(&place.path("text"));
+    place.ok(&["text-classify", "few.csv", "--val", "none", "-m", "./text", "--out", "own"]);
+    assert_eq!(read_json(&place.path("own/config.json"))["hidden_size"], 16);
 }

@@ -1,8 +1,8 @@
 //! Small graphs: every operator, in its odd settings, behind a linear layer that needs the operator's own input gradient.
 
 use tk_engine::graph::{
-    Activation, AdaptivePool, Attention, AveragePool, Conv2d, Convolution, Dimension, Divisor,
-    Init, Interpolation, Kind, Op, Reduction, Rotary, SliceRange, Unary, When, Window,
+    Activation, AdaptivePool, Attention, AveragePool, Conv2d, Convolution, Dimension, Divisor, Init,
+    Interpolation, Kind, Op, Reduction, Rotary, SliceRange, Unary, When, Window,
 };
 use tk_engine::testing::fill_input;
 use tk_engine::{GraphBuilder, Tensor, Value};

@@ -3,7 +3,11 @@
 pub mod architectures;
 pub mod data;
 
+mod files;
+
 pub mod model;
 pub mod tagging;
 
 pub mod classifier;
+
+pub use files::EMBEDDED;

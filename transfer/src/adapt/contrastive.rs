@@ -179,9 +179,10 @@ impl Task for Contrast {
             let direction = compared.direction(sample);
             let along: f64 = slopes.iter().zip(direction).map(|(slope, direction)| slope * direction).sum();
             let of_row = slopes.iter().zip(direction);
-            gradient.extend(of_row.map(|(slope, direction)| {
-                ((slope - along * direction) / compared.norms[sample]) as f32
-            }));
+            gradient.extend(
+                of_row
+                    .map(|(slope, direction)| ((slope - along * direction) / compared.norms[sample]) as f32),
+            );
         }
         Ok(LossValue {
             value: share * compared.loss(),

@@ -3,6 +3,7 @@
 //! What is made of a vocabulary is what Hugging Face's `BertTokenizer`, `MPNetTokenizer` and `RobertaTokenizer` make of it (transformers,
 //! `tokenization_bert.py` and so on), written as a `tokenizer.json`. SentencePiece's models are another module's.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::data::special_tokens::{Special, Usual};
 use crate::data::tokenizer_error::TokenizerError;
 use crate::data::tokenizer_pieces;
+use crate::files;
 
 /// What a folder says of its tokenizer.
 pub(super) struct TokenizerFiles {
@@ -63,7 +65,7 @@ const ROBERTA_MARKS: [Usual; 7] = [
 impl TokenizerFiles {
     pub fn open(folder: &Path) -> Result<Self, TokenizerError> {
         let optional = |name: &str| match folder.join(name) {
-            path if path.exists() => read_json(&path),
+            path if files::is_file(&path) => read_json(&path),
             _ => Ok(Value::Null),
         };
         let (config, model) = (optional("tokenizer_config.json")?, optional("config.json")?);
@@ -74,15 +76,15 @@ impl TokenizerFiles {
     pub fn tokenizer(&self) -> Result<(Vec<u8>, PathBuf), TokenizerError> {
         let [json, words, bytes, merges] =
             ["tokenizer.json", "vocab.txt", "vocab.json", "merges.txt"].map(|name| self.folder.join(name));
-        if json.exists() {
-            return Ok((read(&json)?, json));
+        if files::is_file(&json) {
+            return Ok((read(&json)?.into_owned(), json));
         }
-        let (made, path) = if words.exists() {
+        let (made, path) = if files::is_file(&words) {
             (self.word_pieces(&words)?, words)
-        } else if bytes.exists() && merges.exists() {
+        } else if files::is_file(&bytes) && files::is_file(&merges) {
             (self.byte_pairs(&bytes, &merges)?, bytes)
         } else if let Some(pieces) =
-            PIECES.map(|name| self.folder.join(name)).into_iter().find(|path| path.exists())
+            PIECES.map(|name| self.folder.join(name)).into_iter().find(|path| files::is_file(path))
         {
             (tokenizer_pieces::tokenizer(self, &pieces)?, pieces)
         } else {
@@ -252,16 +254,16 @@ fn roberta_processing(class: (&str, u64), end: (&str, u64), [trim, prefix]: [boo
     })
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
+pub(super) fn read(path: &Path) -> Result<Cow<'static, [u8]>, TokenizerError> {
     let unreadable = |error: std::io::Error| TokenizerError::Unreadable {
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    std::fs::read(path).map_err(unreadable)
+    files::read(path).map_err(unreadable)
 }
 
 fn read_text(path: &Path) -> Result<String, TokenizerError> {
-    String::from_utf8(read(path)?).map_err(|error| TokenizerError::Unreadable {
+    String::from_utf8(read(path)?.into_owned()).map_err(|error| TokenizerError::Unreadable {
         path: path.to_owned(),
         reason: error.utf8_error().to_string(),
     })

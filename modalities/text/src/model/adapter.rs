@@ -15,6 +15,7 @@ use super::open::set_all;
 use super::sentence::read_json;
 use super::{Model, ModelError};
 use crate::architectures::{Architecture, Head};
+use crate::files;
 
 const CONFIG_FILE: &str = Adapter::CONFIG_FILE;
 const WEIGHTS_FILES: [&str; 2] = [Adapter::WEIGHTS_FILE, "adapter_model.bin"];
@@ -63,14 +64,14 @@ pub fn save_adapter(folder: &Path, model: &Model, adapter: &Adapter) -> Result<(
 /// The folder of an adapter's base, by what the adapter says; `None` where the folder is no adapter.
 pub(super) fn base_of(folder: &Path) -> Result<Option<PathBuf>, ModelError> {
     let file = folder.join(CONFIG_FILE);
-    if !file.is_file() || folder.join("config.json").is_file() {
+    if !files::is_file(&file) || files::is_file(&folder.join("config.json")) {
         return Ok(None);
     }
     let config: Map<String, Value> = read_json(&file)?;
     let base = config.get("base_model_name_or_path").and_then(Value::as_str).unwrap_or_default();
     // As PEFT reads it, from where the program runs; or beside the adapter.
     let places = [PathBuf::from(base), folder.join(base)];
-    match places.into_iter().find(|place| !base.is_empty() && place.is_dir()) {
+    match places.into_iter().find(|place| !base.is_empty() && files::is_folder(place)) {
         Some(place) => Ok(Some(place)),
         None => {
             let reason = format!("an adapter whose base `{base}` is no folder here; give the base's folder");

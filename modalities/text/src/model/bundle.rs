@@ -16,6 +16,7 @@ use tk_transfer::low_rank::AdapterError;
 use super::Model;
 use super::sentence::{DENSE_FOLDER, MODULES_FILE, POOLING_FOLDER, dense_json, modules_json, pooling_json};
 use crate::architectures::{ConfigError, Head};
+use crate::files;
 
 /// The files of tokenizers, of any kind.
 const TOKENIZER_FILES: [&str; 10] = [
@@ -151,7 +152,7 @@ fn create(folder: &Path, name: &str) -> Result<PathBuf, BundleError> {
 fn copy_files(from: &Path, to: &Path, names: &[&str]) -> Result<(), BundleError> {
     for name in names {
         let path = from.join(name);
-        match std::fs::read(&path) {
+        match files::read(&path) {
             Ok(bytes) => write_bytes_atomic(&to.join(name), &bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(problem) => return Err(BundleError::Copy { path, problem }),

@@ -10,6 +10,7 @@ use tk_transfer::hub::folder_name;
 use super::ModelError;
 use super::sentence::{MODULES_FILE, Modules, read_json};
 use crate::architectures::{Architecture, Config, Head, Pooling, Settings};
+use crate::files;
 
 /// transformers' count of classes where the configuration has none.
 const DEFAULT_CLASSES: usize = 2;
@@ -25,17 +26,17 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Reads the small files.
+    /// Reads the small files of a folder, or of the default that this library carries by its name, [`EMBEDDED`](crate::EMBEDDED).
     ///
     /// # Errors
     /// When there is no such folder, or a file is missing, damaged, or says what is not built here.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        if !path.is_dir() {
+        if !files::is_folder(path) {
             return Err(ModelError::missing(path, "no such folder"));
         }
         let modules = Modules::read(path)?;
         let encoder = modules.as_ref().map_or(path, |modules| &modules.encoder);
-        let text = std::fs::read_to_string(encoder.join("config.json")).map_err(|error| {
+        let text = files::read_text(&encoder.join("config.json")).map_err(|error| {
             ModelError::missing(encoder, format!("config.json, which names the encoder: {error}"))
         })?;
         let fail = |problem| ModelError::Config { path: encoder.to_owned(), problem };
@@ -126,7 +127,7 @@ impl Folder {
     pub fn max_length(&self) -> Result<usize, ModelError> {
         let room = self.architecture.max_length(&self.settings);
         let file = self.encoder().join("sentence_bert_config.json");
-        if !file.is_file() {
+        if !files::is_file(&file) {
             return Ok(room);
         }
         let fields: Map<String, Value> = read_json(&file)?;
@@ -156,5 +157,5 @@ impl Folder {
 /// The file with weights in a folder.
 pub(super) fn weights_in(folder: &Path) -> Result<PathBuf, ModelError> {
     let none = || ModelError::missing(folder, format!("it has none of {}", Checkpoint::NAMES.join(", ")));
-    Checkpoint::find_in(folder).ok_or_else(none)
+    files::weights_in(folder).ok_or_else(none)
 }

@@ -13,6 +13,7 @@ use super::folder::weights_in;
 use super::sentence::Dense;
 use super::{Folder, ModelError};
 use crate::architectures::{Architecture, Config, Field, Head, Settings};
+use crate::files;
 
 /// sentence-transformers' name of its linear layer, and ours.
 const DENSE_NAMES: Rule = Rule::Prefix { from: "linear.", to: "classifier." };
@@ -120,7 +121,7 @@ impl Model {
         }
         let graph = architecture.build(folder.settings(), head)?;
         let name = folder.name();
-        let checkpoint = Checkpoint::open(folder.weights()?)?;
+        let checkpoint = files::checkpoint(&folder.weights()?)?;
         // A pooled head is stored in a file of its own.
         let keeps_head =
             start == Start::Stored && matches!(head, Head::Published { .. } | Head::Tokens { .. });
@@ -129,7 +130,7 @@ impl Model {
         let mut loaded = load_into(&target, &checkpoint)?;
         let mut digest = checkpoint.digest().to_hex().to_string();
         if let (Start::Stored, Head::Pooled { .. }, Some(dense)) = (start, head, dense) {
-            let stored = Checkpoint::open(weights_in(&dense.folder)?)?;
+            let stored = files::checkpoint(&weights_in(&dense.folder)?)?;
             add_dense(&mut loaded, &target, dense, &stored)?;
             digest = format!("{digest} {}", stored.digest().to_hex());
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::ModelError;
 use crate::architectures::Pooling;
+use crate::files;
 
 /// The list of modules.
 pub(super) const MODULES_FILE: &str = "modules.json";
@@ -74,7 +75,7 @@ impl Modules {
     /// What a folder says; `None` where it is not sentence-transformers'.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, ModelError> {
         let file = folder.join(MODULES_FILE);
-        if !file.is_file() {
+        if !files::is_file(&file) {
             return Ok(None);
         }
         let listed: Vec<Module> = read_json(&file)?;
@@ -137,7 +138,7 @@ pub(super) fn dense_json(features: [usize; 2]) -> Value {
 
 /// Reads a JSON file.
 pub(super) fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T, ModelError> {
-    let text = std::fs::read_to_string(file).map_err(|error| ModelError::malformed(file, error))?;
+    let text = files::read_text(file).map_err(|error| ModelError::malformed(file, error))?;
     serde_json::from_str(&text).map_err(|error| ModelError::malformed(file, error))
 }
 
