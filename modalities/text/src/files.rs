@@ -64,7 +64,7 @@ pub(crate) fn weights_in(folder: &Path) -> Option<PathBuf> {
 
 pub(crate) fn checkpoint(path: &Path) -> Result<Checkpoint, CheckpointError> {
     match carried(path) {
-        Some(bytes) => Checkpoint::from_bytes(&path.display().to_string(), bytes),
+        Some(bytes) => Checkpoint::from_bytes(path.display().to_string(), bytes),
         None => Checkpoint::open(path),
     }
 }
