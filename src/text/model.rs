@@ -228,7 +228,7 @@ pub(crate) fn defaults(mode: ModeName, width: usize) -> Defaults {
         ModeName::Features => (30, 1e-3),
         ModeName::Partial => (3, rate(1e-4, 6e-4)),
         ModeName::Full => (3, rate(5e-5, 3e-4)),
-        ModeName::Contrastive => (20, 5e-5),
+        ModeName::Contrastive => (20, rate(5e-5, 3e-4)),
         ModeName::Gradual => (1, rate(1e-4, 6e-4)),
         ModeName::Lora => (3, 1e-3),
     };
