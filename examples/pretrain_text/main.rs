@@ -55,7 +55,7 @@ const WORDS: &str = "embeddings.word_embeddings.weight";
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (corpus, teacher, out, [most, epochs]) = match arguments.as_slice() {
-        [corpus, teacher, out] => (corpus, teacher, out, [300_000, 6]),
+        [corpus, teacher, out] => (corpus, teacher, out, [450_000, 5]),
         [corpus, teacher, out, most, epochs] => (corpus, teacher, out, [most.parse()?, epochs.parse()?]),
         _ => anyhow::bail!("usage: pretrain_text CORPUS TEACHER OUT [SENTENCES EPOCHS]"),
     };

@@ -222,7 +222,7 @@ const NARROW: usize = 256;
 
 /// How encoders of a width are fine-tuned when nothing is said.
 pub(crate) fn defaults(mode: ModeName, width: usize) -> Defaults {
-    // On sst2 the embedded default, of width 160, learns best at 3e-4, MiniLM, of 384, at 5e-5.
+    // The embedded default, of width 160, fine-tuned on sst2: 0.813 of its validation part at 5e-5, 0.837 at 3e-4, 0.812 at 1e-3.
     let rate = |usual: f64, narrow: f64| if width < NARROW { narrow } else { usual };
     let (epochs, learning_rate) = match mode {
         ModeName::Features => (30, 1e-3),

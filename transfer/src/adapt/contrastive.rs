@@ -16,8 +16,8 @@ use crate::task::{LossValue, Meter, Task};
 /// Norms are at least this, so that a vector of zeros has a direction.
 const LEAST_NORM: f64 = 1e-8;
 
-/// Trains the backbone by a recipe on the pairs of training samples in each batch, then fits a probe on its features. `identity` tells the run from others: a
-/// resumed run must have the same.
+/// Trains the backbone by a recipe on the pairs of training samples in each batch, then fits a probe on its features. `identity` tells the run
+/// from others: a resumed run must have the same.
 ///
 /// # Errors
 /// See [`AdaptError`]. Samples with several classes have none in common with others or not, so they are refused.
