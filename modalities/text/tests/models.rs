@@ -155,6 +155,33 @@ fn what_is_written_opens_as_it_was() {
 }
 
 #[test]
+fn a_taggers_tokenizer_has_spaces_before_words() {
+    let base = encoder(&ARCHITECTURES[0]);
+    let saved = || {
+        let model = Model::open(base.path(), new(Head::Tokens { classes: 3 })).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        save_model(folder.path(), &model, &labels()).unwrap();
+        let json = |name: &str| -> Value {
+            fs::read(folder.path().join(name))
+                .map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap())
+        };
+        [json("tokenizer.json"), json("tokenizer_config.json")]
+    };
+    assert_eq!(saved(), [json!({}), Value::Null]);
+
+    let bytes = |prefix: bool| json!({ "type": "ByteLevel", "add_prefix_space": prefix });
+    let tokenizer = |prefix: bool| json!({ "pre_tokenizer": { "pretokenizers": [bytes(prefix)] } });
+    put(base.path(), "tokenizer.json", tokenizer(false));
+    put(base.path(), "tokenizer_config.json", json!({ "unk_token": "?" }));
+    let expected = json!({ "unk_token": "?", "add_prefix_space": true });
+    assert_eq!(saved(), [tokenizer(true), expected.clone()]);
+
+    fs::remove_file(base.path().join("tokenizer.json")).unwrap();
+    fs::write(base.path().join("merges.txt"), "").unwrap();
+    assert_eq!(saved(), [Value::Null, expected]);
+}
+
+#[test]
 fn old_names_are_read() {
     let bert = find("bert").unwrap();
     let folder = encoder(bert);

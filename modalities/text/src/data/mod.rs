@@ -26,5 +26,6 @@ pub use report::Report;
 pub use sentences::{Layout, Sentences};
 pub use tk_transfer::data::listing::{ClassCount, Columns};
 pub use tokenizer::Tokenizer;
+pub(crate) use tokenizer::prefix_spaces;
 pub use tokenizer_error::TokenizerError;
 pub use tokens::{Statistics, Tokens};

@@ -234,7 +234,7 @@ fn ends(inner: &tokenizers::Tokenizer) -> tokenizers::Result<[Vec<u32>; 2]> {
 }
 
 /// Asks every byte-level part for a space before a text; whether there is one that had none.
-fn prefix_spaces(part: &mut serde_json::Value) -> bool {
+pub(crate) fn prefix_spaces(part: &mut serde_json::Value) -> bool {
     use serde_json::Value;
     match part {
         Value::Object(fields) => {

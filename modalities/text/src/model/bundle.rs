@@ -16,21 +16,29 @@ use tk_transfer::low_rank::AdapterError;
 use super::Model;
 use super::sentence::{DENSE_FOLDER, MODULES_FILE, POOLING_FOLDER, dense_json, modules_json, pooling_json};
 use crate::architectures::{ConfigError, Head};
+use crate::data::prefix_spaces;
 use crate::files;
 
 /// The files of tokenizers, of any kind.
 const TOKENIZER_FILES: [&str; 10] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
+    TOKENIZER_FILE,
+    TOKENIZER_CONFIG_FILE,
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
     "vocab.json",
-    "merges.txt",
+    MERGES_FILE,
     "sentencepiece.bpe.model",
     "spm.model",
     "spiece.model",
 ];
+
+const TOKENIZER_FILE: &str = "tokenizer.json";
+
+const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
+
+/// What byte-level BPE joins.
+const MERGES_FILE: &str = "merges.txt";
 
 /// sentence-transformers' file with the most tokens of a text.
 const LENGTH_FILE: &str = "sentence_bert_config.json";
@@ -93,12 +101,38 @@ pub fn save_model(folder: &Path, model: &Model, labels: &[String]) -> Result<(),
             save_parameters(&folder.join(WEIGHTS_FILE), model, |name| {
                 Some(model.architecture.published_name(name))
             })?;
+            if matches!(model.head, Head::Tokens { .. }) {
+                keep_spaces_before_words(folder)?;
+            }
         }
         Head::Pooled { .. } | Head::Embedding { .. } => save_sentence_encoder(folder, model)?,
     }
     let class_of_model = model.architecture.class_of_model(model.head);
     let config = model.config.with_classes(&class_of_model, labels, model.kind);
     Ok(write_bytes_atomic(&folder.join("config.json"), config.to_json()?.as_bytes())?)
+}
+
+/// Makes a folder's tokenizer that of [`Tokenizer::for_words`](crate::data::Tokenizer::for_words) for whoever opens it.
+fn keep_spaces_before_words(folder: &Path) -> Result<(), BundleError> {
+    let tokenizer = folder.join(TOKENIZER_FILE);
+    let is_changed = match read_json(&tokenizer)? {
+        Some(mut json) => {
+            let is_changed = json.get_mut("pre_tokenizer").is_some_and(prefix_spaces);
+            if is_changed {
+                write_json(&tokenizer, &json)?;
+            }
+            is_changed
+        }
+        // Who makes it of the files of byte-level BPE asks the configuration.
+        None => folder.join(MERGES_FILE).is_file(),
+    };
+    if !is_changed {
+        return Ok(());
+    }
+    let file = folder.join(TOKENIZER_CONFIG_FILE);
+    let mut config = read_json(&file)?.unwrap_or_else(|| json!({}));
+    config["add_prefix_space"] = true.into();
+    write_json(&file, &config)
 }
 
 /// What makes a folder sentence-transformers': encoder, pooling, and the linear layer or the normalisation.
@@ -140,6 +174,15 @@ fn save_parameters(
 
 fn write_json(file: &Path, value: &Value) -> Result<(), BundleError> {
     Ok(write_bytes_atomic(file, (serde_json::to_string_pretty(value)? + "\n").as_bytes())?)
+}
+
+/// A file's JSON, if there is the file.
+fn read_json(file: &Path) -> Result<Option<Value>, BundleError> {
+    match std::fs::read(file) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(problem) => Err(BundleError::Copy { path: file.to_owned(), problem }),
+    }
 }
 
 fn create(folder: &Path, name: &str) -> Result<PathBuf, BundleError> {
