@@ -1,7 +1,7 @@
 """Detection and segmentation beside torchvision: the same weights, data, split and recipe, several seeds.
 
     cargo build --release --bin tk
-    python benches/peers/found.py TK DATA --task detect|segment [--seeds 3] [--epochs 12] [--threads 2] [--control]
+    python benches/peers/found.py TK DATA --task detect|segment [--seed 0 1 2] [--epochs 12] [--threads 2] [--control]
 
 Needs torch, torchvision, timm, pycocotools and pillow. tk trains first (`--mode full --augment light`, AdamW, one cycle, batch-norm frozen but in the head); torchvision's
 FCOS, or its FCN head, on timm's network with the weights that tk carries goes through as many epochs over the same photographs with the same rates. Both are scored by
@@ -253,14 +253,14 @@ def main():
     parser.add_argument("tk")
     parser.add_argument("data", type=Path)
     parser.add_argument("--task", choices=["detect", "segment"], required=True)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--control", action="store_true", help="with the first seed")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     names = ["ap", "ap50"] if arguments.task == "detect" else ["miou"]
-    for seed in range(arguments.seeds):
+    for seed in arguments.seed:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             ours, held, seconds = run(arguments.tk, arguments.data, arguments.task, seed, arguments.epochs, folder / "run", "--threads", arguments.threads)
@@ -273,7 +273,7 @@ def main():
             else:
                 theirs = segment(arguments.data, set(held), arguments.epochs, seed)
             shown["torchvision"] = {name: round(theirs[name], 4) for name in names}
-            if arguments.control and seed == 0:
+            if arguments.control and seed == arguments.seed[0]:
                 random, *_ = run(arguments.tk, arguments.data, arguments.task, seed, arguments.epochs, folder / "random", "--from-scratch", "--threads", arguments.threads)
                 shown["tk from random values"] = {name: round(random[name], 4) for name in names}
             print(json.dumps(shown), flush=True)

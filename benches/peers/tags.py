@@ -1,7 +1,7 @@
 """Tagging beside transformers: the same encoder, data and recipe, several seeds.
 
     cargo build --release --bin tk
-    python benches/peers/tags.py TK MINILM ../shared/data/wnut17 [--seeds 3] [--epochs 5] [--rate 1e-4] [--threads 2]
+    python benches/peers/tags.py TK MINILM ../shared/data/wnut17 [--seed 0 1 2] [--epochs 5] [--rate 1e-4] [--threads 2]
 
 Needs torch, transformers and seqeval. MINILM is a BERT folder, the data a folder of train, dev and test files in CoNLL's form. Both sides train every layer:
 AdamW with weight decay 0.01 on matrices, batches of 32, a tenth of warm-up and a straight line down, clipping 1.0, dropout as the model says, 128 tokens. transformers' tags
@@ -101,20 +101,20 @@ def main():
     parser.add_argument("tk")
     parser.add_argument("model", type=Path)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--rate", type=float, default=1e-4)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     sums = [0.0, 0.0]
-    for seed in range(arguments.seeds):
+    for seed in arguments.seed:
         with tempfile.TemporaryDirectory() as temporary:
             here = ours(arguments.tk, arguments.model.resolve(), arguments.data, seed, arguments.epochs, arguments.rate, arguments.threads, Path(temporary) / "run")
         there = theirs(arguments.model, arguments.data, seed, arguments.epochs, arguments.rate, arguments.threads)
         sums = [sums[0] + here[0], sums[1] + there[0]]
         shown = {"seed": seed, "tk": round(here[0], 4), "transformers": round(there[0], 4), "seconds": [round(here[1], 1), round(there[1], 1)]}
         print(json.dumps(shown), flush=True)
-    print(json.dumps({"mean": [round(value / arguments.seeds, 4) for value in sums]}))
+    print(json.dumps({"mean": [round(value / len(arguments.seed), 4) for value in sums]}))
 
 
 if __name__ == "__main__":
