@@ -334,7 +334,7 @@ pub struct Work {
     /// One JSON object for each event; the last is a summary
     #[arg(long)]
     pub json: bool,
-    /// Threads; 0 is one for each processor
+    /// Threads; 0 is as TRANSFERKIT_THREADS says, or one for each processor
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
     /// Folder that remembers what frozen prefixes give
@@ -399,7 +399,7 @@ pub struct Predict {
     /// Bits in which convolutions and linear layers multiply
     #[arg(long, value_parser = ["f32", "bf16"], default_value = "f32")]
     pub precision: String,
-    /// Threads; 0 is one for each processor
+    /// Threads; 0 is as TRANSFERKIT_THREADS says, or one for each processor
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
 }
@@ -421,7 +421,7 @@ pub struct Evaluate {
     /// Bits in which convolutions and linear layers multiply
     #[arg(long, value_parser = ["f32", "bf16"], default_value = "f32")]
     pub precision: String,
-    /// Threads; 0 is one for each processor
+    /// Threads; 0 is as TRANSFERKIT_THREADS says, or one for each processor
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
 }
@@ -438,7 +438,7 @@ pub struct Embed {
     /// Where to: .safetensors, .npy or .csv
     #[arg(short, long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Threads; 0 is one for each processor
+    /// Threads; 0 is as TRANSFERKIT_THREADS says, or one for each processor
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
 }
@@ -535,7 +535,7 @@ pub struct Bench {
     /// One JSON object
     #[arg(long)]
     pub json: bool,
-    /// Threads; 0 is one for each processor
+    /// Threads; 0 is as TRANSFERKIT_THREADS says, or one for each processor
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
 }

@@ -16,10 +16,11 @@ use super::{Failure, console};
 /// Prefix results are kept up to so many bytes.
 const CACHE_BYTES: u64 = 8 << 30;
 
-/// The machine: so many threads (0: one for each processor), and the instruction set that `TRANSFERKIT_ISA` names, if it does.
+/// The machine: so many threads (0: as many as `TRANSFERKIT_THREADS` says, or one for each processor), and the instruction set that
+/// `TRANSFERKIT_ISA` names, if it does.
 pub fn machine(threads: usize) -> Result<Machine, Failure> {
-    let machine = Machine::new(threads);
-    let Some(name) = std::env::var("TRANSFERKIT_ISA").ok().filter(|name| !name.is_empty()) else {
+    let machine = Machine::new(if threads == 0 { threads_from_outside()? } else { threads });
+    let Some(name) = text("TRANSFERKIT_ISA") else {
         return Ok(machine);
     };
     let Some(isa) = Isa::ALL.into_iter().find(|isa| isa.name() == name) else {
@@ -30,6 +31,12 @@ pub fn machine(threads: usize) -> Result<Machine, Failure> {
         return Err(Failure::usage(format!("TRANSFERKIT_ISA is `{name}`, which this processor lacks")));
     }
     Ok(machine.with_isa(isa))
+}
+
+fn threads_from_outside() -> Result<usize, Failure> {
+    let Some(number) = text("TRANSFERKIT_THREADS") else { return Ok(0) };
+    let fail = || Failure::usage(format!("TRANSFERKIT_THREADS is `{number}`; expected a number"));
+    number.trim().parse().map_err(|_| fail())
 }
 
 /// The precision that is called so; says when the machine only emulates it.

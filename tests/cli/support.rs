@@ -53,6 +53,8 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tk"));
         command.args(arguments).current_dir(self.folder.path());
         command.env("TRANSFERKIT_CACHE", self.path("cache")).env_remove("TRANSFERKIT_ISA");
+        // Tests run side by side, one on each processor.
+        command.env("TRANSFERKIT_THREADS", "1");
         // Published weights of the test's own, from nowhere unless a test says so: nobody listens on the discard port.
         for name in USERS_HUB {
             command.env_remove(name);

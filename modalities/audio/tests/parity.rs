@@ -95,7 +95,7 @@ fn hidden_states_and_logits_are_those_of_transformers() {
         let graph = GraphBuilder::from_stages(&graph, names.len() - 1).finish(&outputs).unwrap();
         let (parameters, input) = (fill_all(&graph).unwrap(), [expected.input()]);
         let mut reference = Reference::new(&graph, &parameters, &spec(&graph), Precision::F64).unwrap();
-        let mut plan = Plan::new(&Machine::new(2), &graph, &parameters).unwrap();
+        let mut plan = Plan::new(&Machine::new(1), &graph, &parameters).unwrap();
         for (executor, outputs, tolerance) in
             [("reference", reference.run(&input).unwrap(), F64), ("plan", plan.run(&input).unwrap(), F32)]
         {
@@ -118,7 +118,7 @@ fn a_training_step_is_that_of_transformers() {
         let (parameters, spec) = (fill_all(&graph).unwrap(), spec(&graph));
         let reference = Reference::new(&graph, &parameters, &spec, Precision::F64).unwrap();
         check_step(&expected, &graph, reference, F64);
-        let tape = Tape::new(&Machine::new(2), &graph, &parameters, &spec).unwrap();
+        let tape = Tape::new(&Machine::new(1), &graph, &parameters, &spec).unwrap();
         assert_eq!(tape.fallbacks(), [""; 0], "{name}");
         check_step(&expected, &graph, tape, F32);
     }

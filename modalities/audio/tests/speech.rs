@@ -118,7 +118,7 @@ fn hidden_states_and_logits_are_those_of_transformers() {
         let whole = GraphBuilder::from_stages(&graph, names.len() - 1).finish(&outputs).unwrap();
         let (parameters, inputs) = (fill_all(&whole).unwrap(), expected.inputs(&whole));
         let mut reference = Reference::new(&whole, &parameters, &spec(&whole), Precision::F64).unwrap();
-        let mut plan = Plan::new(&Machine::new(2), &whole, &parameters).unwrap();
+        let mut plan = Plan::new(&Machine::new(1), &whole, &parameters).unwrap();
         for (outputs, tolerance) in
             [(reference.run(&inputs).unwrap(), F64), (plan.run(&inputs).unwrap(), F32)]
         {
@@ -153,7 +153,7 @@ fn a_training_step_is_that_of_transformers() {
             Reference::new(&graph, &parameters, &spec, Precision::F64).unwrap(),
             F64,
         );
-        let tape = Tape::new(&Machine::new(2), &graph, &parameters, &spec).unwrap();
+        let tape = Tape::new(&Machine::new(1), &graph, &parameters, &spec).unwrap();
         assert_eq!(tape.fallbacks(), [""; 0], "{name}");
         check_step(name, &expected, &graph, tape, F32);
     }
@@ -165,7 +165,7 @@ fn a_classifier_in_one_stage_is_the_same_network() {
         let expected = Expected::read(name);
         let padding = if expected.is_masked { Padding::Masked } else { Padding::Ignored };
         let run = |graph: &Graph| {
-            let mut plan = Plan::new(&Machine::new(2), graph, &fill_all(graph).unwrap()).unwrap();
+            let mut plan = Plan::new(&Machine::new(1), graph, &fill_all(graph).unwrap()).unwrap();
             plan.run(&expected.inputs(graph)).unwrap().remove(0)
         };
         let speech = expected.speech();
@@ -186,7 +186,7 @@ fn a_step_of_ctc_is_that_of_transformers() {
     for name in NAMES {
         let expected = Expected::read(name);
         let graph = expected.graph(SpeechHead::Ctc { symbols: 7 });
-        let (machine, batch) = (Machine::new(2), expected.samples.len());
+        let (machine, batch) = (Machine::new(1), expected.samples.len());
         let mut tape = Tape::new(&machine, &graph, &fill_all(&graph).unwrap(), &spec(&graph)).unwrap();
         let key = StepKey { seed: 0, step: 0, samples: (0..batch as u64).collect() };
         let logits = tape.forward(&expected.inputs(&graph), &key).unwrap().remove(0);

@@ -245,7 +245,7 @@ fn check_conformance(is_meant: fn(&Architecture) -> bool) {
 
 #[test]
 fn every_architecture_runs_and_trains_on_kernels_alone() {
-    let machine = Machine::new(2);
+    let machine = Machine::new(1);
     for architecture in architectures() {
         let pixels = [pixels(architecture)];
         let model_args = reduced(architecture);

@@ -159,10 +159,10 @@ impl Filled {
         assert_eq!(seen, self.expected.gradients.len(), "every recorded gradient is of a parameter here");
     }
 
-    /// Outputs, the loss and its gradients: in f64 by the reference, in f32 by plan and tape.
-    fn check(&self, loss: &dyn Fn(&[Tensor]) -> Losses) {
+    /// Outputs, the loss and its gradients: in f64 by the reference, whose outputs are returned, in f32 by plan and tape.
+    fn check(&self, loss: &dyn Fn(&[Tensor]) -> Losses) -> Vec<Tensor> {
         let key = StepKey { seed: 0, step: 0, samples: (0..self.expected.batch as u64).collect() };
-        let mut plan = Plan::new(&Machine::new(2), &self.graph, &self.parameters).unwrap();
+        let mut plan = Plan::new(&Machine::new(1), &self.graph, &self.parameters).unwrap();
         self.check_outputs(&plan.run(std::slice::from_ref(&self.pictures)).unwrap(), F32);
         assert_eq!(plan.fallbacks(), [""; 0], "{}", self.expected.network);
         let mut reference =
@@ -181,11 +181,12 @@ impl Filled {
         }
         // Slopes of the loss are f32.
         self.check_gradients(&mut reference, &gradients, 10.0 * self.tolerance);
-        let mut tape = Tape::new(&Machine::new(2), &self.graph, &self.parameters, &self.spec()).unwrap();
+        let mut tape = Tape::new(&Machine::new(1), &self.graph, &self.parameters, &self.spec()).unwrap();
         let outputs = tape.forward(std::slice::from_ref(&self.pictures), &key).unwrap();
         self.check_outputs(&outputs, F32);
         assert_eq!(tape.fallbacks(), [""; 0], "{}", self.expected.network);
         self.check_gradients(&mut tape, &loss(&outputs).1, F32_GRADIENTS);
+        single
     }
 }
 
@@ -206,13 +207,9 @@ fn detectors_agree_with_torchvision() {
             padded: [size, size],
         };
         let detection = (published.head)();
-        filled.check(&|outputs| detection.head.losses(&Machine::new(2), outputs, &truths).unwrap());
+        let outputs =
+            filled.check(&|outputs| detection.head.losses(&Machine::new(1), outputs, &truths).unwrap());
         // Boxes: the second picture ends 16 pixels earlier.
-        let mut reference =
-            Reference::new(&filled.graph, &filled.parameters, &filled.spec(), Precision::F64).unwrap();
-        let outputs = reference.run(std::slice::from_ref(&filled.pictures)).unwrap();
-        let outputs: Vec<Tensor> =
-            outputs.iter().map(|output| Tensor::new(output.shape(), output.to_f32()).unwrap()).collect();
         let selecting = Selecting { least_score: expected.least_score, ..detection.selecting };
         let sizes = [[size, size], [size - 16, size]];
         let found =
@@ -243,7 +240,7 @@ fn segmenters_agree_with_torchvision() {
         };
         let pixels: Vec<f32> = signed("classes", batch * size * size).into_iter().map(class).collect();
         let target = [Tensor::new(&[batch, size, size], pixels).unwrap()];
-        let task = SegmentationTask { classes, class_weights: Vec::new(), machine: Machine::new(2) };
+        let task = SegmentationTask { classes, class_weights: Vec::new(), machine: Machine::new(1) };
         filled.check(&|outputs| {
             let loss = task.loss(outputs, &target, batch as f64).unwrap();
             (vec![("sum", loss.value)], loss.gradients)

@@ -163,7 +163,7 @@ fn pictures_that_are_too_small_for_vgg_are_told() {
 /// Boxes of a picture of another shape than the input lie in its own pixels.
 fn find_in_wide_picture(mut model: Grafted<Detection>) {
     model.head.selecting = Selecting { least_score: 0.0, ..model.head.selecting };
-    let detector = Detector::new(model, &Machine::new(2)).unwrap();
+    let detector = Detector::new(model, &Machine::new(1)).unwrap();
     let picture = Picture::rgb8(300, 50, &[90; 3 * 300 * 50]).unwrap();
     let found = detector.detect(&picture).unwrap();
     assert!(!found.is_empty());

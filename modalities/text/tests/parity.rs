@@ -105,7 +105,7 @@ fn hidden_states_and_logits_are_those_of_transformers() {
             let inputs = expected.batch(&architecture.fields(&expected.settings(), head));
             let parameters = fill_all(&graph).unwrap();
             let mut reference = Reference::new(&graph, &parameters, &spec(&graph), Precision::F64).unwrap();
-            let mut plan = Plan::new(&Machine::new(2), &graph, &parameters).unwrap();
+            let mut plan = Plan::new(&Machine::new(1), &graph, &parameters).unwrap();
             let planned = plan.run(&inputs).unwrap();
             assert!(plan.fallbacks().is_empty(), "{name}: {:?}", plan.fallbacks());
             for (executor, outputs, tolerance) in
@@ -141,7 +141,7 @@ fn logits_of_tokens_are_those_of_transformers() {
         let inputs = expected.batch(&architecture.fields(&expected.settings(), head));
         let parameters = fill_all(&graph).unwrap();
         let mut reference = Reference::new(&graph, &parameters, &spec(&graph), Precision::F64).unwrap();
-        let mut plan = Plan::new(&Machine::new(2), &graph, &parameters).unwrap();
+        let mut plan = Plan::new(&Machine::new(1), &graph, &parameters).unwrap();
         for (outputs, tolerance) in
             [(reference.run(&inputs).unwrap(), F64), (plan.run(&inputs).unwrap(), F32)]
         {
@@ -164,7 +164,7 @@ fn a_training_step_is_that_of_transformers() {
         let (parameters, spec) = (fill_all(&graph).unwrap(), spec(&graph));
         let mut reference = Reference::new(&graph, &parameters, &spec, Precision::F64).unwrap();
         check_step(architecture, &expected, &graph, &inputs, &mut reference, F64);
-        let mut tape = Tape::new(&Machine::new(2), &graph, &parameters, &spec).unwrap();
+        let mut tape = Tape::new(&Machine::new(1), &graph, &parameters, &spec).unwrap();
         check_step(architecture, &expected, &graph, &inputs, &mut tape, F32);
         assert!(tape.fallbacks().is_empty(), "{}: {:?}", architecture.model_type, tape.fallbacks());
     }
@@ -178,7 +178,7 @@ fn padding_and_companions_change_nothing() {
         for head in heads() {
             let graph = with_stages_as_outputs(&architecture.build(&expected.settings(), head).unwrap());
             let fields = architecture.fields(&expected.settings(), head);
-            let mut plan = Plan::new(&Machine::new(2), &graph, &fill_all(&graph).unwrap()).unwrap();
+            let mut plan = Plan::new(&Machine::new(1), &graph, &fill_all(&graph).unwrap()).unwrap();
             let layers = expected.settings().layers;
             let mut run = |texts: &[usize], length: usize, padding: f32| {
                 plan.run(&expected.inputs(&fields, texts, length, padding)).unwrap()
