@@ -5,6 +5,7 @@ mod compile;
 mod fingerprint;
 pub mod isa;
 pub mod kernels;
+mod parts;
 mod plan;
 pub mod pool;
 mod ranges;

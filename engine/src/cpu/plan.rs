@@ -1,18 +1,13 @@
 //! Inference on the CPU: batch-norm folded, what depends on parameters alone computed once, chains fused, buffers used again as soon as nobody needs what they hold.
 
 use super::compile::{Lowering, Program, compile};
+use super::parts::in_parts;
 use super::settle::settle;
 use super::steps::Mode;
 use super::tape::{outputs, put_inputs, put_parameter};
 use super::{Fingerprint, Machine, Ranges, Workspace};
 use crate::graph::{Graph, Op, Value};
 use crate::{EngineError, Inference, Parameters, Precision, Result, Tensor};
-
-/// How many samples run at once: few, so that a layer's activations are still in the cache when the next layer reads them.
-const SAMPLES_AT_ONCE: usize = 4;
-
-/// Small samples, such as sentences, run together until their inputs come to so many numbers: then reading the weights is what counts.
-const NUMBERS_AT_ONCE: usize = 1024;
 
 /// The CPU executor for graphs that are only run. A sample's result does not depend on its companions in the batch.
 pub struct Plan {
@@ -132,7 +127,7 @@ impl Plan {
         let lowering = Lowering { precision: self.precision, quantizations, is_observed };
         self.program = compile(&self.graph, &self.workspace.shapes, None, lowering);
         self.workspace.storage.clone_from(&self.program.storage);
-        self.released = releases(&self.graph, &self.program);
+        self.released = self.program.releases(&self.graph);
         self.bound = shapes;
         Ok(())
     }
@@ -164,60 +159,6 @@ impl Plan {
 
 impl Inference for Plan {
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let batch = inputs.first().and_then(|tensor| tensor.shape().first().copied()).unwrap_or(0);
-        let same_batch = inputs.iter().all(|tensor| tensor.shape().first() == Some(&batch));
-        let numbers = inputs.first().map_or(0, Tensor::len) / batch.max(1);
-        let at_once = SAMPLES_AT_ONCE.max(NUMBERS_AT_ONCE / numbers.max(1));
-        if batch <= at_once || !same_batch {
-            return self.run_at_once(inputs);
-        }
-        let mut parts = Vec::new();
-        for start in (0..batch).step_by(at_once) {
-            let end = (start + at_once).min(batch);
-            let part: Vec<Tensor> =
-                inputs.iter().map(|tensor| tensor.rows(start, end)).collect::<Result<_>>()?;
-            parts.push(self.run_at_once(&part)?);
-        }
-        joined(&parts)
+        in_parts(inputs, |part| self.run_at_once(part))
     }
-}
-
-/// Joins the outputs of parts of a batch.
-fn joined(parts: &[Vec<Tensor>]) -> Result<Vec<Tensor>> {
-    let count = parts.first().map_or(0, Vec::len);
-    (0..count)
-        .map(|output| {
-            let mut data = Vec::new();
-            let mut rows = 0;
-            for part in parts {
-                data.extend_from_slice(part[output].as_f32()?);
-                rows += part[output].shape().first().copied().unwrap_or(0);
-            }
-            let mut shape = parts[0][output].shape().to_vec();
-            if let Some(first) = shape.first_mut() {
-                *first = rows;
-            }
-            Tensor::new(&shape, data)
-        })
-        .collect()
-}
-
-/// For each step the values whose last reader it is, and which are neither outputs nor parameters.
-fn releases(graph: &Graph, program: &Program) -> Vec<Vec<Value>> {
-    let mut last: Vec<Option<usize>> = program.owners.clone();
-    for (position, node) in graph.nodes().iter().enumerate() {
-        for input in &node.inputs {
-            last[input.index()] = last[input.index()].max(program.owners[position]);
-        }
-    }
-    for (_, value) in graph.outputs() {
-        last[value.index()] = None;
-    }
-    let mut releases = vec![Vec::new(); program.steps.len()];
-    for (position, step) in last.into_iter().enumerate() {
-        if let (Some(step), false) = (step, matches!(graph.nodes()[position].op, Op::Parameter(_))) {
-            releases[step].push(Value::at(position));
-        }
-    }
-    releases
 }

@@ -2,6 +2,7 @@
 
 use super::compile::{Lowering, Program, compile};
 use super::kernels::optimizer::{AdamW, Momentum, Sgd, squared_norm};
+use super::parts::in_parts;
 use super::steps::Mode;
 use super::{Buffer, Fingerprint, Machine, Workspace};
 use crate::graph::{Graph, Op, Value};
@@ -17,6 +18,8 @@ pub struct Tape {
     workspace: Workspace,
     /// The steps for the input shapes bound last.
     program: Program,
+    /// After each step, the values that nobody reads any more in a pass without a backward one.
+    released: Vec<Vec<Value>>,
     bound: Vec<Vec<usize>>,
     /// The node of each parameter.
     nodes: Vec<Value>,
@@ -56,6 +59,7 @@ impl Tape {
             spec: spec.clone(),
             workspace,
             program: Program::default(),
+            released: Vec::new(),
             bound: Vec::new(),
             nodes,
             moments,
@@ -82,6 +86,7 @@ impl Tape {
             self.workspace.keep_free(2 * self.workspace.total_len());
             let lowering = Lowering { precision: self.spec.precision, ..Lowering::default() };
             self.program = compile(&self.graph, &self.workspace.shapes, Some(&self.spec), lowering);
+            self.released = self.program.releases(&self.graph);
             self.bound = shapes;
         }
         Ok(())
@@ -91,8 +96,11 @@ impl Tape {
         self.forget();
         self.bind(inputs)?;
         put_inputs(&mut self.workspace, &self.graph, inputs)?;
-        for step in &mut self.program.steps {
+        for (step, released) in self.program.steps.iter_mut().zip(&self.released) {
             step.forward(&mut self.workspace, mode)?;
+            if mode == Mode::Inference {
+                released.iter().for_each(|&value| self.workspace.release(value));
+            }
         }
         outputs(&self.workspace, &self.graph)
     }
@@ -115,9 +123,11 @@ impl Tape {
 
 impl Inference for Tape {
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-        let outputs = self.pass(inputs, Mode::Inference)?;
-        self.forget();
-        Ok(outputs)
+        in_parts(inputs, |part| {
+            let outputs = self.pass(part, Mode::Inference)?;
+            self.forget();
+            Ok(outputs)
+        })
     }
 }
 

@@ -25,6 +25,28 @@ pub(crate) struct Program {
     pub storage: Vec<Storage>,
 }
 
+impl Program {
+    /// For each step the values whose last reader it is, and which are neither outputs nor parameters.
+    pub fn releases(&self, graph: &Graph) -> Vec<Vec<Value>> {
+        let mut last: Vec<Option<usize>> = self.owners.clone();
+        for (position, node) in graph.nodes().iter().enumerate() {
+            for input in &node.inputs {
+                last[input.index()] = last[input.index()].max(self.owners[position]);
+            }
+        }
+        for (_, value) in graph.outputs() {
+            last[value.index()] = None;
+        }
+        let mut releases = vec![Vec::new(); self.steps.len()];
+        for (position, step) in last.into_iter().enumerate() {
+            if let (Some(step), false) = (step, matches!(graph.nodes()[position].op, Op::Parameter(_))) {
+                releases[step].push(Value::at(position));
+            }
+        }
+        releases
+    }
+}
+
 /// In how many bits products may be computed.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Lowering<'a> {
