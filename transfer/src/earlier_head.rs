@@ -32,8 +32,7 @@ impl EarlierHead {
 
     /// The classes that a new head knows too: their places there and here.
     pub fn shared(&self, classes: &[String]) -> Vec<(usize, usize)> {
-        let place = |name: &String| self.classes.iter().position(|class| class == name);
-        classes.iter().enumerate().filter_map(|(new, name)| Some((new, place(name)?))).collect()
+        shared_classes(&self.classes, classes)
     }
 
     /// Gives a new head of the same form, whose values are there, the rows of the classes that both know, and layers before the
@@ -69,6 +68,12 @@ impl EarlierHead {
         }
         Ok(shared.into_iter().filter_map(|(new, _)| classes.get(new).cloned()).collect())
     }
+}
+
+/// Those of some classes that are among earlier ones: their places here and there.
+pub fn shared_classes(earlier: &[String], classes: &[String]) -> Vec<(usize, usize)> {
+    let place = |name: &String| earlier.iter().position(|class| class == name);
+    classes.iter().enumerate().filter_map(|(new, name)| Some((new, place(name)?))).collect()
 }
 
 #[cfg(test)]

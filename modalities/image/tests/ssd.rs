@@ -106,6 +106,18 @@ fn published_weights_have_a_background_and_give_way_to_other_classes() {
     assert!((0..6).flat_map(of_map).eq(begun));
     // Six boxes, for each two classes and the background.
     assert_eq!(found["head.classification_head.module_list.0.1.bias"].len(), 18);
+    // Of classes that both know rows are kept, and the background's with them.
+    let names = ["sack".to_owned(), "person".to_owned()];
+    let some = open(&HeadChoice::Classes { names: &names, seed: 1 });
+    assert_eq!(some.report.as_ref().unwrap().kept, ["person"]);
+    let (found, name) = (values(&some), "head.classification_head.module_list.0.1.weight");
+    let width = trained[name].len() / (6 * 91);
+    for of_box in 0..6 {
+        let old = |row: usize| &trained[name][(91 * of_box + row) * width..][..width];
+        let new = |row: usize| &found[name][(3 * of_box + row) * width..][..width];
+        assert_eq!([new(0), new(2)], [old(0), old(1)]);
+        assert!(new(1) != old(2));
+    }
     // A checkpoint for other classes than the published ones says how many they are.
     other.save(folder.path(), Precision::F32).unwrap();
     assert_eq!(open(&HeadChoice::Published).labels, ["class_0", "class_1"]);

@@ -9,6 +9,7 @@ mod head;
 mod model;
 mod open;
 mod published;
+mod rows;
 mod runner;
 mod save;
 

@@ -6,6 +6,7 @@ use tk_engine::graph::ParameterSpec;
 use tk_engine::{Parameters, Tensor};
 use tk_transfer::checkpoint::{Checkpoint, Need, ParameterRequest, Target, load_into};
 
+use super::rows::Rows;
 use super::{Config, Graft, GraftError, Grafted, Published};
 use crate::architectures::{Architecture, Settings, find};
 use crate::framing::Input;
@@ -16,7 +17,8 @@ use crate::model::Model;
 pub enum HeadChoice<'a> {
     /// Those that it was trained for.
     Published,
-    /// These. A head that was trained for the same ones, in the same order, is kept; the seed decides the values of another.
+    /// These. A head that was trained for the same ones, in the same order, is kept; of another the rows of those that both know are kept, and the
+    /// seed decides the values of the rest.
     Classes {
         /// Their names.
         names: &'a [String],
@@ -136,7 +138,7 @@ struct Whole<H> {
 }
 
 impl<H: Graft> Whole<H> {
-    /// Loads weights that were trained for classes of these names. Where others are wanted, what depends on their count begins anew, and
+    /// Loads weights that were trained for classes of these names. Where others are wanted, what tells a class that is new begins anew, and
     /// everything else is kept.
     fn load(
         self,
@@ -152,20 +154,24 @@ impl<H: Graft> Whole<H> {
         let backbone = architecture.build(&settings)?;
         let graph = head.graft(&backbone, architecture, labels.len())?;
         // What depends on the count of classes has another shape for another count.
-        let other = head.graft(&backbone, architecture, labels.len() + 1)?;
-        let is_new = |spec: &ParameterSpec| {
-            let index = other.parameter(&spec.name);
-            labels != trained && index.is_none_or(|index| other.parameters()[index].shape != spec.shape)
+        let another = head.graft(&backbone, architecture, labels.len() + 1)?;
+        let rows_of = |name: &str| -> Option<Rows> {
+            let [own, more] = [graph.parameter(name)?, another.parameter(name)?];
+            let rows = Rows::of(&graph.parameters()[own], &another.parameters()[more], labels.len());
+            rows.filter(|_| labels != trained)
         };
-        let request = |spec: &ParameterSpec| ParameterRequest {
+        let request = |spec: &ParameterSpec, need: Need| ParameterRequest {
             name: spec.name.clone(),
             shape: spec.shape.clone(),
-            need: if is_new(spec) { Need::NewHead } else { Need::Required },
+            need,
         };
-        let requests: Vec<ParameterRequest> = graph.parameters().iter().map(request).collect();
         let rules = head.rules();
-        let target = Target { model: &name, parameters: &requests, rules: &rules };
-        let loaded = load_into(&target, checkpoint)?;
+        let load = |parameters: Vec<ParameterRequest>| {
+            load_into(&Target { model: &name, parameters: &parameters, rules: &rules }, checkpoint)
+        };
+        let need = |name: &str| if rows_of(name).is_some() { Need::NewHead } else { Need::Required };
+        let mut loaded =
+            load(graph.parameters().iter().map(|spec| request(spec, need(&spec.name))).collect())?;
         let mut parameters = Parameters::default();
         for (parameter, values) in loaded.values {
             let index = graph.parameter(&parameter);
@@ -173,6 +179,16 @@ impl<H: Graft> Whole<H> {
             parameters.set(&parameter, Tensor::new(&shape, values)?);
         }
         parameters.initialise(&graph, seed);
+
+        let earlier = head.graft(&backbone, architecture, trained.len())?;
+        let telling = earlier.parameters().iter().filter(|spec| rows_of(&spec.name).is_some());
+        for (parameter, kept) in load(telling.map(|spec| request(spec, Need::Head)).collect())?.values {
+            let Some(rows) = rows_of(&parameter) else { continue };
+            let tensor = parameters.get(&parameter)?;
+            let (shape, mut values) = (tensor.shape().to_vec(), tensor.to_f32());
+            loaded.report.kept = rows.keep(&mut values, &labels, &kept, &trained);
+            parameters.set(&parameter, Tensor::new(&shape, values)?);
+        }
         Ok(Grafted {
             name,
             architecture,
