@@ -6,43 +6,20 @@ use std::path::{Path, PathBuf};
 use super::names::{ClassNames, Keys};
 use super::pairs::{Pair, Pairs};
 use crate::annotations::notes::Counted;
+use crate::catalog::voc_classes;
 use crate::data::{Split, Tree, display, looks_like_image};
-
-/// The classes of Pascal VOC by their values in masks.
-const CLASSES: [&str; 21] = [
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-];
 
 /// The colour of the border around objects, which belongs to no class.
 pub(super) const BORDER: [u8; 3] = [224, 224, 192];
 
 /// The names of the classes, and the values or colours that stand for them.
 pub(super) fn class_names(by_colour: bool) -> ClassNames {
+    let names = voc_classes();
     let keys = match by_colour {
-        true => Keys::Colours((0..).take(CLASSES.len()).map(colour).collect()),
+        true => Keys::Colours((0..).take(names.len()).map(colour).collect()),
         false => Keys::Places,
     };
-    ClassNames { source: "Pascal VOC".to_owned(), names: CLASSES.map(str::to_owned).into(), keys }
+    ClassNames { source: "Pascal VOC".to_owned(), names, keys }
 }
 
 /// The colour of a class: its bits go to red, green and blue in turn, the lowest to the highest place.
