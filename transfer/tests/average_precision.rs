@@ -1,5 +1,4 @@
 //! Average precision and recall of recorded detections against pycocotools'; average_precision.py made the numbers.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use serde::Deserialize;
 use tk_transfer::metrics::{DetectionScores, Found, Object, Picture, Size};

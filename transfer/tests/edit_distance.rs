@@ -1,5 +1,4 @@
 //! Counts of edits, WER and CER against jiwer's; edit_distance.py made the numbers.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use serde::Deserialize;
 use tk_transfer::metrics::{Edits, character_edits, word_edits};

@@ -1,7 +1,5 @@
 //! Entities of tags that follow no rule, as seqeval counts them (`entities.py`).
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::Path;
 
 use serde::Deserialize;

@@ -1,5 +1,4 @@
 //! The fit loop over a small network: equal runs are equal, stopped runs go on to the same bytes, prefixes are computed once.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;

@@ -1,5 +1,4 @@
 //! Prefixes in each precision, over pictures of two sizes: what they leave of a sample depends on nothing else, and is never mixed.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use tk_engine::cpu::{Isa, Machine};
 use tk_engine::graph::{Activation, Conv2d, Op};

@@ -2,8 +2,6 @@
 //!
 //! `tests/parity/probes.py` makes the features and the expected numbers, and says how.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use serde::Deserialize;
 use tk_engine::cpu::Machine;
 use tk_transfer::probe::{Examples, Features, LinearLoss, LinearOptions, Probe};

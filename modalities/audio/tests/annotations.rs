@@ -1,5 +1,4 @@
 //! Annotations of ELAN and Praat beside recordings as transcripts.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! Files of every format and with every fault: what is read, what is remarked, what is refused. `recordings.py` made the files.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! Front ends beside transformers', on real recordings. `features.py` made the numbers.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 

@@ -1,9 +1,8 @@
 //! transformers' numbers: hidden states, logits and a training step of networks filled by their parameters' names.
+
 //!
 //! `tests/parity/audio.py` and `tests/parity/whisper.py` made the numbers, in f64 and to 9 digits, so the reference executor in f64 must agree to about 1e-8; 1e-7
 //! leaves room for the order of sums. The CPU executor computes in f32.
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 

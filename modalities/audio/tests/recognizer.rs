@@ -1,5 +1,4 @@
 //! Long recordings are heard in windows as they are in one piece, in whatever blocks they come; folders keep what they hear.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 

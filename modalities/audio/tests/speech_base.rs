@@ -1,8 +1,6 @@
 //! wav2vec 2.0 in its published size, on three seconds of sound:
 //!
-//!     cargo test --workspace --test speech_base -- --ignored --nocapture
-
-#![expect(clippy::unwrap_used, reason = "tests")]
+//!     cargo test --workspace speech_base -- --ignored --nocapture
 
 use std::time::Instant;
 

@@ -1,7 +1,5 @@
 //! Checkpoints of transformers load by name, whichever way they spell weight-norm.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeMap;
 
 use tk_audio::architectures::speech::{Padding, RENAMES, Speech, SpeechHead};

@@ -1,5 +1,4 @@
 //! Recordings with transcripts, laid out as LibriSpeech and Common Voice publish them.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! Recordings as a source: plain views stay what they are, varied ones follow from their number and the seed.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! Annotated pictures in every format and layout, good and bad, through `Scenes::open`.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 

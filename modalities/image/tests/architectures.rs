@@ -1,7 +1,5 @@
 //! Every architecture: parameters named and shaped as timm's, shapes at several sizes, the shared conformance check.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -201,9 +199,23 @@ fn vggs_conform() {
 }
 
 #[test]
-fn other_families_conform() {
+fn mobilenets_conform() {
     check_conformance(|architecture| {
-        !matches!(architecture.family.name, "resnet" | "vgg") && !is_heavy(architecture)
+        architecture.family.name.starts_with("mobilenet") && !is_heavy(architecture)
+    });
+}
+
+#[test]
+fn efficientnets_conform() {
+    check_conformance(|architecture| architecture.family.name == "efficientnet" && !is_heavy(architecture));
+}
+
+#[test]
+fn other_families_conform() {
+    let separate = ["resnet", "vgg", "efficientnet"];
+    check_conformance(|architecture| {
+        let family = architecture.family.name;
+        !separate.contains(&family) && !family.starts_with("mobilenet") && !is_heavy(architecture)
     });
 }
 
@@ -218,7 +230,7 @@ fn is_heavy(architecture: &Architecture) -> bool {
 }
 
 /// The engine's conformance check of those networks of the list.
-fn check_conformance(is_meant: fn(&Architecture) -> bool) {
+fn check_conformance(is_meant: impl Fn(&Architecture) -> bool) {
     let mut checked = 0;
     for architecture in architectures().filter(|architecture| is_meant(architecture)) {
         let settings = Settings { model_args: reduced(architecture), ..Settings::classes(5) };

@@ -1,5 +1,4 @@
 //! Folders of photographs, good and bad, through `Dataset::open`.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 

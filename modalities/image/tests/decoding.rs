@@ -1,5 +1,4 @@
 //! Image files of every kind, good and bad, through `Picture::from_bytes`.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::io::Cursor;
 

@@ -3,8 +3,6 @@
 //! `tests/parity/dense.py` made them, in f64 and kept to 9 digits. The reference executor in f64 must agree to about 1e-8; the CPU executor
 //! computes in f32.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 

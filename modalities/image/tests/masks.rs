@@ -1,5 +1,4 @@
 //! Masks in runs and from outlines against pycocotools'; masks.py made the numbers.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use serde::Deserialize;
 use tk_image::masks::{Mask, OutlineError, RunsError};

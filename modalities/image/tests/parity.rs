@@ -3,8 +3,6 @@
 //! `tests/parity/README.md` says how the expected numbers were made. They were computed in f64 and kept to 9 digits, so the
 //! reference executor in f64 must agree to about 1e-8; 1e-7 leaves room for the order of sums. The CPU executor computes in f32.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,4 @@
 //! Resizing is Pillow's, bit for bit. `pillow_resize.py` made the expected values.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use tk_engine::random::fnv1a;
 use tk_image::data::{Interpolation, Picture, Region, Size, resize, resize_region, resize_window};

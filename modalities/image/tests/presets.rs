@@ -3,8 +3,6 @@
 //! `tests/parity/preprocess.py` wrote the expected numbers. JPEG decoders may differ by a level or two where colour is subsampled, so
 //! pixels agree when they differ by less than one level of 255 on average.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;

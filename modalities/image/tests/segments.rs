@@ -1,5 +1,4 @@
 //! Photographs with masks, good and bad, through `Segments::open`.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::io::Cursor;
 use std::path::Path;

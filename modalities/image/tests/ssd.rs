@@ -1,7 +1,5 @@
 //! SSD from end to end: weights under torchvision's names, new heads on classifiers, boxes in a picture's own pixels.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeMap;
 
 use tk_engine::cpu::Machine;

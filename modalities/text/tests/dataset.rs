@@ -1,5 +1,4 @@
 //! Tables and folders of texts, good and bad, through `Dataset::open`.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
 

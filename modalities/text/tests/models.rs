@@ -1,7 +1,5 @@
 //! Folders: opened with new and stored heads, written and opened again, refused with a reason; adapters.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::fs;
 use std::path::Path;
 

@@ -2,9 +2,7 @@
 //!
 //! Run by hand: it needs a Python with these libraries and the folder of all-MiniLM-L6-v2.
 //!
-//!     PEERS_PYTHON=…/bin/python MINILM=… cargo test -p tk-text --test peers -- --ignored --nocapture
-
-#![expect(clippy::unwrap_used, reason = "tests")]
+//!     PEERS_PYTHON=…/bin/python MINILM=… cargo test --workspace peers -- --ignored --nocapture
 
 use std::fs;
 use std::path::{Path, PathBuf};

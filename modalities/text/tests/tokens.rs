@@ -1,5 +1,4 @@
 //! Token numbers equal those of the published tokenizers in Python. `tokens.py` made what is expected.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 
@@ -8,9 +7,7 @@ use tempfile::TempDir;
 use tk_engine::cpu::Pool;
 use tk_text::data::{Statistics, Tokenizer, TokenizerError};
 
-mod odd_texts;
-
-use odd_texts::odd;
+use crate::odd_texts::odd;
 
 fn stored(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tokens").join(name)

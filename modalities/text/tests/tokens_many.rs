@@ -1,5 +1,4 @@
 //! Token numbers of 10,000 texts for every kind of tokenizer equal those of transformers. `tokens_many.py` made what is expected.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,9 +10,7 @@ use tk_engine::cpu::Pool;
 use tk_engine::random::mix;
 use tk_text::data::{Tokenizer, Tokens};
 
-mod odd_texts;
-
-use odd_texts::odd;
+use crate::odd_texts::odd;
 
 /// Texts, and those of one digest, as in `tokens_many.py`.
 const COUNT: usize = 10_000;
