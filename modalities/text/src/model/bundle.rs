@@ -131,7 +131,9 @@ fn keep_spaces_before_words(folder: &Path) -> Result<(), BundleError> {
     }
     let file = folder.join(TOKENIZER_CONFIG_FILE);
     let mut config = read_json(&file)?.unwrap_or_else(|| json!({}));
-    config["add_prefix_space"] = true.into();
+    if let Some(fields) = config.as_object_mut() {
+        fields.insert("add_prefix_space".into(), true.into());
+    }
     write_json(&file, &config)
 }
 
